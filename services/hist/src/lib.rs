@@ -1,0 +1,1 @@
+//! Pure histograms, series and rolling windows.

@@ -1,0 +1,1 @@
+//! The contract between the supervisor and its services.

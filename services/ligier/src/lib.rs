@@ -1,0 +1,1 @@
+//! ControlHost broker, mirror and source.

@@ -1,0 +1,1 @@
+//! Log services: the message dumper.

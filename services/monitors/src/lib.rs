@@ -1,0 +1,1 @@
+//! Monitoring processes, one file each.

@@ -1,0 +1,1 @@
+//! Detector simulator, recorder and replay.

@@ -1,0 +1,1 @@
+//! The live web page and its data API.
