@@ -5,3 +5,4 @@
 //! simulator (payloads).
 
 pub mod controlhost;
+pub mod detx;

@@ -1,1 +1,47 @@
 //! The contract between the supervisor and its services.
+//!
+//! A service is anything that implements [`Service`]; a monitor is a pure state machine that
+//! implements [`Monitor`] and is turned into a service by [`Driver`]. Both see the world through
+//! [`ServiceCx`]: the [`Bus`] of events, the [`Board`] of latest outputs, counters, a clock, a stop
+//! signal. This crate knows no actors, no HTTP and no file formats; the supervisor builds contexts,
+//! every other crate only uses them.
+#![warn(missing_docs)]
+
+mod address;
+mod alarm;
+mod board;
+mod bus;
+mod checkpoint;
+mod clock;
+mod control;
+mod counters;
+mod driver;
+mod event;
+mod filter;
+mod kind;
+mod monitor;
+mod output;
+mod service;
+mod status;
+pub mod view;
+
+pub use address::Addresses;
+pub use alarm::{Alarm, Severity};
+pub use board::{Board, Entry};
+pub use bus::{Bus, Limits, Lost, SubscriberStatus, Subscription, Uplink};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, Saved};
+pub use clock::Clock;
+pub use control::{
+    Answer, Ask, Caller, Command, ControlError, ControlHandle, Outcome, Reply, Verdict,
+};
+pub use counters::{Counters, CountersSnapshot};
+pub use driver::Driver;
+pub use event::{Event, Frame, LifeChange, LogLine, LogStream, OutputChange};
+pub use fathom_formats::controlhost::{Tag, TagError, tags};
+pub use filter::{Filter, Topic, Topics};
+pub use jiff::Timestamp;
+pub use kind::{Factory, FromConfig, Kind, Options, OptionsError, Setup};
+pub use monitor::{FileLine, Monitor, Outputs, Persist};
+pub use output::{Losses, Output};
+pub use service::{BoxFuture, CxParts, Exit, Outside, Request, Service, ServiceCx, ServiceError};
+pub use status::{Health, ServiceStatus, StackStatus, State, Want};

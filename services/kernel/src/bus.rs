@@ -1,0 +1,445 @@
+//! The broadcast bus: every event to every subscriber that wants it, and no one waits for anyone.
+//!
+//! Invariants: publishing never waits for a subscriber (it is not even `async`); each subscriber has
+//! its own queue, bounded in messages and in bytes; a full queue drops its oldest events, counted
+//! when it happens; a batch costs each subscriber one lock and at most one wake-up.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::{Counters, Event, Filter, Topic};
+
+/// Bounds of one subscriber's queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Most events waiting.
+    pub messages: usize,
+    /// Most bytes waiting. The newest event is kept even when it alone is larger.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            messages: 65_536,
+            bytes: 256 << 20,
+        }
+    }
+}
+
+/// What a queue had to drop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Events dropped.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// One subscriber, for status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SubscriberStatus {
+    /// Who subscribed.
+    pub name: String,
+    /// Events waiting now.
+    pub queued: usize,
+    /// Their bytes.
+    pub queued_bytes: usize,
+    /// Events ever put into the queue.
+    pub delivered: u64,
+    /// Events dropped from the queue.
+    pub dropped: u64,
+}
+
+/// Carries events and interest out of a process whose bus is only a branch of its parent's.
+pub trait Uplink: Send + Sync {
+    /// Takes published events; must not block.
+    fn publish(&self, events: Vec<Event>);
+    /// Learns what this process wants now.
+    fn interest(&self, filters: Vec<Filter>);
+}
+
+/// The bus. Clones are handles to the same bus.
+#[derive(Clone, Default)]
+pub struct Bus {
+    hub: Arc<Hub>,
+}
+
+#[derive(Default)]
+struct Hub {
+    subscribers: RwLock<Arc<[Arc<Subscriber>]>>,
+    published: AtomicU64,
+    uplink: Option<Box<dyn Uplink>>,
+}
+
+/// Receives the events of one subscriber; dropping it unsubscribes.
+pub struct Subscription {
+    subscriber: Arc<Subscriber>,
+    bus: Bus,
+}
+
+struct Subscriber {
+    name: Arc<str>,
+    filter: Filter,
+    limits: Limits,
+    queue: Mutex<Queue>,
+    ready: Notify,
+    closed: AtomicBool,
+    delivered: AtomicU64,
+    dropped: AtomicU64,
+    dropped_bytes: AtomicU64,
+    counters: Option<Arc<Counters>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    events: VecDeque<Arc<Event>>,
+    bytes: usize,
+}
+
+impl Bus {
+    /// Makes a bus without subscribers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes the branch of a bus inside a child process: what is published goes up, and only what
+    /// comes down by [`Bus::deliver`] reaches the subscribers.
+    pub fn branch(uplink: Box<dyn Uplink>) -> Self {
+        Self {
+            hub: Arc::new(Hub {
+                uplink: Some(uplink),
+                ..Hub::default()
+            }),
+        }
+    }
+
+    /// Hands one event to everybody who wants it.
+    pub fn publish(&self, event: Event) {
+        self.publish_batch(vec![event]);
+    }
+
+    /// Hands a batch of events, in order, to everybody who wants them.
+    pub fn publish_batch(&self, events: Vec<Event>) {
+        self.hub.published.fetch_add(events.len() as u64, Relaxed);
+        match &self.hub.uplink {
+            Some(uplink) => uplink.publish(events),
+            None => self.deliver(events),
+        }
+    }
+
+    /// Hands events to the subscribers of this process only.
+    pub fn deliver(&self, events: Vec<Event>) {
+        let subscribers = self.subscribers_now();
+        let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
+        for subscriber in subscribers.iter() {
+            subscriber.push(&events);
+        }
+    }
+
+    /// Starts receiving. `name` is shown in status.
+    pub fn subscribe(&self, name: &str, filter: Filter, limits: Limits) -> Subscription {
+        self.subscribe_counted(name, filter, limits, None)
+    }
+
+    pub(crate) fn subscribe_counted(
+        &self,
+        name: &str,
+        filter: Filter,
+        limits: Limits,
+        counters: Option<Arc<Counters>>,
+    ) -> Subscription {
+        let subscriber = Arc::new(Subscriber {
+            name: name.into(),
+            filter,
+            limits,
+            queue: Mutex::default(),
+            ready: Notify::new(),
+            closed: AtomicBool::new(false),
+            delivered: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            dropped_bytes: AtomicU64::new(0),
+            counters,
+        });
+        self.change(|list| list.push(subscriber.clone()));
+        Subscription {
+            subscriber,
+            bus: self.clone(),
+        }
+    }
+
+    /// Tells whether anybody wants events of a topic, so that costly ones need not be made.
+    pub fn wants(&self, topic: Topic) -> bool {
+        self.hub.uplink.is_some()
+            || self
+                .subscribers_now()
+                .iter()
+                .any(|s| s.filter.wants_topic(topic))
+    }
+
+    /// Returns the number of events ever published here.
+    pub fn published(&self) -> u64 {
+        self.hub.published.load(Relaxed)
+    }
+
+    /// Returns every subscriber with its queue and losses.
+    pub fn subscribers(&self) -> Vec<SubscriberStatus> {
+        self.subscribers_now().iter().map(|s| s.status()).collect()
+    }
+
+    fn subscribers_now(&self) -> Arc<[Arc<Subscriber>]> {
+        self.hub
+            .subscribers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<Arc<Subscriber>>)) {
+        let mut list = self
+            .hub
+            .subscribers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut changed = list.to_vec();
+        change(&mut changed);
+        *list = changed.into();
+        if let Some(uplink) = &self.hub.uplink {
+            uplink.interest(list.iter().map(|s| s.filter.clone()).collect());
+        }
+    }
+}
+
+impl Subscription {
+    /// Waits for events and swaps all that wait into `batch`, which must be empty. Returns `false`
+    /// when the subscription was closed and nothing is left. Cancel-safe: nothing is taken before it
+    /// returns.
+    pub async fn recv_batch(&mut self, batch: &mut VecDeque<Arc<Event>>) -> bool {
+        loop {
+            if self.try_batch(batch) {
+                return true;
+            }
+            if self.subscriber.closed.load(Relaxed) {
+                return false;
+            }
+            self.subscriber.ready.notified().await;
+        }
+    }
+
+    /// Swaps all waiting events into `batch`, which must be empty; `false` when there are none.
+    pub fn try_batch(&mut self, batch: &mut VecDeque<Arc<Event>>) -> bool {
+        debug_assert!(batch.is_empty(), "the batch is swapped into the queue");
+        let mut queue = self.subscriber.lock();
+        std::mem::swap(&mut queue.events, batch);
+        queue.bytes = 0;
+        !batch.is_empty()
+    }
+
+    /// Returns what the queue dropped since it was made.
+    pub fn lost(&self) -> Lost {
+        Lost {
+            messages: self.subscriber.dropped.load(Relaxed),
+            bytes: self.subscriber.dropped_bytes.load(Relaxed),
+        }
+    }
+
+    /// Returns the state of the queue.
+    pub fn status(&self) -> SubscriberStatus {
+        self.subscriber.status()
+    }
+
+    /// Stops receiving; what waits can still be taken.
+    pub fn close(&self) {
+        self.bus
+            .change(|list| list.retain(|s| !Arc::ptr_eq(s, &self.subscriber)));
+        self.subscriber.closed.store(true, Relaxed);
+        self.subscriber.ready.notify_one();
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if !self.subscriber.closed.load(Relaxed) {
+            self.close();
+        }
+    }
+}
+
+impl Subscriber {
+    fn push(&self, events: &[Arc<Event>]) {
+        let mut wanted = events
+            .iter()
+            .filter(|event| self.filter.wants(event))
+            .peekable();
+        if wanted.peek().is_none() {
+            return;
+        }
+        let mut lost = Lost::default();
+        let mut delivered = 0;
+        let mut queue = self.lock();
+        for event in wanted {
+            queue.bytes += event.cost_bytes();
+            queue.events.push_back(event.clone());
+            delivered += 1;
+        }
+        queue.shed(self.limits, &mut lost);
+        drop(queue);
+        self.delivered.fetch_add(delivered, Relaxed);
+        self.ready.notify_one();
+        self.count(lost);
+    }
+
+    fn count(&self, lost: Lost) {
+        if lost.messages == 0 {
+            return;
+        }
+        self.dropped.fetch_add(lost.messages, Relaxed);
+        self.dropped_bytes.fetch_add(lost.bytes, Relaxed);
+        if let Some(counters) = &self.counters {
+            counters.dropped(lost.messages, lost.bytes);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn status(&self) -> SubscriberStatus {
+        let (queued, queued_bytes) = {
+            let queue = self.lock();
+            (queue.events.len(), queue.bytes)
+        };
+        SubscriberStatus {
+            name: self.name.to_string(),
+            queued,
+            queued_bytes,
+            delivered: self.delivered.load(Relaxed),
+            dropped: self.dropped.load(Relaxed),
+        }
+    }
+}
+
+impl Queue {
+    /// Drops the oldest events until the limits hold; the newest one always stays.
+    fn shed(&mut self, limits: Limits, lost: &mut Lost) {
+        while self.events.len() > 1
+            && (self.events.len() > limits.messages || self.bytes > limits.bytes)
+        {
+            let Some(oldest) = self.events.pop_front() else {
+                return;
+            };
+            let cost = oldest.cost_bytes();
+            self.bytes -= cost;
+            lost.messages += 1;
+            lost.bytes += cost as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use fathom_formats::controlhost::{Tag, tags};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Frame, Timestamp};
+
+    fn frame(tag: Tag, body: &'static [u8]) -> Event {
+        Event::Frame(Frame {
+            source: "test".into(),
+            tag,
+            received: Timestamp::UNIX_EPOCH,
+            body: Bytes::from_static(body),
+        })
+    }
+
+    fn bodies(batch: &VecDeque<Arc<Event>>) -> Vec<&[u8]> {
+        let frames = batch.iter().filter_map(|event| match &**event {
+            Event::Frame(frame) => Some(&frame.body[..]),
+            _ => None,
+        });
+        frames.collect()
+    }
+
+    #[test]
+    fn a_subscriber_gets_its_tags_only() {
+        let bus = Bus::new();
+        let mut events = bus.subscribe("s", Filter::frames([tags::MSG]), Limits::default());
+        bus.publish_batch(vec![frame(tags::IO_EVT, b"no"), frame(tags::MSG, b"yes")]);
+        let mut batch = VecDeque::new();
+        assert!(events.try_batch(&mut batch));
+        assert_eq!(bodies(&batch), [b"yes"]);
+    }
+
+    #[test]
+    fn a_full_queue_drops_its_oldest_and_counts_at_once() {
+        let bus = Bus::new();
+        let limits = Limits {
+            messages: 2,
+            bytes: usize::MAX,
+        };
+        let mut events = bus.subscribe("slow", Filter::all_frames(), limits);
+        bus.publish_batch([b"a", b"b", b"c", b"d"].map(|b| frame(tags::MSG, b)).into());
+        assert_eq!(events.lost().messages, 2);
+        assert_eq!(bus.subscribers()[0].dropped, 2);
+        let mut batch = VecDeque::new();
+        events.try_batch(&mut batch);
+        assert_eq!(bodies(&batch), [b"c", b"d"]);
+    }
+
+    #[test]
+    fn the_newest_event_stays_even_when_it_alone_breaks_the_limit() {
+        let bus = Bus::new();
+        let limits = Limits {
+            messages: 10,
+            bytes: 1,
+        };
+        let mut events = bus.subscribe("tiny", Filter::all_frames(), limits);
+        bus.publish(frame(tags::MSG, b"first"));
+        bus.publish(frame(tags::MSG, b"second"));
+        let mut batch = VecDeque::new();
+        events.try_batch(&mut batch);
+        assert_eq!(bodies(&batch), [b"second"]);
+    }
+
+    #[tokio::test]
+    async fn closing_wakes_the_reader_after_what_waits() {
+        let bus = Bus::new();
+        let mut events = bus.subscribe("s", Filter::all_frames(), Limits::default());
+        bus.publish(frame(tags::MSG, b"last"));
+        events.close();
+        let mut batch = VecDeque::new();
+        assert!(events.recv_batch(&mut batch).await);
+        batch.clear();
+        assert!(!events.recv_batch(&mut batch).await);
+        assert!(bus.subscribers().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn published_is_delivered_or_dropped(counts in prop::collection::vec(0_usize..40, 1..20), limit in 1_usize..50) {
+            let bus = Bus::new();
+            let limits = Limits { messages: limit, bytes: usize::MAX };
+            let mut events = bus.subscribe("p", Filter::all_frames(), limits);
+            let (mut taken, mut published) = (0_u64, 0_u64);
+            for (round, count) in counts.iter().enumerate() {
+                bus.publish_batch((0..*count).map(|_| frame(tags::MSG, b"x")).collect());
+                published += *count as u64;
+                prop_assert!(events.status().queued <= limit);
+                if round % 3 == 2 {
+                    let mut batch = VecDeque::new();
+                    events.try_batch(&mut batch);
+                    taken += batch.len() as u64;
+                }
+            }
+            let status = events.status();
+            prop_assert_eq!(published, taken + status.queued as u64 + status.dropped);
+            prop_assert_eq!(status.delivered, published);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Commands to the supervisor: the same handle serves the control socket, the web page and tests.
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::StackStatus;
+
+/// Where commands go. Clones send to the same supervisor.
+#[derive(Debug, Clone)]
+pub struct ControlHandle {
+    to: mpsc::Sender<Ask>,
+}
+
+/// A command on its way, with the place for its reply.
+#[derive(Debug)]
+pub struct Ask {
+    /// What to do.
+    pub command: Command,
+    /// On whose behalf.
+    pub caller: Caller,
+    /// Where the reply goes.
+    pub reply: oneshot::Sender<Answer>,
+}
+
+/// A reply, or why there is none.
+pub type Answer = Result<Reply, ControlError>;
+
+/// On whose behalf a command runs; stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// User name, or `uid 1000`.
+    pub who: String,
+    /// `socket`, `http 127.0.0.1`, `web`, a service.
+    pub via: String,
+}
+
+impl Caller {
+    /// Names a caller.
+    pub fn new(who: impl Into<String>, via: impl Into<String>) -> Self {
+        Self {
+            who: who.into(),
+            via: via.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} via {}", self.who, self.via)
+    }
+}
+
+/// What the supervisor can be asked. Targets are `service`, `group:service`, `group`, `group:*` or
+/// `all`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "lowercase")]
+pub enum Command {
+    /// Returns the state of the targets; of everything when there are none.
+    Status {
+        /// Which services.
+        targets: Vec<String>,
+    },
+    /// Starts the targets in dependency order and waits until they run.
+    Start {
+        /// Which services.
+        targets: Vec<String>,
+        /// Start missing dependencies too.
+        dependencies: bool,
+        /// Wait until every target is ready or has failed.
+        wait: bool,
+    },
+    /// Stops the targets in reverse dependency order and waits until they have ended.
+    Stop {
+        /// Which services.
+        targets: Vec<String>,
+        /// Wait until every target has ended.
+        wait: bool,
+    },
+    /// Stops, then starts.
+    Restart {
+        /// Which services.
+        targets: Vec<String>,
+        /// Wait until every target is ready or has failed.
+        wait: bool,
+    },
+    /// Sends a signal to child processes.
+    Signal {
+        /// Which services.
+        targets: Vec<String>,
+        /// Name with or without `SIG`, or number.
+        signal: String,
+    },
+    /// Returns the end of a service's log.
+    Tail {
+        /// Which service; empty for the supervisor's own log.
+        name: String,
+        /// Most lines.
+        lines: usize,
+    },
+    /// Asks a running service itself; what it understands is its own affair.
+    Request {
+        /// Which service.
+        name: String,
+        /// What to do, such as `reset`.
+        verb: String,
+        /// Details for the service.
+        args: serde_json::Value,
+    },
+    /// Ends the whole stack.
+    Shutdown {
+        /// Kill at once instead of stopping in order.
+        now: bool,
+    },
+}
+
+/// What comes back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "reply", content = "value", rename_all = "lowercase")]
+pub enum Reply {
+    /// The state of services.
+    Status(StackStatus),
+    /// What became of each target, in the order it was done.
+    Done(Vec<Outcome>),
+    /// Log lines, oldest first.
+    Lines(Vec<String>),
+    /// The answer of a service.
+    Answer(serde_json::Value),
+}
+
+/// What became of one target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Outcome {
+    /// Full name of the service.
+    pub name: String,
+    /// The result, in words that programs can rely on.
+    pub result: Verdict,
+    /// Details for people; may be empty.
+    pub message: String,
+}
+
+/// The result for one target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Runs now.
+    Started,
+    /// Has ended.
+    Stopped,
+    /// The signal was sent.
+    Signalled,
+    /// Was running already.
+    AlreadyStarted,
+    /// Was not running.
+    NotRunning,
+    /// The program could not be started.
+    SpawnError,
+    /// It ended before it was ready.
+    AbnormalTermination,
+    /// Neither ready nor failed within the time allowed, or still waits for a dependency.
+    TimedOut,
+    /// The signal is not known here, or the service has no process.
+    BadSignal,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "error", content = "detail", rename_all = "snake_case")]
+pub enum ControlError {
+    /// No service, group or target of this name.
+    #[error("no such service or group: {0}")]
+    NoSuchName(String),
+    /// The service does not run, so it cannot answer.
+    #[error("{0} is not running")]
+    NotRunning(String),
+    /// The service refused the request.
+    #[error("{0}")]
+    Refused(String),
+    /// Nothing of this service's log can be shown.
+    #[error("no log of {0}")]
+    NoLog(String),
+    /// The supervisor is shutting down.
+    #[error("the supervisor is shutting down")]
+    ShuttingDown,
+    /// The supervisor did not answer.
+    #[error("the supervisor does not answer")]
+    Deaf,
+}
+
+impl ControlHandle {
+    /// Most commands waiting for the supervisor; further callers wait.
+    pub const WAITING_MAX: usize = 64;
+
+    /// Makes a handle and the end that the supervisor listens on.
+    pub fn channel() -> (Self, mpsc::Receiver<Ask>) {
+        let (to, from) = mpsc::channel(Self::WAITING_MAX);
+        (Self { to }, from)
+    }
+
+    /// Sends a command and waits for its reply.
+    pub async fn ask(&self, command: Command, caller: Caller) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask {
+            command,
+            caller,
+            reply,
+        };
+        self.to
+            .send(ask)
+            .await
+            .map_err(|_| ControlError::ShuttingDown)?;
+        answer.await.unwrap_or(Err(ControlError::Deaf))
+    }
+}

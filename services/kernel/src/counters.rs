@@ -1,0 +1,134 @@
+//! What one service received, lost and could not read, counted where it happens.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Counters of one service over all its incarnations. Shared: the keeper owns them, the bus, the
+/// driver and the service add to them, status shows them.
+#[derive(Debug, Default)]
+pub struct Counters {
+    received: AtomicU64,
+    received_bytes: AtomicU64,
+    sent: AtomicU64,
+    sent_bytes: AtomicU64,
+    dropped: AtomicU64,
+    dropped_bytes: AtomicU64,
+    outputs: AtomicU64,
+    last_output_us: AtomicI64,
+    bad: Mutex<BTreeMap<String, u64>>,
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub struct CountersSnapshot {
+    /// Messages that reached the service.
+    pub received: u64,
+    /// Their bytes.
+    pub received_bytes: u64,
+    /// Messages the service sent.
+    pub sent: u64,
+    /// Their bytes.
+    pub sent_bytes: u64,
+    /// Messages dropped because the service, or a client of it, was too slow.
+    pub dropped: u64,
+    /// Their bytes.
+    pub dropped_bytes: u64,
+    /// Outputs put on the board.
+    pub outputs: u64,
+    /// When the last output was put there.
+    #[schemars(with = "Option<String>")]
+    pub last_output: Option<Timestamp>,
+    /// Messages that could not be read, by reason.
+    pub bad: BTreeMap<String, u64>,
+}
+
+impl Counters {
+    /// Counts messages that reached the service.
+    pub fn received(&self, messages: u64, bytes: u64) {
+        self.received.fetch_add(messages, Relaxed);
+        self.received_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Counts messages that the service sent.
+    pub fn sent(&self, messages: u64, bytes: u64) {
+        self.sent.fetch_add(messages, Relaxed);
+        self.sent_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Counts messages dropped because the service, or a client of it, was too slow.
+    pub fn dropped(&self, messages: u64, bytes: u64) {
+        self.dropped.fetch_add(messages, Relaxed);
+        self.dropped_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Counts a message that could not be read. Reasons are few and fixed: `truncated`, `version`.
+    pub fn bad(&self, reason: &str) {
+        let mut bad = self.bad.lock().unwrap_or_else(PoisonError::into_inner);
+        match bad.get_mut(reason) {
+            Some(count) => *count += 1,
+            None => {
+                bad.insert(reason.to_owned(), 1);
+            }
+        }
+    }
+
+    /// Counts an output put on the board.
+    pub fn output(&self, at: Timestamp) {
+        self.outputs.fetch_add(1, Relaxed);
+        self.last_output_us.store(at.as_microsecond(), Relaxed);
+    }
+
+    /// Returns the sum of all bad messages.
+    pub fn bad_total(&self) -> u64 {
+        self.bad
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .sum()
+    }
+
+    /// Returns all counters.
+    pub fn snapshot(&self) -> CountersSnapshot {
+        let outputs = self.outputs.load(Relaxed);
+        CountersSnapshot {
+            received: self.received.load(Relaxed),
+            received_bytes: self.received_bytes.load(Relaxed),
+            sent: self.sent.load(Relaxed),
+            sent_bytes: self.sent_bytes.load(Relaxed),
+            dropped: self.dropped.load(Relaxed),
+            dropped_bytes: self.dropped_bytes.load(Relaxed),
+            outputs,
+            last_output: (outputs > 0)
+                .then(|| Timestamp::from_microsecond(self.last_output_us.load(Relaxed)).ok())
+                .flatten(),
+            bad: self
+                .bad
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        }
+    }
+
+    /// Replaces all values, with those that a child process reported of itself.
+    pub fn mirror(&self, of: &CountersSnapshot) {
+        self.received.store(of.received, Relaxed);
+        self.received_bytes.store(of.received_bytes, Relaxed);
+        self.sent.store(of.sent, Relaxed);
+        self.sent_bytes.store(of.sent_bytes, Relaxed);
+        self.dropped.store(of.dropped, Relaxed);
+        self.dropped_bytes.store(of.dropped_bytes, Relaxed);
+        self.outputs.store(of.outputs, Relaxed);
+        self.last_output_us
+            .store(of.last_output.map_or(0, Timestamp::as_microsecond), Relaxed);
+        self.bad
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&of.bad);
+    }
+}

@@ -1,0 +1,300 @@
+//! Turns a monitor into a service: subscribes, drains batches, ticks, answers, publishes, persists.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tracing::{info, warn};
+
+use crate::monitor::Persist;
+use crate::{
+    BoxFuture, Event, FileLine, Monitor, Outputs, Request, Service, ServiceCx, ServiceError, Setup,
+};
+
+/// Time between two checkpoints of a monitor.
+const PERSIST_EVERY: Duration = Duration::from_secs(30);
+
+/// Runs one monitor as a service.
+pub struct Driver<M: Monitor> {
+    config: M::Config,
+    setup: Setup,
+}
+
+impl<M: Monitor> Driver<M> {
+    /// Makes the service of one start.
+    pub fn new(config: M::Config, setup: Setup) -> Self {
+        Self { config, setup }
+    }
+}
+
+impl<M: Monitor> Service for Driver<M> {
+    fn run(self: Box<Self>, cx: ServiceCx) -> BoxFuture<'static, Result<(), ServiceError>> {
+        Box::pin(async move {
+            let monitor = M::new(self.config, &self.setup);
+            Loop {
+                monitor,
+                out: Outputs::default(),
+                cx,
+            }
+            .run()
+            .await
+        })
+    }
+}
+
+struct Loop<M> {
+    monitor: M,
+    out: Outputs,
+    cx: ServiceCx,
+}
+
+impl<M: Monitor> Loop<M> {
+    async fn run(mut self) -> Result<(), ServiceError> {
+        // Subscribed before the state is restored, so that nothing is missed meanwhile.
+        let mut events = self.cx.subscribe(M::TOPICS.into(), M::LIMITS);
+        self.restore().await?;
+        self.cx.ready();
+        let mut ticks = every(M::TICK);
+        let mut persists = every(PERSIST_EVERY);
+        let mut batch = VecDeque::new();
+        let stop = self.cx.stop.clone();
+        loop {
+            // All branches are cancel-safe: a batch is taken only when its branch completes.
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(request) = self.cx.inbox.recv() => self.answer(request),
+                _ = ticks.tick() => self.monitor.on_tick(self.cx.clock.now(), &mut self.out),
+                _ = persists.tick() => self.persist().await?,
+                open = events.recv_batch(&mut batch) => {
+                    if !open { break }
+                    self.take(&mut batch);
+                }
+            }
+            self.publish().await?;
+        }
+        self.monitor.on_tick(self.cx.clock.now(), &mut self.out);
+        self.publish().await?;
+        self.persist().await
+    }
+
+    fn take(&mut self, batch: &mut VecDeque<Arc<Event>>) {
+        let mut bytes = 0;
+        for event in batch.iter() {
+            bytes += event.cost_bytes() as u64;
+            self.monitor.on_event(event, &mut self.out);
+        }
+        self.cx.counters.received(batch.len() as u64, bytes);
+        batch.clear();
+    }
+
+    fn answer(&mut self, request: Request) {
+        let answer = if request.verb == "reset" {
+            self.monitor.reset();
+            Ok(serde_json::Value::Null)
+        } else {
+            self.monitor.on_request(&request.verb, &request.args)
+        };
+        if request.reply.send(answer).is_err() {
+            info!(verb = %request.verb, "nobody waits for the answer any more");
+        }
+    }
+
+    async fn publish(&mut self) -> Result<(), ServiceError> {
+        for reason in self.out.bad.drain(..) {
+            self.cx.counters.bad(reason);
+        }
+        for output in self.out.outputs.drain(..) {
+            self.cx.put(output);
+        }
+        for mut alarm in self.out.alarms.drain(..) {
+            alarm.service = self.cx.name.to_string();
+            self.cx.bus.publish(Event::Alarm(alarm));
+        }
+        if self.out.lines.is_empty() {
+            return Ok(());
+        }
+        let lines = std::mem::take(&mut self.out.lines);
+        let folder = self.cx.data_dir.join("files");
+        if let Err(error) = blocking(move || append(&folder, &lines)).await? {
+            self.cx.counters.bad("line not written");
+            warn!(%error, "cannot append to a text file");
+        }
+        Ok(())
+    }
+
+    async fn restore(&mut self) -> Result<(), ServiceError> {
+        let checkpoint = self.cx.checkpoint.clone();
+        let saved = match blocking(move || checkpoint.load()).await? {
+            Ok(saved) => saved,
+            Err(error) => {
+                warn!(%error, "kept state cannot be read, starting without it");
+                return Ok(());
+            }
+        };
+        if let Err(reason) = self.monitor.restore(&saved) {
+            warn!(reason, "kept state does not fit, starting without it");
+            self.monitor.reset();
+        }
+        Ok(())
+    }
+
+    async fn persist(&mut self) -> Result<(), ServiceError> {
+        let mut keep = Persist::default();
+        self.monitor.persist(&mut keep);
+        let checkpoint = self.cx.checkpoint.clone();
+        if let Err(error) = blocking(move || keep.write(&checkpoint)).await? {
+            self.cx.counters.bad("state not kept");
+            warn!(%error, "state cannot be kept");
+        }
+        Ok(())
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut ticks = interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ServiceError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(ServiceError::new)
+}
+
+fn append(folder: &Path, lines: &[FileLine]) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut files: BTreeMap<&str, String> = BTreeMap::new();
+    for line in lines {
+        let text =
+            files
+                .entry(line.file)
+                .or_insert_with(|| match folder.join(line.file).exists() {
+                    true => String::new(),
+                    false => format!("{}\n", line.header),
+                });
+        text.push_str(&line.line);
+        text.push('\n');
+    }
+    for (name, text) in files {
+        let mut file = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(folder.join(name))?;
+        file.write_all(text.as_bytes())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use fathom_formats::controlhost::{Tag, tags};
+    use jiff::Timestamp;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::filter::Topics;
+    use crate::view::Scalar;
+    use crate::{Frame, Output, Saved};
+
+    /// Counts messages.
+    struct Count(u64);
+
+    #[derive(Clone, serde::Deserialize, schemars::JsonSchema)]
+    struct Nothing {}
+
+    impl Monitor for Count {
+        type Config = Nothing;
+        const TOPICS: Topics = Topics::frames(&[tags::MSG]);
+
+        fn new(_: Nothing, _: &Setup) -> Self {
+            Self(0)
+        }
+
+        fn on_event(&mut self, _: &Event, _: &mut Outputs) {
+            self.0 += 1;
+        }
+
+        fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
+            #[expect(clippy::cast_precision_loss, reason = "the test counts to three")]
+            let value = self.0 as f64;
+            let scalar = Scalar {
+                value,
+                unit: String::new(),
+            };
+            out.put(Output::new("count", "Count", scalar).at(Some(now)));
+        }
+
+        fn reset(&mut self) {
+            self.0 = 0;
+        }
+
+        fn restore(&mut self, _: &Saved) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    fn message(tag: Tag) -> Event {
+        let received = Timestamp::UNIX_EPOCH;
+        Event::Frame(Frame {
+            source: "t".into(),
+            tag,
+            received,
+            body: b"hello"[..].into(),
+        })
+    }
+
+    async fn value(bus: &mut crate::Subscription) -> f64 {
+        let mut batch = VecDeque::new();
+        assert!(bus.recv_batch(&mut batch).await);
+        let Some(Event::Output(change)) = batch.back().map(|e| &**e) else {
+            panic!("no output")
+        };
+        let crate::view::View::Scalar(scalar) = &change.output.view else {
+            panic!("no scalar")
+        };
+        scalar.value
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_monitor_counts_resets_and_stops() {
+        let folder = std::env::temp_dir();
+        let (cx, mut outside) = ServiceCx::alone("count", folder);
+        let (bus, stop) = (cx.bus.clone(), cx.stop.clone());
+        let outputs = crate::Filter::none().and(crate::Topic::Output);
+        let mut outputs = bus.subscribe("test", outputs, crate::Limits::default());
+        let driver = Driver::<Count>::new(Nothing {}, Setup::default());
+        let running = tokio::spawn(Box::new(driver).run(cx));
+        outside.ready.wait_for(|ready| *ready).await.unwrap();
+
+        bus.publish_batch(vec![
+            message(tags::MSG),
+            message(tags::IO_EVT),
+            message(tags::MSG),
+        ]);
+        assert!((value(&mut outputs).await - 2.0).abs() < 1e-9);
+
+        let (reply, answer) = oneshot::channel();
+        let args = serde_json::Value::Null;
+        outside
+            .inbox
+            .send(Request {
+                verb: "reset".into(),
+                args,
+                reply,
+            })
+            .await
+            .unwrap();
+        answer.await.unwrap().unwrap();
+        assert!(value(&mut outputs).await.abs() < 1e-9);
+
+        stop.cancel();
+        running.await.unwrap().unwrap();
+    }
+}

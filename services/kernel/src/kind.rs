@@ -1,0 +1,131 @@
+//! A kind of service: its name, what it is for, and how its options become a service.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fathom_formats::detx::Detector;
+use schemars::{JsonSchema, Schema};
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::DeTable;
+
+use crate::{Driver, Monitor, Service};
+
+/// Makes a fresh service for each start, so that nothing half-broken is used again after a panic.
+pub type Factory = Box<dyn Fn() -> Box<dyn Service> + Send + Sync>;
+
+/// The options of a service, with their places in the file.
+pub type Options = Spanned<DeTable<'static>>;
+
+/// Why options do not fit a kind; a span points into the file where one is known.
+pub type OptionsError = toml::de::Error;
+
+/// What every kind may know of the stack when it reads its options.
+#[derive(Clone, Default)]
+pub struct Setup {
+    /// Folder under which all files of the stack live.
+    pub data_dir: PathBuf,
+    /// Folder of the configuration file; relative paths in options start here.
+    pub config_dir: PathBuf,
+    /// The detector, when one is configured.
+    pub detector: Option<Arc<Detector>>,
+}
+
+/// One kind of service. Crates list theirs in a constant `KINDS`.
+pub struct Kind {
+    /// Name in `kind = "…"`.
+    pub name: &'static str,
+    /// One line for `fathom kinds`.
+    pub summary: &'static str,
+    /// Section of km3mon's `pipeline.toml` that holds the same options, if any.
+    pub section: Option<&'static str>,
+    /// The kind reads outputs of others from the board.
+    pub reads_board: bool,
+    /// Turns options into a factory, or says what is wrong with them.
+    pub parse: fn(Options, &Setup) -> Result<Factory, OptionsError>,
+    /// JSON schema of the options, with defaults and units.
+    pub schema: fn() -> Schema,
+}
+
+impl Kind {
+    /// Makes the kind of a service whose options are `C` and whose starts come from `make`.
+    pub const fn service<C, S>(name: &'static str, summary: &'static str) -> Self
+    where
+        C: DeserializeOwned + JsonSchema + Send + Sync + 'static,
+        S: FromConfig<C>,
+    {
+        Self {
+            name,
+            summary,
+            section: None,
+            reads_board: false,
+            parse: parse_service::<C, S>,
+            schema: schema_of::<C>,
+        }
+    }
+
+    /// Makes the kind of a monitor.
+    pub const fn monitor<M: Monitor>(name: &'static str, summary: &'static str) -> Self {
+        Self {
+            name,
+            summary,
+            section: None,
+            reads_board: false,
+            parse: parse_monitor::<M>,
+            schema: schema_of::<M::Config>,
+        }
+    }
+
+    /// Names the section of `pipeline.toml` with the same options.
+    #[must_use]
+    pub const fn in_section(mut self, section: &'static str) -> Self {
+        self.section = Some(section);
+        self
+    }
+
+    /// Says that the kind reads outputs of others.
+    #[must_use]
+    pub const fn reading_board(mut self) -> Self {
+        self.reads_board = true;
+        self
+    }
+}
+
+/// A service that is made from checked options.
+pub trait FromConfig<C>: Service + Sized {
+    /// Checks options that serde cannot check; the text says what was expected.
+    fn check(_config: &C, _setup: &Setup) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Makes the service of one start.
+    fn from_config(config: &C, setup: &Setup) -> Self;
+}
+
+fn parse_service<C, S>(options: Options, setup: &Setup) -> Result<Factory, OptionsError>
+where
+    C: DeserializeOwned + Send + Sync + 'static,
+    S: FromConfig<C>,
+{
+    let config: C = read(options)?;
+    S::check(&config, setup).map_err(serde::de::Error::custom)?;
+    let setup = setup.clone();
+    Ok(Box::new(move || Box::new(S::from_config(&config, &setup))))
+}
+
+fn parse_monitor<M: Monitor>(options: Options, setup: &Setup) -> Result<Factory, OptionsError> {
+    let config: M::Config = read(options)?;
+    M::check(&config, setup).map_err(serde::de::Error::custom)?;
+    let setup = setup.clone();
+    Ok(Box::new(move || {
+        Box::new(Driver::<M>::new(config.clone(), setup.clone()))
+    }))
+}
+
+fn read<C: DeserializeOwned>(options: Options) -> Result<C, OptionsError> {
+    C::deserialize(toml::de::Deserializer::from(options))
+}
+
+fn schema_of<C: JsonSchema>() -> Schema {
+    schemars::schema_for!(C)
+}

@@ -1,0 +1,151 @@
+//! A monitor: a pure state machine from events and time to outputs. No clock, socket, task or lock
+//! is in reach of monitor code.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::filter::Topics;
+use crate::{Alarm, CheckpointError, Event, Limits, Output, Saved, Setup, Severity};
+
+/// What a monitor is. [`crate::Driver`] turns it into a service.
+pub trait Monitor: Send + Sized + 'static {
+    /// Its options; unknown keys are refused.
+    type Config: DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static;
+    /// Which tags and topics to receive.
+    const TOPICS: Topics;
+    /// Time between two calls of `on_tick`.
+    const TICK: Duration = Duration::from_secs(1);
+    /// Bounds of its queue.
+    const LIMITS: Limits = Limits {
+        messages: 200_000,
+        bytes: 256 << 20,
+    };
+
+    /// Checks options that serde cannot check; the text says what was expected.
+    fn check(_config: &Self::Config, _setup: &Setup) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Makes the monitor of one start.
+    fn new(config: Self::Config, setup: &Setup) -> Self;
+
+    /// Takes one event.
+    fn on_event(&mut self, event: &Event, out: &mut Outputs);
+
+    /// Time has passed: put outputs.
+    fn on_tick(&mut self, now: Timestamp, out: &mut Outputs);
+
+    /// Forgets everything, as if just started.
+    fn reset(&mut self);
+
+    /// Answers a question of an operator; `reset` is answered for it.
+    fn on_request(
+        &mut self,
+        verb: &str,
+        _args: &serde_json::Value,
+    ) -> Result<serde_json::Value, String> {
+        Err(format!("unknown request {verb:?}, expected reset"))
+    }
+
+    /// Takes back what [`Monitor::persist`] kept; state that does not fit is ignored with a reason.
+    fn restore(&mut self, _saved: &Saved) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Keeps what should survive a restart; called now and then and at the end.
+    fn persist(&mut self, _keep: &mut Persist) {}
+}
+
+/// What a monitor wants to be kept.
+#[derive(Debug, Default)]
+pub struct Persist {
+    pub(crate) snapshot: Option<Vec<u8>>,
+    pub(crate) records: Vec<Vec<u8>>,
+}
+
+impl Persist {
+    /// Replaces everything kept so far.
+    pub fn snapshot(&mut self, bytes: Vec<u8>) {
+        self.snapshot = Some(bytes);
+        self.records.clear();
+    }
+
+    /// Adds a record behind the snapshot.
+    pub fn append(&mut self, bytes: Vec<u8>) {
+        self.records.push(bytes);
+    }
+
+    /// Writes everything to a checkpoint.
+    pub fn write(self, checkpoint: &crate::Checkpoint) -> Result<(), CheckpointError> {
+        if let Some(snapshot) = self.snapshot {
+            checkpoint.save(&snapshot)?;
+        }
+        self.records
+            .iter()
+            .try_for_each(|record| checkpoint.append(record))
+    }
+}
+
+/// Collects what a monitor says during one call.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// Outputs for the board.
+    pub outputs: Vec<Output>,
+    /// Alarms for the bus.
+    pub alarms: Vec<Alarm>,
+    /// Messages that could not be read, by reason.
+    pub bad: Vec<&'static str>,
+    /// Lines for text files.
+    pub lines: Vec<FileLine>,
+}
+
+/// A line to append to a text file under `data_dir/files`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileLine {
+    /// File name, valid as an output name.
+    pub file: &'static str,
+    /// First line of a new file.
+    pub header: &'static str,
+    /// The line, without its end.
+    pub line: String,
+}
+
+impl Outputs {
+    /// Puts an output on the board.
+    pub fn put(&mut self, output: Output) {
+        self.outputs.push(output);
+    }
+
+    /// Counts a message that could not be read.
+    pub fn bad(&mut self, reason: &'static str) {
+        self.bad.push(reason);
+    }
+
+    /// Appends a line to a text file.
+    pub fn line(&mut self, line: FileLine) {
+        self.lines.push(line);
+    }
+
+    /// Says that a condition holds now, or does not any more. Say it when it changes.
+    pub fn alarm(
+        &mut self,
+        (rule, subject): (&str, impl Into<String>),
+        severity: Severity,
+        firing: bool,
+        text: impl Into<String>,
+        at: Timestamp,
+    ) {
+        self.alarms.push(Alarm {
+            service: String::new(),
+            rule: rule.to_owned(),
+            subject: subject.into(),
+            severity,
+            firing,
+            text: text.into(),
+            at,
+        });
+    }
+}
