@@ -4,5 +4,9 @@
 //! Called by the kernel (tags, detector description), the ligier (framing), the monitors and the
 //! simulator (payloads).
 
+#![deny(missing_docs)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 pub mod controlhost;
 pub mod detx;
+pub mod km3net;

@@ -45,6 +45,10 @@ impl Tag {
     }
 
     /// Makes a tag at compile time; panics there, not at run time, when the text is no tag.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a wrong index stops the build, not the program"
+    )]
     pub const fn of(text: &str) -> Self {
         let bytes = text.as_bytes();
         assert!(
@@ -78,8 +82,9 @@ impl Tag {
         let Some(head) = field.get_mut(..text.len()) else {
             return Err(TagError::TooLong { got: text.len() });
         };
-        if let Some(at) = text.iter().position(|b| !b.is_ascii_graphic()) {
-            return Err(TagError::Unprintable { byte: text[at], at });
+        let mut bytes = text.iter().copied().enumerate();
+        if let Some((at, byte)) = bytes.find(|(_, b)| !b.is_ascii_graphic()) {
+            return Err(TagError::Unprintable { byte, at });
         }
         head.copy_from_slice(text);
         Ok(Self(field))
