@@ -35,8 +35,33 @@ pub enum TagError {
 impl Tag {
     /// Returns the tag made of the bytes before the first NUL of a wire field.
     pub fn from_wire(field: [u8; TAG_BYTES]) -> Result<Self, TagError> {
+        if let Some(tag) = Self::from_intact_wire(field) {
+            return Ok(tag);
+        }
         let length = field.iter().position(|&b| b == 0).unwrap_or(TAG_BYTES);
         Self::from_text(field.get(..length).unwrap_or_default())
+    }
+
+    /// Checks all eight bytes at once: a relay does this for every message.
+    fn from_intact_wire(field: [u8; TAG_BYTES]) -> Option<Self> {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        const TOPS: u64 = ONES * 0x80;
+        const FIRST_GRAPHIC: u64 = ONES * b'!' as u64;
+
+        let word = u64::from_le_bytes(field);
+        let nuls = word.wrapping_sub(ONES) & !word & TOPS;
+        let kept = match nuls.trailing_zeros() / 8 {
+            0 => return None,
+            bytes => u64::MAX
+                .checked_shl(bytes * 8)
+                .map_or(u64::MAX, |behind| !behind),
+        };
+        // Bytes behind the first NUL are made graphic, so that only the others decide.
+        let filled = word & kept | FIRST_GRAPHIC & !kept;
+        let is_ascii = filled & TOPS == 0;
+        let is_not_below = (filled | TOPS).wrapping_sub(FIRST_GRAPHIC) & TOPS == TOPS;
+        let is_not_delete = filled.wrapping_add(ONES) & TOPS == 0;
+        (is_ascii && is_not_below && is_not_delete).then_some(Self((word & kept).to_le_bytes()))
     }
 
     /// Returns the eight bytes as they stand on the wire.
@@ -146,6 +171,13 @@ pub mod tags {
     pub const IO_OLINE: Tag = Tag::of("IO_OLINE");
     /// Log text.
     pub const MSG: Tag = Tag::of("MSG");
+
+    /// Published by a broker when a client gives its name.
+    pub const BORN: Tag = Tag::of("Born");
+    /// Published by a broker when a named client leaves.
+    pub const DIED: Tag = Tag::of("Died");
+    /// Published by a broker when it drops a client for a malformed tag.
+    pub const WRONG_HDR: Tag = Tag::of("WrongHdr");
 }
 
 #[cfg(test)]
@@ -155,6 +187,22 @@ mod tests {
     #[test]
     fn bytes_after_the_first_nul_are_ignored() {
         assert_eq!(Tag::from_wire(*b"MSG\0zzzz"), Ok(tags::MSG));
+    }
+
+    #[test]
+    fn the_check_of_eight_bytes_at_once_agrees_with_the_one_byte_by_byte() {
+        for at in 0..TAG_BYTES {
+            for byte in 0..=u8::MAX {
+                for rest in [b'A', b'!', b'~', 0] {
+                    let mut field = [rest; TAG_BYTES];
+                    field[..at].fill(b'Z');
+                    field[at] = byte;
+                    let length = field.iter().position(|&b| b == 0).unwrap_or(TAG_BYTES);
+                    let slow = Tag::from_text(&field[..length]);
+                    assert_eq!(Tag::from_wire(field), slow, "{field:?}");
+                }
+            }
+        }
     }
 
     #[test]
