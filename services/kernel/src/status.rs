@@ -106,6 +106,12 @@ pub struct ServiceStatus {
     pub description: String,
     /// What the operator wants.
     pub want: Want,
+    /// Whether it starts with the stack; readiness of the stack asks for all that do.
+    #[serde(default)]
+    pub autostart: bool,
+    /// EXITED with a code that counts as success: a one-shot that did its work.
+    #[serde(default)]
+    pub finished: bool,
     /// Health, apart from the state.
     pub health: Health,
     /// Process id; 0 for an in-process service or when nothing runs.
