@@ -1,1 +1,9 @@
-//! fathom.
+//! The supervisor: configuration, actors, control socket, command line.
+//!
+//! Floor 2 of the house. It knows every kind of service by the [`registry`], turns a configuration
+//! file into a [`config::plan::Plan`], and runs that plan. Services themselves live in the crates
+//! under `services/` and know nothing of this crate.
+
+pub mod cli;
+pub mod config;
+pub mod registry;

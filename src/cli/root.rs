@@ -1,0 +1,36 @@
+//! The list of subcommands. A new one is a file, a line in `mod.rs`, a variant and an arm here.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::kinds;
+
+/// Exit code of a command that failed.
+pub const EXIT_ERROR: u8 = 1;
+
+/// Exit code when the configuration has problems.
+pub const EXIT_CONFIG: u8 = 2;
+
+/// Online monitoring for particle detectors: one supervised stack in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "fathom", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List the built-in kinds of services, or all options of one.
+    Kinds(kinds::Kinds),
+}
+
+impl Cli {
+    /// Carries out the subcommand.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Verb::Kinds(args) => args.run(),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The checked form of a configuration: names resolved, defaults filled in, order known.
+//!
+//! Past this point nothing is validated again.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fathom_kernel::{Kind, Service, Setup, Size};
+use nix::sys::signal::Signal;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use super::policy::{Backoff, Budget, OnFatal, Restart};
+pub use super::ready::Ready;
+
+/// A whole stack, ready to be run.
+#[derive(Clone)]
+pub struct Plan {
+    /// Name of the stack, shown to shifters.
+    pub name: String,
+    /// Data folder, folder of the file, detector: what every kind may know.
+    pub setup: Setup,
+    /// Longest time an ordered end may take.
+    pub shutdown_limit: Duration,
+    /// Who may command, and where.
+    pub control: ControlPlan,
+    /// The supervisor's own log.
+    pub log: OwnLog,
+    /// Groups, in declared order; a service of its own forms a group of the same name.
+    pub groups: Vec<GroupPlan>,
+    /// Services in start order: each after all it depends on.
+    pub services: Vec<ServicePlan>,
+    /// Names of services by level: those of a level can start together once earlier levels are up.
+    pub levels: Vec<Vec<Arc<str>>>,
+}
+
+impl Plan {
+    /// Returns the service of a full name.
+    pub fn service(&self, name: &str) -> Option<&ServicePlan> {
+        self.services.iter().find(|service| *service.name == *name)
+    }
+}
+
+/// Where the supervisor takes commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlPlan {
+    /// TCP address beside the Unix socket, if any.
+    pub listen: Option<SocketAddr>,
+    /// Permission bits of the Unix socket.
+    pub socket_mode: u32,
+}
+
+/// The supervisor's own log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnLog {
+    /// Filter as `tracing` reads it: `info`, `info,fathom_ligier=debug`.
+    pub level: String,
+    /// A file of this size is rotated.
+    pub max: Size,
+    /// Rotated files kept.
+    pub backups: usize,
+    /// Form of its lines.
+    pub format: LogFormat,
+}
+
+/// Form of log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// A group of services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupPlan {
+    /// Name.
+    pub name: Arc<str>,
+    /// What it is for.
+    pub description: String,
+    /// Full names of its services, in start order.
+    pub members: Vec<Arc<str>>,
+}
+
+/// One service.
+#[derive(Clone)]
+pub struct ServicePlan {
+    /// `group:service`, or `service` when both are equal.
+    pub name: Arc<str>,
+    /// Its group.
+    pub group: Arc<str>,
+    /// What it is for.
+    pub description: String,
+    /// What runs.
+    pub body: Body,
+    /// What must be true before it starts.
+    pub after: Vec<After>,
+    /// Full names of services whose end also ends this one, until they fulfil `after` again.
+    pub bind: Vec<Arc<str>>,
+    /// Start with the stack.
+    pub autostart: bool,
+    /// When to start it again.
+    pub restart: Restart,
+    /// Exit codes that are no failure.
+    pub exit_ok: Vec<i32>,
+    /// Delays between restarts.
+    pub backoff: Backoff,
+    /// Failures until it is FATAL.
+    pub budget: Budget,
+    /// What to do then.
+    pub on_fatal: OnFatal,
+    /// When it counts as ready.
+    pub ready: Ready,
+    /// Longest time until then.
+    pub ready_timeout: Duration,
+    /// How it is stopped.
+    pub stop: StopPlan,
+    /// Limits of its process.
+    pub limits: Limits,
+    /// Where the output of its process goes.
+    pub log: LogPlan,
+}
+
+impl ServicePlan {
+    /// Returns `actor`, `process` or `command`.
+    pub fn run_word(&self) -> &'static str {
+        match &self.body {
+            Body::Kind(KindBody {
+                run: Run::Actor, ..
+            }) => "actor",
+            Body::Kind(KindBody {
+                run: Run::Process, ..
+            }) => "process",
+            Body::Command(_) => "command",
+        }
+    }
+}
+
+/// What a service runs.
+#[derive(Clone)]
+pub enum Body {
+    /// A built-in kind.
+    Kind(KindBody),
+    /// A program.
+    Command(CommandBody),
+}
+
+/// A built-in kind with its options.
+#[derive(Clone)]
+pub struct KindBody {
+    /// The kind.
+    pub kind: &'static Kind,
+    /// Makes a fresh service for each start.
+    pub factory: Arc<dyn Fn() -> Box<dyn Service> + Send + Sync>,
+    /// The options as TOML, for a child of our own binary.
+    pub options: String,
+    /// In this process or in a child.
+    pub run: Run,
+    /// On which threads.
+    pub placement: Placement,
+}
+
+/// Where a kind runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Run {
+    /// As a task of the supervisor's process.
+    #[default]
+    Actor,
+    /// In a child of the same binary.
+    Process,
+}
+
+/// On which threads a kind runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Placement {
+    /// On the shared pool.
+    #[default]
+    Pool,
+    /// On a thread of its own, for what computes for long.
+    Thread,
+}
+
+/// A program to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandBody {
+    /// Program and arguments; never empty.
+    pub argv: Vec<String>,
+    /// Variables added to the supervisor's environment.
+    pub env: BTreeMap<String, String>,
+    /// Folder to run in; `None` is the folder of the configuration file.
+    pub cwd: Option<PathBuf>,
+    /// User to run as; `None` is the supervisor's.
+    pub user: Option<String>,
+}
+
+/// A condition on another service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct After {
+    /// Full name of that service.
+    pub name: Arc<str>,
+    /// What it must have reached.
+    pub until: Until,
+}
+
+/// What a dependency must have reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Until {
+    /// It exists.
+    Started,
+    /// It is RUNNING.
+    #[default]
+    Ready,
+    /// It is RUNNING and all its flow rules are fulfilled.
+    Flowing,
+    /// It EXITED with a code in `exit_ok`.
+    Done,
+}
+
+/// How a service is stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopPlan {
+    /// Signal that asks it to end.
+    pub signal: Signal,
+    /// Time it has until it is killed (or its task aborted).
+    pub wait: Duration,
+    /// Signal the whole process group, not only its leader.
+    pub group: bool,
+}
+
+/// Limits of a process; `None` inherits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Open files.
+    pub nofile: Option<u64>,
+    /// Address space [bytes].
+    pub memory: Option<u64>,
+    /// Core file [bytes].
+    pub core: Option<u64>,
+}
+
+impl Limits {
+    /// Tells whether there is any.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Where the output of a process goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPlan {
+    /// A file of this size is rotated at the end of a line.
+    pub max: Size,
+    /// Rotated files kept.
+    pub backups: usize,
+    /// A file older than this is rotated as well.
+    pub age: Option<Duration>,
+    /// Compress rotated files.
+    pub compress: bool,
+    /// What happens to standard error.
+    pub stderr: Stderr,
+}
+
+/// What happens to standard error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stderr {
+    /// Into the same file as standard output.
+    #[default]
+    Merge,
+    /// Into a file of its own.
+    Separate,
+}

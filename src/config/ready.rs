@@ -1,0 +1,171 @@
+//! When a started service counts as ready.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How readiness is found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// It exists.
+    Spawn,
+    /// It lived for so long.
+    Secs(Duration),
+    /// It says so: a kind by its context, a program by `READY=1` on `NOTIFY_SOCKET`.
+    Notify,
+    /// It writes a newline to this descriptor.
+    Fd(u32),
+    /// Somebody accepts connections at `host:port`.
+    Tcp(String),
+    /// A GET of this URL answers 2xx.
+    Http(String),
+    /// This command exits with 0.
+    Exec(Vec<String>),
+    /// A line of its output contains a match of this regular expression.
+    Log(String),
+    /// This file was created or touched after the start; relative to the data folder.
+    File(PathBuf),
+    /// The first item was seen on the `out` of a flow rule.
+    Flow,
+}
+
+/// Why a text is no [`Ready`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadyError {
+    /// None of the forms.
+    #[error("unknown readiness `{0}`, expected {EXPECTED}")]
+    Unknown(String),
+    /// A form whose part after the colon is wrong.
+    #[error("`{text}` is incomplete, expected `{expected}`")]
+    Detail {
+        /// What was written.
+        text: String,
+        /// What would have been right.
+        expected: &'static str,
+    },
+}
+
+/// All forms, for messages.
+const EXPECTED: &str = "`spawn`, `secs:N`, `notify`, `fd:N`, `tcp:HOST:PORT`, `http:URL`, \
+                        `exec:COMMAND`, `log:REGEX`, `file:PATH` or `flow`";
+
+impl FromStr for Ready {
+    type Err = ReadyError;
+
+    fn from_str(text: &str) -> Result<Self, ReadyError> {
+        let (form, detail) = text.split_once(':').unwrap_or((text, ""));
+        let wrong = |expected| ReadyError::Detail {
+            text: text.to_owned(),
+            expected,
+        };
+        let given = |expected| match detail.is_empty() {
+            true => Err(wrong(expected)),
+            false => Ok(detail.to_owned()),
+        };
+        match form {
+            "spawn" if detail.is_empty() => Ok(Self::Spawn),
+            "notify" if detail.is_empty() => Ok(Self::Notify),
+            "flow" if detail.is_empty() => Ok(Self::Flow),
+            "secs" => seconds(detail).map(Self::Secs).ok_or(wrong("secs:N")),
+            "fd" => match detail.parse() {
+                Ok(descriptor) if descriptor > 2 => Ok(Self::Fd(descriptor)),
+                _ => Err(wrong("fd:N with N > 2")),
+            },
+            "tcp" if is_host_port(detail) => Ok(Self::Tcp(detail.to_owned())),
+            "tcp" => Err(wrong("tcp:HOST:PORT")),
+            "http" => url(text, detail).map(Self::Http).ok_or(wrong("http:URL")),
+            "https" => Ok(Self::Http(text.to_owned())),
+            "exec" => match shlex::split(detail) {
+                Some(argv) if !argv.is_empty() => Ok(Self::Exec(argv)),
+                _ => Err(wrong("exec:COMMAND")),
+            },
+            "log" => given("log:REGEX").map(Self::Log),
+            "file" => given("file:PATH").map(|path| Self::File(path.into())),
+            _ => Err(ReadyError::Unknown(text.to_owned())),
+        }
+    }
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+fn is_host_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
+}
+
+/// Takes both `http:http://…` and the plain `http://…`.
+fn url(text: &str, detail: &str) -> Option<String> {
+    if detail.starts_with("//") {
+        return Some(text.to_owned());
+    }
+    let known = detail.starts_with("http://") || detail.starts_with("https://");
+    known.then(|| detail.to_owned())
+}
+
+impl fmt::Display for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spawn => f.write_str("spawn"),
+            Self::Secs(time) => write!(f, "secs:{}", time.as_secs_f64()),
+            Self::Notify => f.write_str("notify"),
+            Self::Fd(descriptor) => write!(f, "fd:{descriptor}"),
+            Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Http(url) => write!(f, "http:{url}"),
+            Self::Exec(argv) => {
+                let words: Vec<_> = argv.iter().map(|word| quoted(word)).collect();
+                write!(f, "exec:{}", words.join(" "))
+            }
+            Self::Log(regex) => write!(f, "log:{regex}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Flow => f.write_str("flow"),
+        }
+    }
+}
+
+fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| format!("{word:?}"), |word| word.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_reads_back_as_shown() {
+        for text in [
+            "spawn",
+            "secs:1",
+            "secs:0.5",
+            "notify",
+            "fd:3",
+            "tcp:127.0.0.1:80",
+            "tcp:[::1]:80",
+            "http:http://localhost:8081/",
+            "exec:test -e 'a b'",
+            "log:listening on .*",
+            "file:plots/x.png",
+            "flow",
+        ] {
+            assert_eq!(text.parse::<Ready>().unwrap().to_string(), text);
+        }
+        let plain: Ready = "http://localhost/".parse().unwrap();
+        assert_eq!(plain, Ready::Http("http://localhost/".into()));
+    }
+
+    #[test]
+    fn incomplete_forms_say_what_was_expected() {
+        for text in [
+            "", "soon", "secs:", "secs:-1", "fd:1", "tcp:80", "tcp::80", "tcp:h:0", "http:x",
+            "exec:", "exec:'", "log:", "file:", "spawn:1",
+        ] {
+            let error = text.parse::<Ready>().unwrap_err().to_string();
+            assert!(error.contains("expected"), "{text}: {error}");
+        }
+    }
+}
