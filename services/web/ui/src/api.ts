@@ -1,0 +1,214 @@
+// The server's data API: types as its JSON has them, and the calls that fetch them.
+
+export interface Losses {
+  received: number;
+  dropped: number;
+  bad: number;
+}
+
+export interface OutputHead {
+  name: string;
+  title: string;
+  form: View["form"];
+  service: string;
+  version: number;
+  datum: string | null;
+  interval_s: number;
+  losses: Losses;
+}
+
+export interface Output extends OutputHead {
+  view: View;
+}
+
+export type View = Series | MapView | ImageView | Histogram | Scalar | Table;
+export type Numbers = (number | null)[];
+
+export interface Series {
+  form: "series";
+  y_label: string;
+  y_log: boolean;
+  times_ms: number[];
+  curves: Curve[];
+  marks: { at_ms: number; text: string }[];
+}
+
+export interface Curve {
+  name: string;
+  colour: string;
+  marker: "none" | "diamond" | "cross" | "down" | "up";
+  values: Numbers;
+  errors: Numbers;
+}
+
+export interface Colours {
+  map: string;
+  low: number;
+  high: number;
+  log: boolean;
+  under: string | null;
+  over: string | null;
+  missing: string;
+  label: string;
+}
+
+export interface MapView {
+  form: "map";
+  x_label: string;
+  y_label: string;
+  x: number[];
+  y: number[];
+  id: number[];
+  values: Numbers;
+  details: { name: string; values: Numbers }[];
+  colours: Colours;
+}
+
+export interface Column {
+  at_ms: number;
+  values: Numbers;
+  overlay: number[];
+}
+
+export interface ImageView {
+  form: "image";
+  rows: number;
+  column_s: number;
+  columns_max: number;
+  row_labels: { row: number; text: string }[];
+  columns: Column[];
+  colours: Colours;
+  overlay_threshold: number;
+  overlay_colour: string;
+  overlay_label: string;
+}
+
+export interface Histogram {
+  form: "histogram";
+  x_label: string;
+  y_label: string;
+  y_log: boolean;
+  edges: number[];
+  counts: Numbers;
+  underflow: number;
+  overflow: number;
+}
+
+export interface Scalar {
+  form: "scalar";
+  value: number | null;
+  unit: string;
+}
+
+export interface Table {
+  form: "table";
+  columns: string[];
+  rows: unknown[][];
+}
+
+export type State =
+  | "STOPPED" | "STARTING" | "RUNNING" | "BACKOFF" | "STOPPING" | "EXITED" | "FATAL" | "UNKNOWN";
+
+export interface Service {
+  name: string;
+  group: string;
+  kind: string | null;
+  run: string;
+  state: State;
+  description: string;
+  want: "up" | "down";
+  health: string;
+  pid: number;
+  restarts: number;
+  since: string;
+  last_exit: string | null;
+  after: string[];
+  counters: {
+    received: number;
+    received_bytes: number;
+    sent: number;
+    dropped: number;
+    outputs: number;
+    last_output: string | null;
+    bad: Record<string, number>;
+  };
+  queues: { name: string; queued: number; queued_bytes: number; delivered: number; dropped: number }[];
+}
+
+export interface Stack {
+  version: string;
+  pid: number;
+  started: string;
+  stack: string;
+  events: number;
+  services: Service[];
+}
+
+export interface Page {
+  path: string;
+  title: string;
+  view: "plots" | "services" | "logs" | "wall";
+  rows: string[][];
+}
+
+export interface Config {
+  stack: string;
+  version: string;
+  boot: string;
+  can_control: boolean;
+  stale_after: number;
+  pages: Page[];
+  mark_colour: string;
+  colour_maps: Record<string, string>;
+}
+
+export interface OutputList {
+  now_ms: number;
+  boot: string;
+  outputs: OutputHead[];
+}
+
+export interface Alarm {
+  service: string;
+  rule: string;
+  subject: string;
+  severity: "info" | "warning" | "alert";
+  firing: boolean;
+  text: string;
+  at: string;
+}
+
+async function json<T>(response: Response): Promise<T> {
+  if (!response.ok) {
+    const said = (await response.json().catch(() => null)) as { error?: string } | null;
+    throw new Error(said?.error ?? `${response.status} ${response.statusText}`);
+  }
+  return response.json() as Promise<T>;
+}
+
+export const fetchConfig = async () => json<Config>(await fetch("/api/config"));
+export const fetchOutputs = async () => json<OutputList>(await fetch("/api/outputs"));
+export const fetchStatus = async () => json<Stack>(await fetch("/api/status"));
+export const fetchAlarms = async () => json<{ firing: Alarm[] }>(await fetch("/api/alarms"));
+
+export async function fetchLog(service: string, lines: number): Promise<string[]> {
+  const path = `/api/logs/${encodeURIComponent(service || "_")}?lines=${lines}`;
+  return (await json<{ lines: string[] }>(await fetch(path))).lines;
+}
+
+// `since` [ms]: only image columns that are newer.
+export async function fetchOutput(name: string, since?: number): Promise<Output> {
+  const query = since === undefined ? "" : `?since=${since}`;
+  return json<Output>(await fetch(`/api/outputs/${encodeURIComponent(name)}${query}`));
+}
+
+export interface Outcome {
+  name: string;
+  result: string;
+  message: string;
+}
+
+export async function act(service: string, verb: "start" | "stop" | "restart"): Promise<Outcome[]> {
+  const response = await fetch(`/api/services/${encodeURIComponent(service)}/${verb}`, { method: "POST" });
+  return (await json<{ outcomes: Outcome[] }>(response)).outcomes;
+}

@@ -1,0 +1,51 @@
+// Rows of plots, a single large plot, and the list of alarms.
+
+import { useState } from "preact/hooks";
+
+import type { Alarm } from "./api";
+import { matching, utcDateTime } from "./format";
+import { useLive } from "./live";
+import { PlotCard } from "./card";
+
+export function Rows({ rows }: { rows: string[][] }) {
+  const names = [...useLive().outputs.keys()];
+  const filled = rows.map((row) => row.flatMap((entry) => matching(entry, names)));
+  if (filled.every((row) => row.length === 0)) {
+    return <p class="notice">No monitor has published a plot of this page yet.</p>;
+  }
+  return (
+    <>
+      {filled.map((row, at) => row.length > 0 && (
+        <section key={rows[at]?.join()} class="row">{row.map((name) => <PlotCard key={name} name={name} />)}</section>
+      ))}
+    </>
+  );
+}
+
+export function PlotPage({ name }: { name: string }) {
+  if (!useLive().outputs.has(name)) return <p class="notice">There is no plot named {name}.</p>;
+  return <section class="row single"><PlotCard key={name} name={name} large /></section>;
+}
+
+export function Alarms({ alarms }: { alarms: Map<string, Alarm> }) {
+  const [open, setOpen] = useState(false);
+  const list = [...alarms.values()].sort((a, b) => b.at.localeCompare(a.at));
+  const worst = list.some((a) => a.severity === "alert") ? "bad" : list.length > 0 ? "warn" : "good";
+  return (
+    <div class="alarms">
+      <button type="button" class={`badge ${worst}`} aria-expanded={open} onClick={() => setOpen(!open)}>
+        {list.length} alarm{list.length === 1 ? "" : "s"}
+      </button>
+      {open && (
+        <ul>
+          {list.length === 0 && <li>Nothing is wrong.</li>}
+          {list.map((a) => (
+            <li key={`${a.service}${a.rule}${a.subject}`} class={a.severity}>
+              <b>{a.rule}</b> {a.subject}: {a.text} <small>{utcDateTime(Date.parse(a.at))}</small>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,185 @@
+// A canvas that fits its place, redraws when told, and reports the pointer; the base of maps and
+// images. Frame, ticks and colour bar are drawn here, the content by the caller.
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+
+import type { Colours } from "../api";
+import { parseTable, position, rgbText, type Rgb } from "../colours";
+import { number } from "../format";
+import { live } from "../live";
+import { moved, whole, type Window, zoomed } from "./viewport";
+
+export interface Frame {
+  context: CanvasRenderingContext2D;
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+  window: Window;
+}
+
+export interface Pointer {
+  // Fractions of the whole plane, y upward.
+  x: number;
+  y: number;
+}
+
+interface Props {
+  draw: (frame: Frame) => void;
+  hover: (at: Pointer) => ComponentChildren;
+  colours: Colours;
+  label: string;
+}
+
+const MARGIN = { left: 54, right: 78, top: 8, bottom: 34 };
+const WHEEL_STEP = 1.2;
+
+export function colourTable(colours: Colours): Rgb[] {
+  const hex = live.config?.colour_maps[colours.map] ?? live.config?.colour_maps["cividis"] ?? "";
+  return parseTable(hex);
+}
+
+export function CanvasPlot({ draw, hover, colours, label }: Props) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [size, setSize] = useState({ width: 0, height: 0 });
+  const [window, setWindow] = useState<Window>(whole);
+  const [tip, setTip] = useState<{ x: number; y: number; text: ComponentChildren } | null>(null);
+
+  useEffect(() => {
+    const element = canvas.current;
+    if (!element) return;
+    const observer = new ResizeObserver(([entry]) => {
+      if (entry) setSize({ width: Math.floor(entry.contentRect.width), height: Math.floor(entry.contentRect.height) });
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+
+  useEffect(() => {
+    const context = canvas.current?.getContext("2d");
+    if (!context || size.width === 0) return;
+    const frame = prepare(context, size, window);
+    drawColourBar(frame, colours);
+    context.save();
+    draw(frame);
+    context.restore();
+  });
+
+  const inside = (event: MouseEvent) => {
+    const box = canvas.current?.getBoundingClientRect();
+    const x = (event.clientX - (box?.left ?? 0) - MARGIN.left) / (size.width - MARGIN.left - MARGIN.right);
+    const y = 1 - (event.clientY - (box?.top ?? 0) - MARGIN.top) / (size.height - MARGIN.top - MARGIN.bottom);
+    return { x, y, within: x >= 0 && x <= 1 && y >= 0 && y <= 1 };
+  };
+  // Preact attaches wheel listeners passively, where the page could not be kept from scrolling.
+  useEffect(() => {
+    const element = canvas.current;
+    const wheel = (event: WheelEvent) => {
+      const at = inside(event);
+      if (!at.within || !(event.ctrlKey || event.shiftKey || event.altKey || element?.dataset.zoomed === "1")) return;
+      event.preventDefault();
+      setWindow((w) => zoomed(w, at, (event.deltaY || event.deltaX) > 0 ? WHEEL_STEP : 1 / WHEEL_STEP));
+    };
+    element?.addEventListener("wheel", wheel, { passive: false });
+    return () => element?.removeEventListener("wheel", wheel);
+  });
+  const move = (event: MouseEvent) => {
+    const at = inside(event);
+    if (event.buttons === 1) {
+      const fx = event.movementX / (size.width - MARGIN.left - MARGIN.right);
+      const fy = -event.movementY / (size.height - MARGIN.top - MARGIN.bottom);
+      setWindow((w) => moved(w, fx, fy));
+    }
+    const text = at.within
+      ? hover({ x: window.x0 + at.x * (window.x1 - window.x0), y: window.y0 + at.y * (window.y1 - window.y0) })
+      : null;
+    setTip(text ? { x: event.offsetX, y: event.offsetY, text } : null);
+  };
+  const zoomedIn = window.x1 - window.x0 < 1 || window.y1 - window.y0 < 1;
+  return (
+    <div class="plane">
+      <canvas
+        ref={canvas} role="img" aria-label={label} data-zoomed={zoomedIn ? "1" : "0"}
+        title="" onMouseMove={move} onMouseLeave={() => setTip(null)} onDblClick={(event) => {
+          const at = inside(event);
+          setWindow((w) => (zoomedIn ? whole : zoomed(w, at, 1 / 4)));
+        }}
+      />
+      {tip && <div class="tip" style={{ left: `${Math.min(tip.x + 14, size.width - 190)}px`, top: `${tip.y + 14}px` }}>{tip.text}</div>}
+    </div>
+  );
+}
+
+function prepare(context: CanvasRenderingContext2D, size: { width: number; height: number }, window: Window): Frame {
+  const ratio = devicePixelRatio || 1;
+  const { canvas } = context;
+  if (canvas.width !== size.width * ratio || canvas.height !== size.height * ratio) {
+    canvas.width = size.width * ratio;
+    canvas.height = size.height * ratio;
+  }
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, size.width, size.height);
+  context.font = "11px system-ui, sans-serif";
+  context.fillStyle = inkColour();
+  return {
+    context,
+    left: MARGIN.left,
+    top: MARGIN.top,
+    width: size.width - MARGIN.left - MARGIN.right,
+    height: size.height - MARGIN.top - MARGIN.bottom,
+    window,
+  };
+}
+
+export const inkColour = () => getComputedStyle(document.documentElement).getPropertyValue("--ink").trim() || "#222";
+export const gridColour = () => getComputedStyle(document.documentElement).getPropertyValue("--line").trim() || "#ccc";
+
+// Pixel of a fraction of the whole plane.
+export const pixelX = (f: Frame, x: number) => f.left + ((x - f.window.x0) / (f.window.x1 - f.window.x0)) * f.width;
+export const pixelY = (f: Frame, y: number) => f.top + (1 - (y - f.window.y0) / (f.window.y1 - f.window.y0)) * f.height;
+
+export function tickX(f: Frame, x: number, text: string) {
+  const at = pixelX(f, x);
+  if (at < f.left - 1 || at > f.left + f.width + 1) return;
+  f.context.textAlign = "center";
+  f.context.textBaseline = "top";
+  f.context.fillText(text, at, f.top + f.height + 5);
+}
+
+export function tickY(f: Frame, y: number, text: string) {
+  const at = pixelY(f, y);
+  if (at < f.top - 1 || at > f.top + f.height + 1) return;
+  f.context.textAlign = "right";
+  f.context.textBaseline = "middle";
+  f.context.fillText(text, f.left - 6, at);
+}
+
+function drawColourBar(f: Frame, colours: Colours) {
+  const { context } = f;
+  const table = colourTable(colours);
+  const left = f.left + f.width + 14;
+  const step = f.height / table.length;
+  table.forEach((rgb, at) => {
+    context.fillStyle = rgbText(rgb);
+    context.fillRect(left, f.top + f.height - (at + 1) * step, 12, step + 1);
+  });
+  context.fillStyle = inkColour();
+  context.textAlign = "left";
+  context.textBaseline = "middle";
+  for (const value of barTicks(colours)) {
+    context.fillText(number(value), left + 16, f.top + (1 - position(value, colours)) * f.height);
+  }
+  context.save();
+  context.translate(f.left + f.width + 72, f.top + f.height / 2);
+  context.rotate(-Math.PI / 2);
+  context.textAlign = "center";
+  context.fillText(colours.label, 0, 0);
+  context.restore();
+}
+
+function barTicks(colours: Colours): number[] {
+  const parts = [0, 0.25, 0.5, 0.75, 1];
+  if (!colours.log) return parts.map((p) => colours.low + p * (colours.high - colours.low));
+  return parts.map((p) => colours.low * (colours.high / colours.low) ** p);
+}
