@@ -24,6 +24,7 @@ mod timeslice;
 mod tmch;
 mod trigger;
 
+pub(crate) use digest::LineHash;
 pub use digest::sha256_hex;
 pub use dump::{Dump, DumpError, DumpItem, DumpShape};
 pub use error::{EncodeError, PayloadError};
