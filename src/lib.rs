@@ -4,6 +4,7 @@
 //! file into a [`config::plan::Plan`], and runs that plan. Services themselves live in the crates
 //! under `services/` and know nothing of this crate.
 
+pub mod actors;
 pub mod cli;
 pub mod config;
 pub mod registry;
