@@ -30,6 +30,9 @@ pub struct Series {
     pub y_label: String,
     /// Draw the vertical axis logarithmically at first.
     pub y_log: bool,
+    /// Draw minor ticks on the time axis.
+    #[serde(default)]
+    pub x_minor_ticks: bool,
     /// Times of the points [ms].
     pub times_ms: Vec<i64>,
     /// The curves; each has one value per time.
