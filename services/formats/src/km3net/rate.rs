@@ -22,7 +22,12 @@ pub fn rate_table() -> &'static [f64; 256] {
 
 /// Returns the rate of a code [Hz]; 0 for code 0, which means "not above 2 kHz".
 pub fn rate_hz(code: u8) -> f64 {
-    RATES_HZ.get(usize::from(code)).copied().unwrap_or_default()
+    of_table(&RATES_HZ, code)
+}
+
+/// Looks a code up in the table, for those who look up many.
+pub(super) fn of_table(table: &[f64; 256], code: u8) -> f64 {
+    table.get(usize::from(code)).copied().unwrap_or_default()
 }
 
 /// Returns the code nearest to a rate [Hz]; 0 for what is no number.

@@ -109,11 +109,12 @@ impl SummaryFrame {
 
     /// Returns the rates of all channels [Hz], index = channel.
     pub fn rates_hz(&self) -> [f64; CHANNELS] {
-        self.codes.map(rate::rate_hz)
+        let table = rate::rate_table();
+        self.codes.map(|code| rate::of_table(table, code))
     }
 
     /// Returns the sum of the rates of all channels [Hz].
     pub fn dom_rate_hz(&self) -> f64 {
-        self.codes.iter().map(|&code| rate::rate_hz(code)).sum()
+        self.rates_hz().iter().sum()
     }
 }
