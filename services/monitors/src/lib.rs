@@ -1,6 +1,39 @@
-//! Monitoring processes, one file each.
+//! Monitoring processes, one file each: pure state machines from messages and time to outputs.
+//!
+//! Every monitor takes every message of its tags; one that cannot be read is counted by its reason,
+//! kept for a look (`request NAME bad`) and skipped. Times are data times in UTC. The supervisor runs
+//! them through `fathom_kernel::Driver`; they draw nothing and know no socket, file or clock.
+
+mod clock;
+mod columns;
+mod dom_activity;
+mod dom_rates;
+mod faulty;
+mod places;
+mod timeline;
+mod trigger_rates;
 
 use fathom_kernel::Kind;
 
+// Exported for tests and benchmarks, which feed them messages without a supervisor.
+pub use dom_activity::{Config as DomActivityConfig, DomActivity, Reference};
+pub use dom_rates::{Config as DomRatesConfig, DomRates};
+pub use trigger_rates::{Config as TriggerRatesConfig, TriggerRates};
+
 /// The kinds of this crate.
-pub const KINDS: &[Kind] = &[];
+pub const KINDS: &[Kind] = &[
+    Kind::monitor::<TriggerRates>(
+        "trigger_rates",
+        "events per second by trigger, lost events, hit multiplicities (IO_EVT)",
+    )
+    .in_section("TriggerRate"),
+    Kind::monitor::<DomRates>(
+        "dom_rates",
+        "light rate of every DOM with its history (IO_SUM)",
+    )
+    .in_section("DOMRates"),
+    Kind::monitor::<DomActivity>(
+        "dom_activity",
+        "time since every DOM was last heard of (IO_SUM)",
+    ),
+];

@@ -1,0 +1,41 @@
+//! Times as monitors keep them: milliseconds since 1970 UTC.
+
+use fathom_formats::km3net::Header;
+use jiff::Timestamp;
+
+/// Returns the start of a frame.
+pub(crate) fn ms_of_header(header: &Header) -> i64 {
+    ms_of_ns(header.start_ns())
+}
+
+/// Returns nanoseconds since 1970 in milliseconds.
+pub(crate) fn ms_of_ns(ns: u64) -> i64 {
+    i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// Returns milliseconds since 1970 as a time, clamped to what a time can be.
+pub(crate) fn timestamp(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
+}
+
+/// Returns a time for people.
+pub(crate) fn text_of_ms(ms: i64) -> String {
+    timestamp(ms).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Returns the milliseconds of a span, at least one.
+pub(crate) fn ms_of(span: fathom_kernel::Span) -> i64 {
+    i64::try_from(span.duration().as_millis())
+        .unwrap_or(i64::MAX)
+        .max(1)
+}
+
+/// Returns milliseconds in seconds.
+#[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53 ms")]
+pub(crate) fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}

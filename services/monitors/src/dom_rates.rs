@@ -1,0 +1,372 @@
+//! `dom_rates`: the light rate of every DOM, from every `IO_SUM` message.
+//!
+//! The map shows the mean over an interval, with the extremes, the rate without the channels whose
+//! rate is an extrapolation (high-rate veto, full FIFO) and the number of channels that count.
+
+mod history;
+
+use fathom_formats::km3net::{CHANNELS, SummaryFrame, SummarySlice, rate_table};
+use fathom_hist::{Ring, Stat, median, quantile};
+use fathom_kernel::view::{Colours, Curve, Detail, Marker, Series, View};
+use fathom_kernel::{
+    Event, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Span, Timestamp, Topics, tags,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use self::history::History;
+use crate::clock::{ms_of, ms_of_header, timestamp};
+use crate::faulty::Faulty;
+use crate::places::{Found, Places, Strangers};
+use crate::timeline::{Fit, Timeline};
+
+/// Points of the trend of all DOMs.
+const TREND_POINTS: usize = 1440;
+
+/// Options of `dom_rates`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Start of the colour scale.
+    #[schemars(extend("unit" = "kHz"))]
+    pub lowest_rate: f64,
+    /// End of the colour scale.
+    #[schemars(extend("unit" = "kHz"))]
+    pub highest_rate: f64,
+    /// Time between two maps; each shows the mean over it.
+    pub interval: Span,
+    /// Keep the history of every DOM: seconds for 10 minutes, minutes for a day, hours for 30 days.
+    /// It takes 17 kB per DOM (69 MB for 4,140).
+    pub history: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            lowest_rate: 200.0,
+            highest_rate: 400.0,
+            interval: Span::from_secs(5),
+            history: true,
+        }
+    }
+}
+
+/// What one DOM sent in the interval.
+#[derive(Debug, Clone, Copy, Default)]
+struct Dom {
+    /// Sum over all channels [kHz].
+    all_khz: Stat,
+    /// Sum over the channels in neither veto nor FIFO-full [kHz].
+    live_khz: Stat,
+    live_channels: Stat,
+    hrv_channels: Stat,
+    fifo_channels: Stat,
+    out_of_sync: u64,
+    incomplete: u64,
+}
+
+/// The rates of one frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct FrameRates {
+    /// Sum over all channels [kHz].
+    pub(crate) all_khz: f64,
+    /// Sum over the channels in neither veto nor FIFO-full [kHz].
+    pub(crate) live_khz: f64,
+    /// How many channels those are.
+    pub(crate) live_channels: u32,
+}
+
+impl FrameRates {
+    /// Sums the rates of a frame.
+    pub(crate) fn of(frame: &SummaryFrame) -> Self {
+        let table = rate_table();
+        let rate_hz = |code: u8| table[usize::from(code)];
+        let all_hz: f64 = frame.codes().iter().map(|&code| rate_hz(code)).sum();
+        let excluded = frame.status().hrv_bits() | frame.status().fifo_bits();
+        let live_hz = match excluded {
+            0 => all_hz,
+            _ => {
+                let live = |channel: &(usize, &u8)| excluded >> channel.0 & 1 == 0;
+                let codes = frame.codes().iter().enumerate().filter(live);
+                codes.map(|(_, &code)| rate_hz(code)).sum()
+            }
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "31 channels")]
+        let channels = CHANNELS as u32;
+        Self {
+            all_khz: all_hz / 1000.0,
+            live_khz: live_hz / 1000.0,
+            live_channels: channels - excluded.count_ones(),
+        }
+    }
+}
+
+/// The rates of all DOMs at one time.
+#[derive(Debug, Clone, Copy)]
+struct TrendPoint {
+    at_ms: i64,
+    median_khz: f64,
+    low_khz: f64,
+    high_khz: f64,
+    live_fraction: f64,
+}
+
+/// The monitor.
+pub struct DomRates {
+    config: Config,
+    setup: Setup,
+    places: Places,
+    strangers: Strangers,
+    doms: Vec<Dom>,
+    slices: u64,
+    timeline: Timeline,
+    history: Option<History>,
+    trend: Ring<TrendPoint>,
+    newest_ms: Option<i64>,
+    drawn_ms: Option<i64>,
+    faulty: Faulty,
+}
+
+impl Monitor for DomRates {
+    type Config = Config;
+    const TOPICS: Topics = Topics::frames(&[tags::IO_SUM]);
+
+    fn check(config: &Config, _: &Setup) -> Result<(), String> {
+        let Config {
+            lowest_rate: low,
+            highest_rate: high,
+            ..
+        } = config;
+        if !(low.is_finite() && high.is_finite() && low < high) {
+            return Err(format!(
+                "lowest_rate is {low} and highest_rate {high}, expected the first to be smaller"
+            ));
+        }
+        Ok(())
+    }
+
+    fn new(config: Config, setup: &Setup) -> Self {
+        let places = Places::of(setup);
+        Self {
+            history: config.history.then(History::default),
+            config,
+            setup: setup.clone(),
+            doms: vec![Dom::default(); places.list().len()],
+            places,
+            strangers: Strangers::default(),
+            slices: 0,
+            timeline: Timeline::default(),
+            trend: Ring::new(TREND_POINTS),
+            newest_ms: None,
+            drawn_ms: None,
+            faulty: Faulty::default(),
+        }
+    }
+
+    fn on_event(&mut self, event: &Event, out: &mut Outputs) {
+        let Event::Frame(frame) = event else { return };
+        match SummarySlice::decode(&frame.body) {
+            Ok(slice) => self.take(frame, &slice),
+            Err(error) => self.faulty.saw(frame, &error, out),
+        }
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
+        self.timeline.tick();
+        let now_ms = now.as_millisecond();
+        let interval_ms = ms_of(self.config.interval);
+        let due = self
+            .drawn_ms
+            .is_none_or(|at| now_ms - at >= interval_ms || now_ms < at);
+        if due {
+            self.drawn_ms = Some(now_ms);
+            self.draw(out);
+        }
+    }
+
+    fn reset(&mut self) {
+        *self = Self::new(self.config.clone(), &self.setup.clone());
+    }
+
+    fn on_request(
+        &mut self,
+        verb: &str,
+        args: &serde_json::Value,
+    ) -> Result<serde_json::Value, String> {
+        match (verb, &self.history) {
+            ("history", Some(history)) => history.answer(args, &self.places),
+            ("history", None) => Err("no history is kept (option history)".into()),
+            _ => self.faulty.answer(verb, ", history"),
+        }
+    }
+
+    fn persist(&mut self, keep: &mut Persist) {
+        if let Some(history) = &mut self.history {
+            history.persist(&self.places, keep);
+        }
+    }
+
+    fn restore(&mut self, saved: &Saved) -> Result<(), String> {
+        match &mut self.history {
+            Some(history) => history.restore(saved, &mut self.places),
+            None => Ok(()),
+        }
+    }
+}
+
+impl DomRates {
+    fn take(&mut self, frame: &Frame, slice: &SummarySlice<'_>) {
+        let data_ms = ms_of_header(&slice.header);
+        let fit = self.timeline.saw(data_ms, frame.received.as_millisecond());
+        if let (Fit::Set, Some(history)) = (fit, &mut self.history) {
+            history.jump();
+            self.newest_ms = None;
+        }
+        self.slices += 1;
+        self.newest_ms = self.newest_ms.max(Some(data_ms));
+        if let (true, Some(history)) = (fit != Fit::Stray, &mut self.history) {
+            history.advance(data_ms);
+        }
+        for frame in slice.frames {
+            let dom_id = frame.dom_id().0;
+            let Found::Dom(rank) = self.places.find(dom_id) else {
+                self.strangers.saw(dom_id, data_ms);
+                continue;
+            };
+            let rates = FrameRates::of(frame);
+            if rank >= self.doms.len() {
+                self.doms.resize(rank + 1, Dom::default());
+            }
+            self.doms[rank].add(frame, rates);
+            if let (true, Some(history)) = (fit != Fit::Stray, &mut self.history) {
+                history.add(rank, rates.all_khz, data_ms);
+            }
+        }
+    }
+
+    fn draw(&mut self, out: &mut Outputs) {
+        self.doms.resize(self.places.list().len(), Dom::default());
+        let of = |number: &dyn Fn(&Dom) -> f64| self.doms.iter().map(number).collect::<Vec<_>>();
+        #[expect(clippy::cast_precision_loss, reason = "slices of one interval")]
+        let details: [(&str, Vec<f64>); 9] = [
+            ("min [kHz]", of(&|dom| dom.all_khz.smallest())),
+            ("max [kHz]", of(&|dom| dom.all_khz.largest())),
+            (
+                "without vetoed channels [kHz]",
+                of(&|dom| dom.live_khz.mean()),
+            ),
+            ("live channels", of(&|dom| dom.live_channels.mean())),
+            (
+                "channels in high-rate veto",
+                of(&|dom| dom.hrv_channels.mean()),
+            ),
+            (
+                "channels with full FIFO",
+                of(&|dom| dom.fifo_channels.mean()),
+            ),
+            ("slices", of(&|dom| dom.all_khz.count as f64)),
+            ("slices out of sync", of(&|dom| dom.out_of_sync as f64)),
+            ("incomplete slices", of(&|dom| dom.incomplete as f64)),
+        ];
+        let details = details.map(|(name, values)| Detail {
+            name: name.to_owned(),
+            values,
+        });
+        let means = of(&|dom| dom.all_khz.mean());
+        self.add_to_trend(&means);
+        let colours = Colours {
+            map: "coolwarm".into(),
+            low: self.config.lowest_rate,
+            high: self.config.highest_rate,
+            log: false,
+            under: Some("darkorchid".into()),
+            over: Some("deeppink".into()),
+            missing: "black".into(),
+            label: "rate [kHz]".into(),
+        };
+        let map = self.places.map(means, details.to_vec(), colours);
+        let title = match &self.setup.detector {
+            Some(detector) => format!("DOM Rates for DetID-{} - via Summary Slices", detector.id),
+            None => "DOM Rates - via Summary Slices".to_owned(),
+        };
+        self.put("dom_rates", &title, map, out);
+        self.put(
+            "dom_rates_trend",
+            "DOM rates over time",
+            self.trend_view(),
+            out,
+        );
+        if let Some(table) = self.strangers.table_if_changed() {
+            self.put(
+                "dom_rates_unknown",
+                "DOMs not in the detector description",
+                table,
+                out,
+            );
+        }
+        self.doms.fill(Dom::default());
+    }
+
+    fn add_to_trend(&mut self, means: &[f64]) {
+        let finite = || means.iter().copied();
+        let (Some(median_khz), Some(at_ms)) = (median(finite()), self.newest_ms) else {
+            return;
+        };
+        let live = self.doms.iter().fold(Stat::default(), |mut all, dom| {
+            all.merge(&dom.live_channels);
+            all
+        });
+        #[expect(clippy::cast_precision_loss, reason = "31 channels")]
+        let channels = CHANNELS as f64;
+        self.trend.push(TrendPoint {
+            at_ms,
+            median_khz,
+            low_khz: quantile(finite(), 0.1).unwrap_or(f64::NAN),
+            high_khz: quantile(finite(), 0.9).unwrap_or(f64::NAN),
+            live_fraction: live.mean() / channels,
+        });
+    }
+
+    fn trend_view(&self) -> Series {
+        let curve = |name: &str, colour: &str, value: fn(&TrendPoint) -> f64| Curve {
+            name: name.to_owned(),
+            colour: colour.to_owned(),
+            marker: Marker::None,
+            values: self.trend.iter().map(value).collect(),
+            errors: Vec::new(),
+        };
+        Series {
+            y_label: "rate [kHz], live channels [%]".into(),
+            times_ms: self.trend.iter().map(|point| point.at_ms).collect(),
+            curves: vec![
+                curve("median of DOMs", "#006BA4", |p| p.median_khz),
+                curve("10 % below", "#A2C8EC", |p| p.low_khz),
+                curve("10 % above", "#FFBC79", |p| p.high_khz),
+                curve("live channels [%]", "#595959", |p| 100.0 * p.live_fraction),
+            ],
+            ..Series::default()
+        }
+    }
+
+    fn put(&self, name: &str, title: &str, view: impl Into<View>, out: &mut Outputs) {
+        let output = Output::new(name, title, view)
+            .at(self.newest_ms.map(timestamp))
+            .every(self.config.interval.seconds());
+        out.put(output);
+    }
+}
+
+impl Dom {
+    fn add(&mut self, frame: &SummaryFrame, rates: FrameRates) {
+        let status = frame.status();
+        self.all_khz.add(rates.all_khz);
+        self.live_khz.add(rates.live_khz);
+        self.live_channels.add(f64::from(rates.live_channels));
+        self.hrv_channels
+            .add(f64::from(status.hrv_bits().count_ones()));
+        self.fifo_channels
+            .add(f64::from(status.fifo_bits().count_ones()));
+        self.out_of_sync += u64::from(!status.white_rabbit_ok());
+        self.incomplete += u64::from(!status.is_complete());
+    }
+}

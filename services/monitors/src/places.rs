@@ -1,0 +1,262 @@
+//! Where the modules stand: DOM id to DU and floor, from the detector description.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use fathom_kernel::Setup;
+use fathom_kernel::view::{Colours, Detail, Map, Table};
+use serde_json::json;
+
+use crate::clock::text_of_ms;
+
+/// Most modules placed without a detector description; a two-block detector has 4,140.
+const UNDESCRIBED_MAX: usize = 8192;
+/// Floors per column of the picture without a detector description.
+const UNDESCRIBED_FLOORS: i32 = 18;
+/// Most unknown ids listed one by one.
+const STRANGERS_MAX: usize = 1000;
+
+/// An optical module and where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// Detection unit; without description the column of the picture.
+    pub(crate) du: i32,
+    /// Floor, from 1.
+    pub(crate) floor: i32,
+    /// Id on the wire.
+    pub(crate) dom_id: u32,
+}
+
+/// What is known of an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// An optical module: its rank in order of DU and floor.
+    Dom(usize),
+    /// A base module, which has no PMTs.
+    Base,
+    /// Not in the detector description.
+    Unknown,
+}
+
+/// All optical modules, sorted by DU and floor.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    list: Vec<Place>,
+    index: HashMap<u32, usize, Quick>,
+    bases: HashSet<u32, Quick>,
+    described: bool,
+}
+
+impl Places {
+    /// Reads them from the detector description. Without one, modules are placed in order of their
+    /// first appearance.
+    pub(crate) fn of(setup: &Setup) -> Self {
+        let Some(detector) = &setup.detector else {
+            return Self::new(Vec::new(), HashSet::default(), false);
+        };
+        let wide = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        let place = |module: &fathom_formats::detx::Module| Place {
+            du: wide(module.place.du),
+            floor: wide(module.place.floor),
+            dom_id: module.id.0,
+        };
+        let bases = detector.modules().iter().filter(|m| m.is_base());
+        Self::new(
+            detector.optical_modules().map(place).collect(),
+            bases.map(|m| m.id.0).collect(),
+            true,
+        )
+    }
+
+    fn new(mut list: Vec<Place>, bases: HashSet<u32, Quick>, described: bool) -> Self {
+        list.sort_unstable();
+        let index = list
+            .iter()
+            .enumerate()
+            .map(|(n, p)| (p.dom_id, n))
+            .collect();
+        Self {
+            list,
+            index,
+            bases,
+            described,
+        }
+    }
+
+    /// Looks an id up.
+    pub(crate) fn find(&mut self, dom_id: u32) -> Found {
+        if let Some(&rank) = self.index.get(&dom_id) {
+            return Found::Dom(rank);
+        }
+        if self.bases.contains(&dom_id) {
+            return Found::Base;
+        }
+        if self.described || self.list.len() >= UNDESCRIBED_MAX {
+            return Found::Unknown;
+        }
+        let rank = self.list.len();
+        let number = i32::try_from(rank).unwrap_or(i32::MAX);
+        self.list.push(Place {
+            du: number / UNDESCRIBED_FLOORS + 1,
+            floor: number % UNDESCRIBED_FLOORS + 1,
+            dom_id,
+        });
+        self.index.insert(dom_id, rank);
+        Found::Dom(rank)
+    }
+
+    /// Returns the modules; ranks of [`Found::Dom`] point into this list.
+    pub(crate) fn list(&self) -> &[Place] {
+        &self.list
+    }
+
+    /// Returns the rank of a module that is already placed.
+    pub(crate) fn rank(&self, dom_id: u32) -> Option<usize> {
+        self.index.get(&dom_id).copied()
+    }
+
+    /// Makes a map of one value per module.
+    pub(crate) fn map(&self, values: Vec<f64>, details: Vec<Detail>, colours: Colours) -> Map {
+        Map {
+            x_label: self.x_label().to_owned(),
+            y_label: "Floor".to_owned(),
+            x: self.list.iter().map(|place| place.du).collect(),
+            y: self.list.iter().map(|place| place.floor).collect(),
+            id: self.list.iter().map(|place| place.dom_id).collect(),
+            values,
+            details,
+            colours,
+        }
+    }
+
+    fn x_label(&self) -> &'static str {
+        if self.described {
+            "DU"
+        } else {
+            "modules in order of appearance (no detector description)"
+        }
+    }
+}
+
+/// Ids that are not in the detector description, counted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Strangers {
+    seen: BTreeMap<u32, Stranger>,
+    unlisted: u64,
+    changed: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Stranger {
+    messages: u64,
+    last_ms: i64,
+}
+
+impl Strangers {
+    /// Counts an unknown id.
+    pub(crate) fn saw(&mut self, dom_id: u32, data_ms: i64) {
+        self.changed = true;
+        if self.seen.len() >= STRANGERS_MAX && !self.seen.contains_key(&dom_id) {
+            self.unlisted += 1;
+            return;
+        }
+        let stranger = self.seen.entry(dom_id).or_default();
+        stranger.messages += 1;
+        stranger.last_ms = data_ms;
+    }
+
+    /// Returns the list for people when it has changed.
+    pub(crate) fn table_if_changed(&mut self) -> Option<Table> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let mut rows: Vec<_> = self
+            .seen
+            .iter()
+            .map(|(id, s)| vec![json!(id), json!(s.messages), json!(text_of_ms(s.last_ms))])
+            .collect();
+        if self.unlisted > 0 {
+            rows.push(vec![json!("others"), json!(self.unlisted), json!("")]);
+        }
+        let columns = ["DOM id", "messages", "last seen [UTC]"];
+        Some(Table {
+            columns: columns.map(str::to_owned).to_vec(),
+            rows,
+        })
+    }
+}
+
+/// A hasher for ids that come from a detector file: one multiplication.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Quick;
+
+/// The state of [`Quick`].
+#[derive(Default)]
+pub(crate) struct QuickHasher(u64);
+
+impl std::hash::BuildHasher for Quick {
+    type Hasher = QuickHasher;
+
+    fn build_hasher(&self) -> QuickHasher {
+        QuickHasher::default()
+    }
+}
+
+impl std::hash::Hasher for QuickHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u32(u32::from(byte));
+        }
+    }
+
+    /// Fibonacci hashing: the factor is 2^64 divided by the golden ratio; the fold brings its well
+    /// mixed upper half to the bits that a table uses.
+    fn write_u32(&mut self, number: u32) {
+        let mixed = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_description_modules_are_placed_as_they_come() {
+        let mut places = Places::of(&Setup::default());
+        assert_eq!(places.find(900), Found::Dom(0));
+        assert_eq!(places.find(5), Found::Dom(1));
+        assert_eq!(places.find(900), Found::Dom(0));
+        for id in 1000..1017 {
+            places.find(id);
+        }
+        let last = places.list()[18];
+        assert_eq!((last.du, last.floor), (2, 1));
+    }
+
+    #[test]
+    fn modules_are_sorted_by_du_and_floor_and_others_are_unknown() {
+        let at = |du, floor, dom_id| Place { du, floor, dom_id };
+        let list = vec![at(5, 1, 1), at(2, 2, 2), at(2, 1, 3)];
+        let mut places = Places::new(list, HashSet::from_iter([7]), true);
+        assert_eq!(places.find(3), Found::Dom(0));
+        assert_eq!(places.find(1), Found::Dom(2));
+        assert_eq!(places.find(7), Found::Base);
+        assert_eq!(places.find(8), Found::Unknown);
+    }
+
+    #[test]
+    fn a_flood_of_unknown_ids_is_counted_but_not_kept() {
+        let mut strangers = Strangers::default();
+        for id in 0..5000 {
+            strangers.saw(id, 0);
+        }
+        let table = strangers.table_if_changed().unwrap();
+        assert_eq!(table.rows.len(), STRANGERS_MAX + 1);
+        assert_eq!(table.rows.last().unwrap()[1], json!(4000));
+        assert!(strangers.table_if_changed().is_none());
+    }
+}

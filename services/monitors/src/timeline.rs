@@ -1,0 +1,130 @@
+//! The clock of the data: it follows the newest data and runs on with the host's clock when they
+//! stop, so that silence takes time in live data and in replayed data alike.
+
+/// Data further than this from the clock do not move it at once [ms].
+pub(crate) const TOLERANCE_MS: i64 = 3_600_000;
+/// So many stray data in a row, with none that fit in between, set the clock anew.
+const STRAYS_MAX: u32 = 5;
+/// After so much silence the next stray datum sets the clock anew [ms].
+const IDLE_MS: i64 = 10_000;
+
+/// Where a datum stands against the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// Near the clock, which now shows at least its time.
+    Near,
+    /// Far off; the clock stays where it is.
+    Stray,
+    /// The clock was set to this datum: it is the first one, or a replay started or ended.
+    Set,
+}
+
+/// Data time as a distance to host time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Timeline {
+    /// Data time minus host time [ms].
+    ahead_ms: Option<i64>,
+    /// Largest distance of the data since the last tick.
+    newest_ahead_ms: Option<i64>,
+    /// Host time of the last datum that fitted.
+    fitted_ms: Option<i64>,
+    strays: u32,
+}
+
+impl Timeline {
+    /// Starts with the distance that was kept over a restart.
+    pub(crate) fn resumed(ahead_ms: i64) -> Self {
+        Self {
+            ahead_ms: Some(ahead_ms),
+            ..Self::default()
+        }
+    }
+
+    /// Takes the time of a datum that arrived at `host_ms`.
+    pub(crate) fn saw(&mut self, data_ms: i64, host_ms: i64) -> Fit {
+        let distance = data_ms.saturating_sub(host_ms);
+        let Some(ahead_ms) = self.ahead_ms else {
+            self.set(distance, host_ms);
+            return Fit::Set;
+        };
+        if distance.saturating_sub(ahead_ms).abs() <= TOLERANCE_MS {
+            self.strays = 0;
+            self.fitted_ms = Some(host_ms);
+            self.ahead_ms = Some(ahead_ms.max(distance));
+            self.newest_ahead_ms = Some(self.newest_ahead_ms.map_or(distance, |a| a.max(distance)));
+            return Fit::Near;
+        }
+        self.strays += 1;
+        let idle = self
+            .fitted_ms
+            .is_none_or(|at| host_ms.saturating_sub(at) >= IDLE_MS);
+        if idle || self.strays >= STRAYS_MAX {
+            self.set(distance, host_ms);
+            return Fit::Set;
+        }
+        Fit::Stray
+    }
+
+    /// Time has passed. Without any data the clock is assumed to be the host's. Data that come
+    /// slower than the host's clock hold this clock back, to what they showed since the last tick.
+    pub(crate) fn tick(&mut self) {
+        let seen = self.newest_ahead_ms.take();
+        self.ahead_ms = Some(seen.or(self.ahead_ms).unwrap_or(0));
+    }
+
+    /// Returns the data time that belongs to a host time.
+    pub(crate) fn at(&self, host_ms: i64) -> i64 {
+        host_ms.saturating_add(self.ahead_ms.unwrap_or(0))
+    }
+
+    /// Returns data time minus host time [ms], once known.
+    pub(crate) fn ahead_ms(&self) -> Option<i64> {
+        self.ahead_ms
+    }
+
+    fn set(&mut self, distance: i64, host_ms: i64) {
+        self.ahead_ms = Some(distance);
+        self.newest_ahead_ms = Some(distance);
+        self.fitted_ms = Some(host_ms);
+        self.strays = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YEAR_MS: i64 = 365 * 86_400_000;
+
+    #[test]
+    fn a_replay_of_old_data_sets_the_clock_and_silence_lets_it_run_on() {
+        let mut clock = Timeline::default();
+        clock.tick();
+        assert_eq!(clock.at(7 * YEAR_MS), 7 * YEAR_MS);
+        assert_eq!(clock.saw(1000, 7 * YEAR_MS), Fit::Set);
+        clock.tick();
+        assert_eq!(clock.at(7 * YEAR_MS + 60_000), 61_000);
+    }
+
+    #[test]
+    fn one_wrong_time_does_not_move_the_clock_but_five_in_a_row_do() {
+        let mut clock = Timeline::default();
+        assert_eq!(clock.saw(YEAR_MS, YEAR_MS), Fit::Set);
+        for _ in 0..4 {
+            assert_eq!(clock.saw(0, YEAR_MS + 1), Fit::Stray);
+        }
+        assert_eq!(clock.at(YEAR_MS), YEAR_MS);
+        assert_eq!(clock.saw(0, YEAR_MS + 1), Fit::Set);
+        assert_eq!(clock.at(YEAR_MS + 1), 0);
+    }
+
+    #[test]
+    fn data_that_come_late_hold_the_clock_back() {
+        let mut clock = Timeline::default();
+        clock.saw(100_000, 100_000);
+        clock.tick();
+        clock.saw(100_500, 102_000);
+        clock.tick();
+        assert_eq!(clock.at(102_000), 100_500);
+    }
+}

@@ -1,0 +1,265 @@
+//! Events counted in bins of data time that start at whole multiples of the interval.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::seconds;
+
+/// What happened in one interval.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Bin {
+    /// Events.
+    pub(super) events: u64,
+    /// Events per trigger, in the order of the configuration.
+    pub(super) by_trigger: Vec<u64>,
+    /// Sum of merged events.
+    pub(super) overlays: u64,
+    /// Sum of triggered hits.
+    pub(super) triggered_hits: u64,
+    /// Sum of all hits.
+    pub(super) snapshot_hits: u64,
+    /// Events that the trigger counter says we did not get.
+    pub(super) lost: u64,
+    /// Part of the interval that we were listening [ms].
+    pub(super) observed_ms: i64,
+}
+
+impl Bin {
+    /// Adds the counts of another bin.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.events += other.events;
+        self.by_trigger
+            .resize(other.by_trigger.len().max(self.by_trigger.len()), 0);
+        for (sum, count) in self.by_trigger.iter_mut().zip(&other.by_trigger) {
+            *sum += count;
+        }
+        self.overlays += other.overlays;
+        self.triggered_hits += other.triggered_hits;
+        self.snapshot_hits += other.snapshot_hits;
+        self.lost += other.lost;
+        self.observed_ms += other.observed_ms;
+    }
+}
+
+/// The bins of a day or so, without those in which nobody listened.
+#[derive(Debug, Clone)]
+pub(super) struct Bins {
+    pub(super) interval_ms: i64,
+    capacity: usize,
+    triggers: usize,
+    bins: BTreeMap<i64, Bin>,
+    open: BTreeSet<i64>,
+    /// Bins of a time that the clock has left; closed with the next tick.
+    left: BTreeSet<i64>,
+    /// Data time up to which we have been listening [ms].
+    covered_to_ms: Option<i64>,
+}
+
+impl Bins {
+    /// Makes an empty store of at most `capacity` intervals.
+    pub(super) fn new(interval_ms: i64, capacity: usize, triggers: usize) -> Self {
+        Self {
+            interval_ms,
+            capacity,
+            triggers,
+            bins: BTreeMap::new(),
+            open: BTreeSet::new(),
+            left: BTreeSet::new(),
+            covered_to_ms: None,
+        }
+    }
+
+    /// Returns the number of the interval that a time falls into.
+    pub(super) fn index(&self, data_ms: i64) -> i64 {
+        data_ms.div_euclid(self.interval_ms)
+    }
+
+    /// Returns the end of an interval [ms].
+    pub(super) fn end_ms(&self, index: i64) -> i64 {
+        index.saturating_add(1).saturating_mul(self.interval_ms)
+    }
+
+    /// Returns the bin of an interval, and whether it was closed before. Makes it if needed.
+    pub(super) fn bin(&mut self, index: i64) -> (&mut Bin, bool) {
+        if !self.bins.contains_key(&index) {
+            self.open.insert(index);
+            self.make_room(index);
+        }
+        let triggers = self.triggers;
+        let bin = self.bins.entry(index).or_insert_with(|| Bin {
+            by_trigger: vec![0; triggers],
+            ..Bin::default()
+        });
+        let closed = !self.open.contains(&index) && !self.left.contains(&index);
+        (bin, closed)
+    }
+
+    /// Returns the bin of an interval, if there is one.
+    pub(super) fn existing(&mut self, index: i64) -> Option<&mut Bin> {
+        self.bins.get_mut(&index)
+    }
+
+    /// The clock was set to another time: listening goes on there. `whole` says that the interval
+    /// counts from its start, as in a replay, and not from this moment.
+    pub(super) fn jump(&mut self, data_ms: i64, whole: bool) {
+        self.left.append(&mut self.open);
+        let start_ms = self.index(data_ms) * self.interval_ms;
+        self.covered_to_ms = Some(if whole { start_ms } else { data_ms });
+    }
+
+    /// We have been listening up to this time; intervals without events get their zeros.
+    pub(super) fn cover(&mut self, to_ms: i64) {
+        let Some(from_ms) = self.covered_to_ms else {
+            self.covered_to_ms = Some(to_ms);
+            return;
+        };
+        if to_ms <= from_ms {
+            return;
+        }
+        let oldest_ms = to_ms.saturating_sub(self.span_ms());
+        let mut at_ms = from_ms.max(oldest_ms);
+        while at_ms < to_ms {
+            let index = self.index(at_ms);
+            let until_ms = self.end_ms(index).min(to_ms);
+            let interval_ms = self.interval_ms;
+            let (bin, _) = self.bin(index);
+            bin.observed_ms = (bin.observed_ms + until_ms - at_ms).min(interval_ms);
+            at_ms = until_ms;
+        }
+        self.covered_to_ms = Some(to_ms);
+    }
+
+    /// Closes the intervals that ended before this time and returns their numbers, oldest first.
+    pub(super) fn close(&mut self, until_ms: i64) -> Vec<i64> {
+        let due = self.index(until_ms);
+        let later = self.open.split_off(&due);
+        let mut closed = std::mem::replace(&mut self.open, later);
+        closed.append(&mut self.left);
+        closed.into_iter().collect()
+    }
+
+    /// Iterates over the closed bins of the last intervals before a time, oldest first.
+    pub(super) fn window(&self, data_ms: i64) -> impl DoubleEndedIterator<Item = (i64, &Bin)> {
+        let newest = self.index(data_ms);
+        let span = i64::try_from(self.capacity).unwrap_or(i64::MAX);
+        let oldest = newest.saturating_sub(span);
+        let range = self.bins.range(oldest..newest.max(oldest));
+        range
+            .filter(|(index, _)| !self.open.contains(index))
+            .map(|(&index, bin)| (index, bin))
+    }
+
+    /// Returns a bin.
+    pub(super) fn get(&self, index: i64) -> Option<&Bin> {
+        self.bins.get(&index)
+    }
+
+    /// Returns the newest interval still open.
+    pub(super) fn newest_open(&self) -> Option<(i64, &Bin)> {
+        let index = *self.open.last()?;
+        Some((index, self.bins.get(&index)?))
+    }
+
+    /// Returns rate and its Poisson error [Hz] of a count in a bin. A bin that we listened to in part
+    /// counts for that part.
+    pub(super) fn rate_hz(&self, bin: &Bin, count: u64) -> (f64, f64) {
+        let partial = (1..self.interval_ms).contains(&bin.observed_ms);
+        let length_s = seconds(if partial {
+            bin.observed_ms
+        } else {
+            self.interval_ms
+        });
+        #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+        let count = count as f64;
+        (count / length_s, count.sqrt() / length_s)
+    }
+
+    /// Tells whether we listened to nearly all of a bin.
+    pub(super) fn is_complete(&self, bin: &Bin) -> bool {
+        bin.observed_ms * 10 >= self.interval_ms * 9
+    }
+
+    /// Returns all bins, to be kept, each with whether it is still open.
+    pub(super) fn all(&self) -> impl Iterator<Item = (i64, bool, &Bin)> {
+        self.bins.iter().map(|(&index, bin)| {
+            let is_open = self.open.contains(&index) || self.left.contains(&index);
+            (index, is_open, bin)
+        })
+    }
+
+    /// Puts a kept bin back.
+    pub(super) fn put_back(&mut self, index: i64, is_open: bool, bin: Bin) {
+        self.make_room(index);
+        self.bins.insert(index, bin);
+        if is_open {
+            self.open.insert(index);
+        }
+    }
+
+    fn span_ms(&self) -> i64 {
+        let intervals = i64::try_from(self.capacity).unwrap_or(i64::MAX);
+        intervals.saturating_mul(self.interval_ms)
+    }
+
+    /// Forgets the bin that is furthest away when there are twice as many as fit the picture: room
+    /// for a replay beside the present.
+    fn make_room(&mut self, wanted: i64) {
+        if self.bins.len() < 2 * self.capacity {
+            return;
+        }
+        let (Some((&first, _)), Some((&last, _))) =
+            (self.bins.first_key_value(), self.bins.last_key_value())
+        else {
+            return;
+        };
+        let gone = if wanted.abs_diff(first) >= wanted.abs_diff(last) {
+            first
+        } else {
+            last
+        };
+        self.bins.remove(&gone);
+        self.open.remove(&gone);
+        self.left.remove(&gone);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_without_events_are_zero_and_those_nobody_listened_to_are_absent() {
+        let mut bins = Bins::new(10_000, 100, 0);
+        bins.jump(25_000, true);
+        bins.cover(65_000);
+        let seen: Vec<_> = bins.window(65_000).map(|(i, b)| (i, b.events)).collect();
+        assert_eq!(seen, [], "all are open");
+        assert_eq!(bins.close(60_000), [2, 3, 4, 5]);
+        let seen: Vec<_> = bins.window(65_000).map(|(i, b)| (i, b.events)).collect();
+        assert_eq!(seen, [(2, 0), (3, 0), (4, 0), (5, 0)]);
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_the_times_are() {
+        let mut bins = Bins::new(1000, 50, 3);
+        for n in 0..10_000_i64 {
+            bins.bin(n.wrapping_mul(0x5851_f42d_4c95_7f2d));
+        }
+        assert!(bins.bins.len() <= 100 && bins.open.len() <= 100);
+        bins.jump(0, true);
+        bins.cover(i64::MAX / 2);
+        assert!(bins.bins.len() <= 100);
+    }
+
+    #[test]
+    fn an_interval_joined_half_way_counts_for_its_half() {
+        let mut bins = Bins::new(10_000, 10, 0);
+        bins.jump(5_000, false);
+        bins.bin(0).0.events = 4;
+        bins.cover(10_000);
+        let bin = bins.get(0).unwrap();
+        assert_eq!(bins.rate_hz(bin, bin.events), (0.8, 0.4));
+        assert!(!bins.is_complete(bin));
+    }
+}
