@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::{Counters, Event, Filter, Topic};
+use crate::{Counters, Event, Filter, Tag, Topic};
 
 /// Bounds of one subscriber's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +179,16 @@ impl Bus {
                 .subscribers_now()
                 .iter()
                 .any(|s| s.filter.wants_topic(topic))
+    }
+
+    /// Tells whether anybody wants frames with a tag from a source, so that nobody need make them in
+    /// vain.
+    pub fn wants_frame(&self, tag: Tag, source: &str) -> bool {
+        self.hub.uplink.is_some()
+            || self
+                .subscribers_now()
+                .iter()
+                .any(|s| s.filter.wants_frame(tag, source))
     }
 
     /// Returns the number of events ever published here.

@@ -122,7 +122,12 @@ impl Filter {
         let Event::Frame(frame) = event else {
             return true;
         };
-        self.wants_tag(frame.tag) && self.not_from.as_ref().is_none_or(|s| **s != *frame.source)
+        self.wants_frame(frame.tag, &frame.source)
+    }
+
+    /// Tells whether frames with this tag from this source pass.
+    pub fn wants_frame(&self, tag: Tag, source: &str) -> bool {
+        self.wants_tag(tag) && self.not_from.as_ref().is_none_or(|s| **s != *source)
     }
 
     /// Tells whether frames with this tag can pass.
