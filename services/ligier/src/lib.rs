@@ -1,6 +1,17 @@
 //! ControlHost broker, mirror and source.
+//!
+//! Everything here is one relay: producers' bytes are read in large pieces, the frames found in
+//! them are grouped by who wants them, each client's queue gets its frames as few shared slices,
+//! and one vectored write per wake-up sends them. Bodies are opaque: decoding is done by whoever
+//! receives the frames from the bus.
+
+mod ligier;
+mod relay;
 
 use fathom_kernel::Kind;
 
 /// The kinds of this crate.
-pub const KINDS: &[Kind] = &[];
+pub const KINDS: &[Kind] = &[Kind::service::<ligier::LigierConfig, ligier::Ligier>(
+    "ligier",
+    "ControlHost broker: takes tagged messages from producers to every subscriber",
+)];

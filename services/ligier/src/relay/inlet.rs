@@ -1,0 +1,156 @@
+//! Reads a stream in large pieces and finds the frames in it.
+
+use std::io;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use fathom_formats::controlhost::{FrameError, FrameRange, PREFIX_BYTES, Splitter, TAG_BYTES};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::Instant;
+
+use super::slab::Slab;
+
+/// Capacity of the first buffer; a client that only receives never needs more.
+const BUFFER_BYTES_MIN: usize = 16 << 10;
+
+/// Largest capacity that a buffer is given before a frame needs it.
+const BUFFER_BYTES_MAX: usize = 512 << 10;
+
+/// Bytes that the first frame lacks above which nothing beyond it is read, so that the start of the
+/// next one need not be moved to a new buffer.
+const LACKING_BYTES_MIN: usize = 64 << 10;
+
+/// The receiving side of one connection.
+pub(crate) struct Inlet {
+    buffer: BytesMut,
+    splitter: Splitter,
+    capacity: usize,
+}
+
+/// The complete frames of one read.
+pub(crate) struct Arrival {
+    pub(crate) chunk: Bytes,
+    /// Memory that is kept as long as any part of the chunk is.
+    pub(crate) held: usize,
+    pub(crate) frames: Vec<FrameRange>,
+    /// Why the stream cannot be read on, after these frames.
+    pub(crate) error: Option<FrameError>,
+}
+
+impl Arrival {
+    /// Returns all frames as one slab.
+    pub(crate) fn into_slab(self) -> Slab {
+        Slab::new(self.chunk, self.frames.len(), self.held, Instant::now())
+    }
+}
+
+impl Inlet {
+    pub(crate) fn new(body_bytes_max: usize) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            splitter: Splitter::new(body_bytes_max),
+            capacity: BUFFER_BYTES_MIN,
+        }
+    }
+
+    /// Waits for bytes; 0 is the end of the stream. Cancel-safe.
+    pub(crate) async fn read(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> io::Result<usize> {
+        let room = self.make_room();
+        let read = stream.read_buf(&mut (&mut self.buffer).limit(room)).await?;
+        if self.buffer.len() == self.buffer.capacity() {
+            self.capacity = (self.capacity * 2).min(BUFFER_BYTES_MAX);
+        }
+        Ok(read)
+    }
+
+    /// Returns the bytes of a frame whose rest never came.
+    pub(crate) fn rest(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Takes the complete frames out.
+    pub(crate) fn split(&mut self) -> Arrival {
+        let mut frames = Vec::new();
+        let mut error = None;
+        let mut found = self.splitter.frames(&self.buffer);
+        for frame in found.by_ref() {
+            match frame {
+                Ok(frame) => frames.push(frame),
+                Err(wrong) => error = Some(wrong),
+            }
+        }
+        let consumed = found.consumed();
+        frames
+            .iter()
+            .for_each(|frame| tidy(&mut self.buffer, frame));
+        let (chunk, held) = self.take(consumed);
+        Arrival {
+            chunk,
+            held,
+            frames,
+            error,
+        }
+    }
+
+    /// Makes room in the buffer and returns how many bytes to read.
+    fn make_room(&mut self) -> usize {
+        let length = self.buffer.len();
+        if length == 0 && self.buffer.capacity() != self.capacity {
+            self.buffer = BytesMut::with_capacity(self.capacity);
+        }
+        let lacking = self.splitter.missing(&self.buffer);
+        if self.buffer.capacity() == length {
+            // The peer announces the length of a frame, but memory follows the bytes that came.
+            self.buffer.reserve(lacking.min(length));
+        }
+        let room = self.buffer.capacity() - length;
+        if length > 0 && lacking >= LACKING_BYTES_MIN {
+            return room.min(lacking);
+        }
+        room
+    }
+
+    /// Takes the front of the buffer: the buffer itself when it is well filled, else a copy, so
+    /// that few bytes never keep much memory.
+    fn take(&mut self, consumed: usize) -> (Bytes, usize) {
+        let capacity = self.buffer.capacity();
+        if consumed == 0 {
+            return (Bytes::new(), 0);
+        }
+        if consumed * 2 < capacity {
+            let copy = Bytes::copy_from_slice(self.buffer.get(..consumed).unwrap_or_default());
+            let rest = self.buffer.len() - consumed;
+            self.buffer.copy_within(consumed.., 0);
+            self.buffer.truncate(rest);
+            if consumed < capacity / 8 && rest == 0 {
+                self.capacity = (self.capacity / 2).max(BUFFER_BYTES_MIN);
+            }
+            return (copy, consumed);
+        }
+        let rest = self.buffer.get(consumed..).unwrap_or_default();
+        let mut next = BytesMut::with_capacity(self.capacity.max(rest.len() * 2));
+        next.extend_from_slice(rest);
+        let mut full = std::mem::replace(&mut self.buffer, next);
+        full.truncate(consumed);
+        (full.freeze(), capacity)
+    }
+}
+
+/// Writes the prefix as receivers expect it: nothing after the tag, padding zero.
+fn tidy(buffer: &mut BytesMut, frame: &FrameRange) {
+    let prefix = frame.whole().start..frame.body().start;
+    let Some(prefix) = buffer.get_mut(prefix) else {
+        return;
+    };
+    let (tag, rest) = prefix.split_at_mut(TAG_BYTES);
+    if tag != frame.tag.wire() {
+        tag.copy_from_slice(&frame.tag.wire());
+    }
+    const PADDING_BYTES: usize = 4;
+    if let Some(padding) = rest.last_chunk_mut::<PADDING_BYTES>() {
+        debug_assert_eq!(TAG_BYTES + 2 * PADDING_BYTES, PREFIX_BYTES);
+        *padding = [0; PADDING_BYTES];
+    }
+}
