@@ -1,0 +1,15 @@
+//! The routes of the data API.
+
+pub(crate) mod config;
+pub(crate) mod control;
+mod etag;
+mod fault;
+mod head;
+pub(crate) mod live;
+pub(crate) mod logs;
+pub(crate) mod outputs;
+pub(crate) mod status;
+
+pub(crate) use etag::ETag;
+pub(crate) use fault::Fault;
+pub(crate) use head::{Head, STALE_AFTER, age_s};

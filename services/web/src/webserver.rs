@@ -1,0 +1,140 @@
+//! The service: binds, announces its address, serves, and ends with all its tasks.
+
+use std::sync::Arc;
+
+use fathom_kernel::{BoxFuture, FromConfig, Request, Service, ServiceCx, ServiceError, Setup};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Access;
+use crate::app::{App, router};
+use crate::assets::Assets;
+use crate::feed;
+use crate::hub::Hub;
+use crate::options::WebServerConfig;
+use crate::serve::serve;
+use crate::shelf::Shelf;
+
+/// One start of the web server.
+pub struct WebServer {
+    config: WebServerConfig,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: std::net::SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot read the accounts: {0}")]
+    Accounts(argon2::password_hash::Error),
+}
+
+impl FromConfig<WebServerConfig> for WebServer {
+    fn check(config: &WebServerConfig, _setup: &Setup) -> Result<(), String> {
+        config.problem().map_or(Ok(()), Err)
+    }
+
+    fn from_config(config: &WebServerConfig, _setup: &Setup) -> Self {
+        Self {
+            config: config.clone(),
+        }
+    }
+}
+
+impl Service for WebServer {
+    fn run(self: Box<Self>, cx: ServiceCx) -> BoxFuture<'static, Result<(), ServiceError>> {
+        Box::pin(async move { self.work(cx).await.map_err(ServiceError::new) })
+    }
+}
+
+impl WebServer {
+    async fn work(self, mut cx: ServiceCx) -> Result<(), StartError> {
+        let events = cx.subscribe(feed::filter(), feed::limits());
+        let access = Access::new(&self.config).map_err(StartError::Accounts)?;
+        if self.config.password.is_some() {
+            tracing::warn!("`password` stands in plain text; use `password_hash`");
+        }
+        let address = self.config.listen;
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|source| StartError::Listen { address, source })?;
+        let bound = listener.local_addr().unwrap_or(address);
+        let connections_max = self.config.connections_max;
+        let app = Arc::new(self.app(&cx, access));
+        cx.addresses.announce(&cx.name, bound);
+
+        // Dropping the set on any way out ends the tasks.
+        let mut tasks = JoinSet::new();
+        let halt = CancellationToken::new();
+        tasks.spawn(feed::feed(app.clone(), events, halt.clone()));
+        tasks.spawn(feed::feed_status(app.clone(), halt.clone()));
+        tasks.spawn(serve(
+            listener,
+            router(app.clone()),
+            connections_max,
+            halt.clone(),
+        ));
+        tracing::info!(%bound, "serving");
+        cx.ready();
+        answer_until_stop(&mut cx.inbox, &cx.stop, &app).await;
+
+        cx.addresses.withdraw(&cx.name);
+        app.hub.close();
+        halt.cancel();
+        while tasks.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    fn app(self, cx: &ServiceCx, access: Access) -> App {
+        let config = self.config;
+        App {
+            service: cx.name.clone(),
+            boot: format!("{:x}", cx.clock.now().as_microsecond()),
+            board: cx.board.clone(),
+            control: cx.control.clone(),
+            clock: cx.clock.clone(),
+            access,
+            listens_on_loopback: config.listen.ip().is_loopback(),
+            hosts: config.hosts,
+            pages: config.pages,
+            hub: Arc::new(Hub::new(cx.counters.clone(), config.live_max)),
+            shelf: Shelf::new(config.cache.len()),
+            assets: Assets::load(),
+        }
+    }
+}
+
+/// Answers requests to the service itself: `clients` counts the live clients, `reset` empties the
+/// cache.
+async fn answer_until_stop(
+    inbox: &mut mpsc::Receiver<Request>,
+    stop: &CancellationToken,
+    app: &App,
+) {
+    loop {
+        let request = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            request = inbox.recv() => request,
+        };
+        let Some(request) = request else {
+            return stop.cancelled().await;
+        };
+        let answer = match request.verb.as_str() {
+            "clients" => Ok(json!({ "live": app.hub.clients_now() })),
+            "reset" => {
+                app.shelf.clear();
+                Ok(json!({}))
+            }
+            verb => Err(format!("unknown request `{verb}`; known: clients, reset")),
+        };
+        if request.reply.send(answer).is_err() {
+            tracing::debug!("who asked is gone");
+        }
+    }
+}

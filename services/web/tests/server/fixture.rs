@@ -1,0 +1,126 @@
+//! A running web server with a board to write on and a supervisor that only answers.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fathom_kernel::{
+    Ask, Board, Bus, Command, ControlError, FromConfig, Outcome, Output, Reply, Service, ServiceCx,
+    ServiceError, Setup, StackStatus, Timestamp, Verdict,
+};
+use fathom_web::WebServer;
+use reqwest::{Client, Response};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A server on a free port.
+pub(crate) struct Server {
+    pub(crate) board: Board,
+    pub(crate) bus: Bus,
+    pub(crate) client: Client,
+    pub(crate) address: SocketAddr,
+    pub(crate) commands: Arc<Mutex<Vec<(Command, String)>>>,
+    stop: CancellationToken,
+    run: JoinHandle<Result<(), ServiceError>>,
+    _supervisor: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts a server with these options, beside its address.
+    pub(crate) async fn start(options: &str) -> Self {
+        let config = toml::from_str(&format!("listen = \"127.0.0.1:0\"\n{options}")).unwrap();
+        WebServer::check(&config, &Setup::default()).unwrap();
+        let server = Box::new(WebServer::from_config(&config, &Setup::default()));
+        let (cx, mut outside) = ServiceCx::alone("webserver", "/nonexistent");
+        let (board, bus, stop) = (cx.board.clone(), cx.bus.clone(), cx.stop.clone());
+        let addresses = cx.addresses.clone();
+        let run = tokio::spawn(server.run(cx));
+        outside.ready.wait_for(|ready| *ready).await.unwrap();
+        let commands = Arc::default();
+        Self {
+            board,
+            bus,
+            client: Client::new(),
+            address: addresses.of("webserver").unwrap(),
+            commands: Arc::clone(&commands),
+            stop,
+            run,
+            _supervisor: tokio::spawn(supervise(outside.asks, commands)),
+        }
+    }
+
+    /// Puts up an output.
+    pub(crate) fn put(&self, output: Output) -> u64 {
+        assert!(
+            self.board
+                .put(&"monitoring:x".into(), output, Timestamp::now())
+        );
+        self.board.version()
+    }
+
+    /// Returns the address of a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Asks for a path.
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.client.get(self.url(path)).send().await.unwrap()
+    }
+
+    /// Asks for a path and reads the JSON.
+    pub(crate) async fn json(&self, path: &str) -> serde_json::Value {
+        let response = self.get(path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        response.json().await.unwrap()
+    }
+
+    /// Stops the server and returns how it ended.
+    pub(crate) async fn stop(self) -> Result<(), ServiceError> {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(4), self.run).await;
+        ended.expect("the server ends in time").unwrap()
+    }
+}
+
+async fn supervise(mut asks: mpsc::Receiver<Ask>, seen: Arc<Mutex<Vec<(Command, String)>>>) {
+    while let Some(ask) = asks.recv().await {
+        let answer = match &ask.command {
+            Command::Status { .. } => Ok(Reply::Status(stack())),
+            Command::Tail { name, .. } if name.is_empty() => Ok(Reply::Lines(vec!["up".into()])),
+            Command::Tail { name, .. } => Err(ControlError::NoLog(name.clone())),
+            Command::Restart { targets, .. } => Ok(Reply::Done(vec![Outcome {
+                name: targets[0].clone(),
+                result: Verdict::Started,
+                message: String::new(),
+            }])),
+            _ => Err(ControlError::NoSuchName("x".into())),
+        };
+        if !matches!(ask.command, Command::Status { .. }) {
+            let caller = ask.caller.to_string();
+            seen.lock().unwrap().push((ask.command, caller));
+        }
+        ask.reply.send(answer).ok();
+    }
+}
+
+fn stack() -> StackStatus {
+    StackStatus {
+        version: "0.1.0".into(),
+        pid: 1,
+        started: Timestamp::UNIX_EPOCH,
+        stack: "orca".into(),
+        events: 7,
+        services: Vec::new(),
+    }
+}
+
+/// Makes a small output.
+pub(crate) fn scalar(name: &str, value: f64) -> Output {
+    let view = fathom_kernel::view::Scalar {
+        value,
+        unit: "Hz".into(),
+    };
+    Output::new(name, "Rate of <b>things</b>", view).at(Some(Timestamp::now()))
+}

@@ -1,0 +1,9 @@
+//! The server as a browser sees it: over real connections, on free ports.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its server shall panic"
+)]
+
+mod fixture;
+mod login;
+mod routes;
