@@ -5,6 +5,10 @@
 //! under `services/` and know nothing of this crate.
 
 pub mod actors;
+pub mod body;
+pub mod checkpoints;
 pub mod cli;
 pub mod config;
+mod files;
 pub mod registry;
+pub mod stack;

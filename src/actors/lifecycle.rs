@@ -75,6 +75,7 @@ impl Life {
             Input::Spawned(..) | Input::Ready(_) | Input::LeaderExited(..) | Input::Ended(..) => {}
             Input::Elapsed => self.elapsed(now),
             Input::GroupExhausted => self.group_exhausted(now),
+            Input::Kill(why) => self.kill(why, now),
         }
         std::mem::take(&mut self.effects)
     }
@@ -167,8 +168,20 @@ impl Life {
         }
     }
 
+    fn kill(&mut self, why: String, now: Instant) {
+        self.stop(why, now);
+        if let Phase::Term { pid, after, .. } = &self.phase {
+            self.phase = Phase::Kill {
+                pid: *pid,
+                lost_at: now + self.policy.kill_wait,
+                after: after.clone(),
+            };
+            self.effects.push(Effect::Kill);
+        }
+    }
+
     fn restart(&mut self, why: String, now: Instant) {
-        if self.is_alive() {
+        if self.phase.is_alive() {
             self.want = Want::Up;
             self.terminate(After::Start, why, now);
         } else {
@@ -251,7 +264,7 @@ impl Life {
     }
 
     fn leader_exited(&mut self, exit: Exit, now: Instant) {
-        let pid = self.pid();
+        let pid = self.phase.pid();
         let was_ready = match self.phase {
             Phase::Up { .. } => true,
             Phase::Spawning { .. } | Phase::Warming { .. } => false,
@@ -338,7 +351,6 @@ impl Life {
             self.give_up(format!("{reason}, restart budget used up"), now);
         } else {
             self.restarts += 1;
-            self.effects.push(Effect::CountFailure);
             self.delay(reason, now);
         }
     }
@@ -437,7 +449,7 @@ impl Life {
     }
 
     fn terminate(&mut self, after: After, why: String, now: Instant) {
-        let (pid, kill_at) = (self.pid(), now + self.policy.stop_wait);
+        let (pid, kill_at) = (self.phase.pid(), now + self.policy.stop_wait);
         match &mut self.phase {
             Phase::Term { after: old, .. }
             | Phase::Kill { after: old, .. }
@@ -479,14 +491,6 @@ impl Life {
             }
             self.failures.pop_front();
         }
-    }
-
-    fn is_alive(&self) -> bool {
-        self.phase.is_alive()
-    }
-
-    fn pid(&self) -> u32 {
-        self.phase.pid()
     }
 }
 

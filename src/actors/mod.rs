@@ -1,5 +1,18 @@
 //! The supervisor: pure life cycles, and the actors that carry out what they say.
 
+mod clearance;
+mod command;
+mod health;
+mod keeper;
 pub mod lifecycle;
+mod messages;
+mod observed;
+mod order;
 pub mod phase;
 pub mod policy;
+mod status;
+mod supervisor;
+mod target;
+
+pub use messages::{Ping, Take};
+pub use supervisor::{Ended, Supervisor};

@@ -31,6 +31,8 @@ pub enum Input {
     Elapsed,
     /// Its group has used up its budget.
     GroupExhausted,
+    /// It shall not run, and what runs is killed at once.
+    Kill(String),
 }
 
 /// What the shell around the life cycle has to do.
@@ -53,8 +55,6 @@ pub enum Effect {
         /// Why.
         reason: String,
     },
-    /// Count a failure against the budget of the group.
-    CountFailure,
     /// End the whole stack: an essential service is lost.
     EndStack,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::plan::{Backoff, Budget, OnFatal, Ready, Restart, ServicePlan};
 
 /// Time from the kill until a service counts as lost.
-const KILL_WAIT: Duration = Duration::from_secs(5);
+pub(super) const KILL_WAIT: Duration = Duration::from_secs(5);
 
 /// What makes a started service count as ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

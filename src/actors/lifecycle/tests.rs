@@ -376,7 +376,7 @@ enum Move {
 
 fn moves() -> impl Strategy<Value = Move> {
     prop_oneof![
-        (0_u8..4).prop_map(Move::Order),
+        (0_u8..5).prop_map(Move::Order),
         Just(Move::Clear),
         Just(Move::Clear),
         Just(Move::Block),
@@ -413,6 +413,7 @@ impl Walk {
             Move::Order(0) => self.sim.order(Input::Start),
             Move::Order(1) => self.sim.order(Input::Stop),
             Move::Order(2) => self.sim.order(Input::Restart),
+            Move::Order(3) => self.sim.order(Input::Kill),
             Move::Order(_) => self.sim.order(Input::Rebind),
             Move::Clear => self.sim.tell(Input::Cleared),
             Move::Block => self.sim.tell(Input::Blocked("x".to_owned())),

@@ -1,0 +1,59 @@
+//! Who may start, and who must end because of another: read from the states of all services.
+
+use super::observed::Observed;
+use super::phase::Phase;
+use super::status::is_finished;
+use crate::config::plan::{Plan, ServicePlan, Until};
+
+/// Returns the name of something that a waiting service has to wait for.
+pub(super) fn blocker<'a>(plan: &'a Plan, observed: &[Observed], index: usize) -> Option<&'a str> {
+    let service = &plan.services[index];
+    let unfulfilled = needs(service).find(|(name, until)| !reached(plan, observed, name, *until));
+    if let Some((name, _)) = unfulfilled {
+        return Some(name);
+    }
+    // Whoever is bound to this one must have ended before it starts again.
+    let bound = plan.services.iter().enumerate().find(|(other, candidate)| {
+        candidate.bind.contains(&service.name) && observed[*other].phase.is_alive()
+    });
+    bound.map(|(_, other)| &*other.name)
+}
+
+/// Returns the name of a service that this running one is bound to and that has ended.
+pub(super) fn lost_bond<'a>(
+    plan: &'a Plan,
+    observed: &[Observed],
+    index: usize,
+) -> Option<&'a str> {
+    let service = &plan.services[index];
+    let ended = |name: &str| {
+        let at = plan.services.iter().position(|other| *other.name == *name);
+        at.is_some_and(|at| !observed[at].phase.is_alive())
+    };
+    let mut bonds = service.bind.iter();
+    bonds.find(|name| ended(name)).map(|name| &**name)
+}
+
+/// Returns what a service needs to be started: its conditions, and whom it is bound to.
+fn needs(service: &ServicePlan) -> impl Iterator<Item = (&str, Until)> {
+    let after = service
+        .after
+        .iter()
+        .map(|after| (&*after.name, after.until));
+    let bonds = service.bind.iter().map(|name| (&**name, Until::Ready));
+    let stated = |name: &str| service.after.iter().any(|after| *after.name == *name);
+    after.chain(bonds.filter(move |(name, _)| !stated(name)))
+}
+
+fn reached(plan: &Plan, observed: &[Observed], name: &str, until: Until) -> bool {
+    let Some(at) = plan.services.iter().position(|other| *other.name == *name) else {
+        return false;
+    };
+    let phase = &observed[at].phase;
+    match until {
+        Until::Started => matches!(phase, Phase::Warming { .. } | Phase::Up { .. }),
+        // Flow rules belong to a later version; without any, all of them are fulfilled.
+        Until::Ready | Until::Flowing => matches!(phase, Phase::Up { .. }),
+        Until::Done => is_finished(&observed[at], &plan.services[at].exit_ok),
+    }
+}

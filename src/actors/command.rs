@@ -1,0 +1,291 @@
+//! What the supervisor does with each command.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use actix::{AsyncContext, Context, WrapFuture};
+use fathom_kernel::{
+    Answer, Caller, Command, ControlError, Health, Outcome, Reply, Request, ServiceStatus,
+    StackStatus, State, SubscriberStatus, Verdict, Want,
+};
+use nix::sys::signal::Signal;
+use tokio::sync::oneshot;
+use tracing::info;
+
+use super::messages::{Deliver, Refusal, SendSignal};
+use super::observed::Observed;
+use super::order::Goal;
+use super::phase::Phase;
+use super::status::{description, is_finished};
+use super::supervisor::{Ended, Supervisor, answer};
+use super::target;
+use crate::config::plan::{Body, Until};
+
+/// Longest wait for the answer of a service.
+const REQUEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Most lines of a log returned at once.
+const TAIL_LINES_MAX: usize = 100_000;
+
+type To = oneshot::Sender<Answer>;
+
+impl Supervisor {
+    /// Carries out a command, now or by and by.
+    pub(super) fn command(
+        &mut self,
+        command: Command,
+        caller: &Caller,
+        reply: To,
+        ctx: &mut Context<Self>,
+    ) {
+        match command {
+            Command::Status { targets } => answer(Some(reply), self.status(&targets)),
+            Command::Start {
+                targets,
+                dependencies,
+                wait,
+            } => {
+                let why = (format!("start requested by {caller}"), wait);
+                self.order_targets(Goal::Up, (&targets, dependencies), why, reply);
+            }
+            Command::Stop { targets, wait } => {
+                let why = (format!("stop requested by {caller}"), wait);
+                self.order_targets(Goal::Down, (&targets, false), why, reply);
+            }
+            Command::Restart { targets, wait } => {
+                let why = (format!("restart requested by {caller}"), wait);
+                self.order_targets(Goal::Again, (&targets, false), why, reply);
+            }
+            Command::Signal { targets, signal } => self.signal(&targets, &signal, reply, ctx),
+            Command::Tail { name, lines } => self.tail(&name, lines.min(TAIL_LINES_MAX), reply),
+            Command::Request { name, verb, args } => self.request(name, verb, args, reply, ctx),
+            Command::Shutdown { now } => {
+                info!(%caller, now, "shutdown requested");
+                answer(Some(reply), Ok(Reply::Done(Vec::new())));
+                self.end(Ended::Ordered, now);
+            }
+        }
+    }
+
+    fn order_targets(
+        &mut self,
+        goal: Goal,
+        (targets, dependencies): (&[String], bool),
+        why: (String, bool),
+        reply: To,
+    ) {
+        if self.is_ending() {
+            return answer(Some(reply), Err(ControlError::ShuttingDown));
+        }
+        match target::resolve(&self.plan, targets) {
+            Ok(chosen) => {
+                info!(services = chosen.len(), "{}", why.0);
+                let chosen = match dependencies {
+                    true => self.with_missing(chosen),
+                    false => chosen,
+                };
+                self.order(goal, &chosen, why, Some(reply));
+            }
+            Err(error) => answer(Some(reply), Err(error)),
+        }
+    }
+
+    /// Adds the dependencies that are down, and theirs, in start order.
+    fn with_missing(&self, chosen: Vec<usize>) -> Vec<usize> {
+        let observed = self.observe();
+        let mut all: BTreeSet<usize> = chosen.iter().copied().collect();
+        let mut open = chosen;
+        while let Some(index) = open.pop() {
+            let service = &self.plan.services[index];
+            let after = service.after.iter().map(|after| (&after.name, after.until));
+            let bonds = service.bind.iter().map(|name| (name, Until::Ready));
+            for (name, until) in after.chain(bonds) {
+                let Some(at) = self.plan.services.iter().position(|s| s.name == *name) else {
+                    continue;
+                };
+                if is_down(&observed[at], until, &self.plan.services[at].exit_ok) && all.insert(at)
+                {
+                    open.push(at);
+                }
+            }
+        }
+        all.into_iter().collect()
+    }
+
+    fn signal(&self, targets: &[String], signal: &str, reply: To, ctx: &mut Context<Self>) {
+        let chosen = match target::resolve(&self.plan, targets) {
+            Ok(chosen) => chosen,
+            Err(error) => return answer(Some(reply), Err(error)),
+        };
+        let Some(signal) = signal_of(signal) else {
+            let refused = ControlError::Refused(format!("no signal is called {signal}"));
+            return answer(Some(reply), Err(refused));
+        };
+        let keepers: Vec<_> = chosen
+            .into_iter()
+            .map(|index| {
+                (
+                    self.plan.services[index].name.clone(),
+                    self.rows[index].keeper.clone(),
+                )
+            })
+            .collect();
+        let send = async move {
+            let mut outcomes = Vec::with_capacity(keepers.len());
+            for (name, keeper) in keepers {
+                let sent = keeper.send(SendSignal(signal)).await.unwrap_or(false);
+                let (result, message) = match sent {
+                    true => (Verdict::Signalled, String::new()),
+                    false => (Verdict::BadSignal, "has no process".to_owned()),
+                };
+                outcomes.push(Outcome {
+                    name: name.to_string(),
+                    result,
+                    message,
+                });
+            }
+            answer(Some(reply), Ok(Reply::Done(outcomes)));
+        };
+        ctx.spawn(send.into_actor(self));
+    }
+
+    fn request(
+        &self,
+        name: String,
+        verb: String,
+        args: serde_json::Value,
+        reply: To,
+        ctx: &mut Context<Self>,
+    ) {
+        let chosen = target::resolve(&self.plan, std::slice::from_ref(&name));
+        let keeper = match chosen.as_deref() {
+            Ok([index]) => self.rows[*index].keeper.clone(),
+            _ => return answer(Some(reply), Err(ControlError::NoSuchName(name))),
+        };
+        let (ask, told) = oneshot::channel();
+        let request = Request {
+            verb,
+            args,
+            reply: ask,
+        };
+        let deliver = async move {
+            let said = match keeper.send(Deliver(request)).await {
+                Ok(Ok(())) => match tokio::time::timeout(REQUEST_WAIT, told).await {
+                    Ok(Ok(Ok(value))) => Ok(Reply::Answer(value)),
+                    Ok(Ok(Err(refusal))) => Err(ControlError::Refused(refusal)),
+                    // It ended, or does not listen.
+                    Ok(Err(_)) => Err(ControlError::NotRunning(name)),
+                    Err(_) => Err(ControlError::Refused("it does not answer".to_owned())),
+                },
+                Ok(Err(Refusal::Busy)) => {
+                    Err(ControlError::Refused("it takes no questions".into()))
+                }
+                Ok(Err(Refusal::NotRunning)) => Err(ControlError::NotRunning(name)),
+                Err(_) => Err(ControlError::Deaf),
+            };
+            answer(Some(reply), said);
+        };
+        ctx.spawn(deliver.into_actor(self));
+    }
+
+    fn tail(&self, name: &str, _lines: usize, reply: To) {
+        answer(Some(reply), Err(ControlError::NoLog(name.to_owned())));
+    }
+
+    fn status(&self, targets: &[String]) -> Answer {
+        let chosen = match targets {
+            [] => (0..self.rows.len()).collect(),
+            targets => target::resolve(&self.plan, targets)?,
+        };
+        let observed = self.observe();
+        let queues = self.world.bus.subscribers();
+        let mut services: Vec<ServiceStatus> = chosen
+            .into_iter()
+            .map(|index| self.service_status(index, &observed[index], &queues))
+            .collect();
+        // Stable: within a group the start order stays.
+        services.sort_by(|a, b| a.group.cmp(&b.group));
+        Ok(Reply::Status(StackStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: self.started,
+            stack: self.plan.name.clone(),
+            events: self.world.bus.published(),
+            services,
+        }))
+    }
+
+    fn service_status(
+        &self,
+        index: usize,
+        observed: &Observed,
+        queues: &[SubscriberStatus],
+    ) -> ServiceStatus {
+        let (plan, row) = (&self.plan.services[index], &self.rows[index]);
+        let state = observed.phase.state();
+        ServiceStatus {
+            name: plan.name.to_string(),
+            group: plan.group.to_string(),
+            kind: match &plan.body {
+                Body::Kind(body) => Some(body.kind.name.to_owned()),
+                Body::Command(_) => None,
+            },
+            run: plan.run_word().to_owned(),
+            state,
+            description: description(observed, self.world.clock.now(), Instant::now()),
+            want: observed.want,
+            health: match state {
+                State::Running => row.pulse.health(),
+                _ => Health::Unknown,
+            },
+            pid: observed.phase.pid(),
+            incarnation: observed.incarnation,
+            restarts: observed.restarts,
+            since: observed.since,
+            last_exit: observed.last_exit.as_ref().map(ToString::to_string),
+            after: plan.after.iter().map(|a| a.name.to_string()).collect(),
+            counters: row.counters.snapshot(),
+            queues: queues
+                .iter()
+                .filter(|queue| *queue.name == *plan.name)
+                .cloned()
+                .collect(),
+            autostart: plan.autostart,
+            finished: is_finished(observed, &plan.exit_ok),
+        }
+    }
+}
+
+/// Tells whether a dependency is down and must be started to fulfil a condition.
+fn is_down(observed: &Observed, until: Until, exit_ok: &[i32]) -> bool {
+    match observed.phase {
+        Phase::Done => until != Until::Done || !is_finished(observed, exit_ok),
+        Phase::Idle | Phase::Fatal { .. } => true,
+        _ => observed.want == Want::Down,
+    }
+}
+
+/// Reads a signal: a number, or a name with or without `SIG`.
+fn signal_of(text: &str) -> Option<Signal> {
+    if let Ok(number) = text.parse::<i32>() {
+        return Signal::try_from(number).ok();
+    }
+    let name = text.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    Signal::from_str(&format!("SIG{name}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_go_by_name_or_number() {
+        for text in ["TERM", "SIGTERM", "term", "15"] {
+            assert_eq!(signal_of(text), Some(Signal::SIGTERM), "{text}");
+        }
+        assert_eq!(signal_of("SIGNONSENSE"), None);
+        assert_eq!(signal_of("0"), None);
+    }
+}

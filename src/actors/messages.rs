@@ -1,0 +1,63 @@
+//! All messages between actors. No payload of the bus is among them.
+
+use actix::Message;
+use fathom_kernel::{Ask, Request};
+use nix::sys::signal::Signal;
+
+use super::phase::Input;
+
+/// To a keeper: an input for its life cycle. Orders carry a number, so that the supervisor can see
+/// when they were taken.
+pub(super) struct Tell {
+    /// The input.
+    pub input: Input,
+    /// Number of the order, counted per service.
+    pub order: u64,
+}
+
+impl Message for Tell {
+    type Result = ();
+}
+
+/// To a keeper: send a signal to the process. `false` when there is none.
+pub(super) struct SendSignal(pub Signal);
+
+impl Message for SendSignal {
+    type Result = bool;
+}
+
+/// To a keeper: ask the service something.
+pub(super) struct Deliver(pub Request);
+
+impl Message for Deliver {
+    type Result = Result<(), Refusal>;
+}
+
+/// Why a question was not delivered.
+pub(super) enum Refusal {
+    /// The service does not run.
+    NotRunning,
+    /// Too many questions wait.
+    Busy,
+}
+
+/// To the supervisor: a command from outside.
+pub struct Take(pub Ask);
+
+impl Message for Take {
+    type Result = ();
+}
+
+/// To the supervisor: some service has changed.
+pub(super) struct Look;
+
+impl Message for Look {
+    type Result = ();
+}
+
+/// To the supervisor: are you there?
+pub struct Ping;
+
+impl Message for Ping {
+    type Result = ();
+}

@@ -1,0 +1,284 @@
+//! A command under way: which services are told what, in which order, and what became of each.
+
+use std::time::{Duration, Instant};
+
+use fathom_kernel::{Exit, Outcome, State, Verdict};
+
+use super::observed::Observed;
+use super::phase::{Input, Phase};
+use super::status::is_finished;
+use crate::config::plan::ServicePlan;
+
+/// Longest wait of a start for a service that somebody else is starting.
+const OTHERS_WAIT: Duration = Duration::from_secs(60);
+
+/// Beyond the times of the escalation, for draining output and for a busy machine.
+const STOP_SPARE: Duration = Duration::from_secs(3);
+
+/// What is to be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// Everything runs.
+    Up,
+    /// Nothing runs.
+    Down,
+    /// Everything has ended, then runs.
+    Again,
+}
+
+/// A command under way.
+#[derive(Debug)]
+pub(super) struct Order {
+    goal: Goal,
+    why: String,
+    items: Vec<Item>,
+    since: Instant,
+}
+
+#[derive(Debug)]
+struct Item {
+    index: usize,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Not told yet.
+    Todo,
+    /// Told under this number; given up at the deadline.
+    Told(u64, Instant),
+    /// This became of it.
+    Done(Verdict, String),
+}
+
+/// What an order needs to see of all services.
+pub(super) struct Sight<'a> {
+    /// Their plans, in start order.
+    pub(super) plans: &'a [ServicePlan],
+    /// Their states.
+    pub(super) observed: &'a [Observed],
+    /// Who depends on each.
+    pub(super) dependents: &'a [Vec<usize>],
+    /// The time.
+    pub(super) now: Instant,
+}
+
+impl Order {
+    /// Makes the order for these services.
+    pub(super) fn new(goal: Goal, indexes: &[usize], why: String, now: Instant) -> Self {
+        let item = |&index| Item {
+            index,
+            stage: Stage::Todo,
+        };
+        Self {
+            goal,
+            why,
+            items: indexes.iter().map(item).collect(),
+            since: now,
+        }
+    }
+
+    /// Finds out what was reached, and tells whom it is time to tell by `tell`, which returns the
+    /// number of the order, or `None` when the keeper is busy.
+    pub(super) fn advance(
+        &mut self,
+        sight: &Sight<'_>,
+        tell: &mut dyn FnMut(usize, Input) -> Option<u64>,
+    ) {
+        match self.goal {
+            Goal::Up => self.advance_up(sight, tell),
+            Goal::Down => self.advance_down(sight, tell),
+            Goal::Again => {
+                self.advance_down(sight, tell);
+                if self.is_done() {
+                    self.goal = Goal::Up;
+                    for item in &mut self.items {
+                        if !matches!(item.stage, Stage::Done(Verdict::TimedOut, _)) {
+                            item.stage = Stage::Todo;
+                        }
+                    }
+                    self.advance_up(sight, tell);
+                }
+            }
+        }
+    }
+
+    /// Tells whether nothing remains to be done.
+    pub(super) fn is_done(&self) -> bool {
+        self.items
+            .iter()
+            .all(|item| matches!(item.stage, Stage::Done(..)))
+    }
+
+    /// Gives up what was not told yet and is now ordered otherwise.
+    pub(super) fn supersede(&mut self, indexes: &[usize]) {
+        for item in &mut self.items {
+            if indexes.contains(&item.index) && !matches!(item.stage, Stage::Done(..)) {
+                item.stage = Stage::Done(Verdict::TimedOut, "superseded by another order".into());
+            }
+        }
+    }
+
+    /// Returns what became of each service.
+    pub(super) fn outcomes(&self, plans: &[ServicePlan]) -> Vec<Outcome> {
+        let unwaited = || {
+            let verdict = match self.goal {
+                Goal::Up | Goal::Again => Verdict::Started,
+                Goal::Down => Verdict::Stopped,
+            };
+            (verdict, "ordered, not awaited".to_owned())
+        };
+        let outcomes = self.items.iter().map(|item| {
+            let (result, message) = match &item.stage {
+                Stage::Todo | Stage::Told(..) => unwaited(),
+                Stage::Done(verdict, message) => (*verdict, message.clone()),
+            };
+            Outcome {
+                name: plans[item.index].name.to_string(),
+                result,
+                message,
+            }
+        });
+        outcomes.collect()
+    }
+
+    fn advance_down(
+        &mut self,
+        sight: &Sight<'_>,
+        tell: &mut dyn FnMut(usize, Input) -> Option<u64>,
+    ) {
+        // Dependents stand after what they depend on, so one pass from the end tells all that can
+        // be told now.
+        for at in (0..self.items.len()).rev() {
+            let index = self.items[at].index;
+            let observed = &sight.observed[index];
+            match self.items[at].stage {
+                Stage::Todo if !self.dependents_ended(index, sight) => {}
+                Stage::Todo => {
+                    let was_up = observed.phase.is_alive()
+                        || matches!(observed.phase, Phase::Waiting(_) | Phase::Delay { .. });
+                    let plan = &sight.plans[index];
+                    if let Some(number) = tell(index, Input::Stop(self.why.clone())) {
+                        let patience = plan.stop.wait + super::policy::KILL_WAIT + STOP_SPARE;
+                        self.items[at].stage = match was_up {
+                            true => Stage::Told(number, sight.now + patience),
+                            false => Stage::Done(Verdict::NotRunning, String::new()),
+                        };
+                    }
+                }
+                Stage::Told(number, deadline) => {
+                    if let Some((verdict, text)) = stopped(observed, number, deadline, sight.now) {
+                        self.items[at].stage = Stage::Done(verdict, text);
+                    }
+                }
+                Stage::Done(..) => {}
+            }
+        }
+    }
+
+    /// Tells whether all chosen services that depend on this one have ended, or are given up.
+    fn dependents_ended(&self, index: usize, sight: &Sight<'_>) -> bool {
+        self.items
+            .iter()
+            .filter(|item| sight.dependents[index].contains(&item.index))
+            .all(|item| matches!(item.stage, Stage::Done(..)))
+    }
+
+    fn advance_up(&mut self, sight: &Sight<'_>, tell: &mut dyn FnMut(usize, Input) -> Option<u64>) {
+        for at in 0..self.items.len() {
+            let index = self.items[at].index;
+            let observed = &sight.observed[index];
+            let next = match self.items[at].stage {
+                Stage::Todo if observed.phase.state() == State::Running => {
+                    Some(Stage::Done(Verdict::AlreadyStarted, String::new()))
+                }
+                Stage::Todo => tell(index, Input::Start(self.why.clone()))
+                    .map(|number| Stage::Told(number, self.since + OTHERS_WAIT)),
+                Stage::Told(number, _) if observed.order < number => None,
+                Stage::Told(_, deadline) => self
+                    .started(index, deadline, sight)
+                    .map(|(verdict, text)| Stage::Done(verdict, text)),
+                Stage::Done(..) => None,
+            };
+            if let Some(stage) = next {
+                self.items[at].stage = stage;
+            }
+        }
+    }
+
+    /// Returns what became of a service that was told to start, once that is known.
+    fn started(
+        &self,
+        index: usize,
+        deadline: Instant,
+        sight: &Sight<'_>,
+    ) -> Option<(Verdict, String)> {
+        let (plan, observed) = (&sight.plans[index], &sight.observed[index]);
+        match &observed.phase {
+            Phase::Up { .. } => Some((Verdict::Started, String::new())),
+            Phase::Done if is_finished(observed, &plan.exit_ok) => {
+                Some((Verdict::Started, "has done its work".to_owned()))
+            }
+            Phase::Delay { .. } | Phase::Fatal { .. } | Phase::Done => Some(failed(observed)),
+            Phase::Idle => Some((Verdict::AbnormalTermination, "stopped meanwhile".to_owned())),
+            Phase::Waiting(on) => {
+                let hopeless = on.as_deref().is_some_and(|on| self.is_hopeless(on, sight));
+                let text = format!("waiting for {}", on.as_deref().unwrap_or("its turn"));
+                (hopeless || sight.now >= deadline).then_some((Verdict::TimedOut, text))
+            }
+            Phase::Lost { .. } => Some((Verdict::TimedOut, "killed and still exists".to_owned())),
+            // These end by the deadlines of the life cycle.
+            Phase::Spawning { .. }
+            | Phase::Warming { .. }
+            | Phase::Term { .. }
+            | Phase::Kill { .. } => None,
+        }
+    }
+
+    /// Tells whether nobody is going to start what is waited for.
+    fn is_hopeless(&self, name: &str, sight: &Sight<'_>) -> bool {
+        let Some(index) = sight.plans.iter().position(|plan| *plan.name == *name) else {
+            return false;
+        };
+        let pending = |item: &Item| item.index == index && !matches!(item.stage, Stage::Done(..));
+        if self.items.iter().any(pending) {
+            return false;
+        }
+        match &sight.observed[index].phase {
+            Phase::Idle | Phase::Done | Phase::Fatal { retry_at: None } => true,
+            Phase::Waiting(Some(on)) => self.is_hopeless(on, sight),
+            Phase::Waiting(None)
+            | Phase::Spawning { .. }
+            | Phase::Warming { .. }
+            | Phase::Up { .. }
+            | Phase::Delay { .. }
+            | Phase::Term { .. }
+            | Phase::Kill { .. }
+            | Phase::Lost { .. }
+            | Phase::Fatal { retry_at: Some(_) } => false,
+        }
+    }
+}
+
+/// Returns what became of a service that was told to stop, once that is known.
+fn stopped(
+    observed: &Observed,
+    number: u64,
+    deadline: Instant,
+    now: Instant,
+) -> Option<(Verdict, String)> {
+    if observed.order >= number && !observed.phase.is_alive() {
+        return Some((Verdict::Stopped, String::new()));
+    }
+    let lost = matches!(observed.phase, Phase::Lost { .. });
+    (lost || now >= deadline).then(|| (Verdict::TimedOut, "killed and still exists".to_owned()))
+}
+
+fn failed(observed: &Observed) -> (Verdict, String) {
+    let why = observed.trouble.clone().unwrap_or_default();
+    match &observed.last_exit {
+        Some(Exit::NotStarted(_)) => (Verdict::SpawnError, why),
+        Some(exit) if why.is_empty() => (Verdict::AbnormalTermination, exit.to_string()),
+        _ => (Verdict::AbnormalTermination, why),
+    }
+}

@@ -1,0 +1,339 @@
+//! The supervisor: who may start, who must end, which commands are under way. It decides by looking
+//! at the states that keepers show, never by counting their messages.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler};
+use fathom_kernel::{Answer, Ask, ControlError, Counters, Reply, Timestamp};
+use tokio::sync::oneshot;
+use tracing::{error, info};
+
+use super::health::Pulse;
+use super::keeper::Keeper;
+use super::messages::{Look, Ping, Take, Tell};
+use super::observed::{Bell, Observed, Window};
+use super::order::{Goal, Order, Sight};
+use super::phase::{Input, Phase};
+use super::{clearance, target};
+use crate::body::World;
+use crate::config::plan::Plan;
+
+/// Most messages waiting for the supervisor.
+const MAILBOX_MAX: usize = 256;
+
+/// Most commands under way; further ones are refused.
+const ORDERS_MAX: usize = 256;
+
+/// Time between two looks without a reason.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How a stack came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// By order.
+    Ordered,
+    /// With a service without which it makes no sense.
+    Essential(String),
+    /// The supervisor did not answer any more.
+    Deaf,
+}
+
+/// The supervisor of a stack.
+pub struct Supervisor {
+    pub(super) plan: Arc<Plan>,
+    pub(super) world: World,
+    pub(super) rows: Vec<Row>,
+    pub(super) started: Timestamp,
+    dependents: Vec<Vec<usize>>,
+    orders: Vec<(Order, Option<oneshot::Sender<Answer>>)>,
+    bell: Option<Bell>,
+    ending: Option<Ending>,
+    ended: Option<oneshot::Sender<Ended>>,
+}
+
+/// One service as the supervisor knows it.
+pub(super) struct Row {
+    pub(super) keeper: Addr<Keeper>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) pulse: Pulse,
+    window: Window,
+    /// Number of the last order sent to the keeper.
+    sent: u64,
+}
+
+struct Ending {
+    how: Ended,
+    /// What still runs then is killed.
+    kill_at: Instant,
+    /// What still exists then is left behind.
+    leave_at: Instant,
+    killed: bool,
+}
+
+impl Supervisor {
+    /// Makes the supervisor of a plan; `ended` hears when everything has ended.
+    pub fn new(plan: Arc<Plan>, world: World, ended: oneshot::Sender<Ended>) -> Self {
+        Self {
+            dependents: target::dependents(&plan),
+            started: world.clock.now(),
+            plan,
+            world,
+            rows: Vec::new(),
+            orders: Vec::new(),
+            bell: None,
+            ending: None,
+            ended: Some(ended),
+        }
+    }
+
+    /// Returns the state of every service.
+    pub(super) fn observe(&self) -> Vec<Observed> {
+        self.rows.iter().map(|row| row.window.look()).collect()
+    }
+
+    /// Tells whether the stack is coming to its end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Takes a command under way; the reply goes out at once, or when it is done.
+    pub(super) fn order(
+        &mut self,
+        goal: Goal,
+        indexes: &[usize],
+        (why, wait): (String, bool),
+        reply: Option<oneshot::Sender<Answer>>,
+    ) {
+        if self.orders.len() >= ORDERS_MAX {
+            let refused = ControlError::Refused("too many commands are under way".to_owned());
+            return answer(reply, Err(refused));
+        }
+        for (order, _) in &mut self.orders {
+            order.supersede(indexes);
+        }
+        let order = Order::new(goal, indexes, why, Instant::now());
+        if wait {
+            self.orders.push((order, reply));
+        } else {
+            let outcomes = order.outcomes(&self.plan.services);
+            answer(reply, Ok(Reply::Done(outcomes)));
+            self.orders.push((order, None));
+        }
+        self.look();
+    }
+
+    /// Begins the end of the stack; a second time, or with `now`, everything is killed.
+    pub(super) fn end(&mut self, how: Ended, now: bool) {
+        let moment = Instant::now();
+        if self.ending.is_none() {
+            info!(?how, "the stack comes to its end");
+            for (_, reply) in self.orders.drain(..) {
+                answer(reply, Err(ControlError::ShuttingDown));
+            }
+            let kill_at = moment + self.plan.shutdown_limit;
+            self.ending = Some(Ending {
+                how,
+                kill_at,
+                leave_at: kill_at + super::policy::KILL_WAIT,
+                killed: false,
+            });
+            let everything: Vec<usize> = (0..self.rows.len()).collect();
+            let order = Order::new(Goal::Down, &everything, "shutdown".to_owned(), moment);
+            self.orders.push((order, None));
+        }
+        if let (true, Some(ending)) = (now, &mut self.ending) {
+            ending.kill_at = moment;
+            ending.leave_at = moment + super::policy::KILL_WAIT;
+        }
+        self.look();
+    }
+
+    /// Looks at all services and does what their states ask for.
+    pub(super) fn look(&mut self) {
+        if let Some(bell) = &self.bell {
+            bell.answered();
+        }
+        let observed = self.observe();
+        self.clear_or_block(&observed);
+        self.advance_orders(&observed);
+        let lost = observed.iter().position(|o| o.ends_stack);
+        match &self.ending {
+            None => {
+                if let Some(index) = lost {
+                    let name = self.plan.services[index].name.to_string();
+                    self.end(Ended::Essential(name), false);
+                }
+            }
+            Some(_) => self.advance_end(&observed),
+        }
+    }
+
+    fn clear_or_block(&mut self, observed: &[Observed]) {
+        let plan = self.plan.clone();
+        for (index, now) in observed.iter().enumerate() {
+            // A keeper with news on their way to it decides on old grounds: it comes next time.
+            if now.order != self.rows[index].sent {
+                continue;
+            }
+            match &now.phase {
+                Phase::Waiting(on) => match clearance::blocker(&plan, observed, index) {
+                    None => {
+                        self.tell(index, Input::Cleared);
+                    }
+                    Some(name) if on.as_deref() == Some(name) => {}
+                    Some(name) => {
+                        self.tell(index, Input::Blocked(name.to_owned()));
+                    }
+                },
+                Phase::Spawning { .. } | Phase::Warming { .. } | Phase::Up { .. } => {
+                    if let Some(gone) = clearance::lost_bond(&plan, observed, index) {
+                        self.tell(index, Input::Rebind(format!("{gone} has ended")));
+                    }
+                }
+                Phase::Idle
+                | Phase::Delay { .. }
+                | Phase::Term { .. }
+                | Phase::Kill { .. }
+                | Phase::Lost { .. }
+                | Phase::Done
+                | Phase::Fatal { .. } => {}
+            }
+        }
+    }
+
+    fn advance_orders(&mut self, observed: &[Observed]) {
+        let (plan, dependents) = (self.plan.clone(), std::mem::take(&mut self.dependents));
+        let sight = Sight {
+            plans: &plan.services,
+            observed,
+            dependents: &dependents,
+            now: Instant::now(),
+        };
+        let mut orders = std::mem::take(&mut self.orders);
+        for (order, _) in &mut orders {
+            order.advance(&sight, &mut |index, input| self.tell(index, input));
+        }
+        for (order, reply) in orders {
+            if order.is_done() {
+                answer(reply, Ok(Reply::Done(order.outcomes(&plan.services))));
+            } else {
+                self.orders.push((order, reply));
+            }
+        }
+        self.dependents = dependents;
+    }
+
+    fn advance_end(&mut self, observed: &[Observed]) {
+        let Some(ending) = &mut self.ending else {
+            return;
+        };
+        let now = Instant::now();
+        let quiet = observed.iter().all(|o| o.phase == Phase::Idle);
+        if quiet || now >= ending.leave_at {
+            let how = ending.how.clone();
+            if let Some(ended) = self.ended.take()
+                && ended.send(how).is_err()
+            {
+                error!("nobody waits for the end of the stack");
+            }
+        } else if now >= ending.kill_at && !ending.killed {
+            ending.killed = true;
+            for index in 0..self.rows.len() {
+                self.tell(index, Input::Kill("shutdown".to_owned()));
+            }
+        }
+    }
+
+    /// Tells a keeper; returns the number of the order, or `None` when the keeper is busy.
+    fn tell(&mut self, index: usize, input: Input) -> Option<u64> {
+        let row = &mut self.rows[index];
+        let order = row.sent + 1;
+        match row.keeper.try_send(Tell { input, order }) {
+            Ok(()) => {
+                row.sent = order;
+                Some(order)
+            }
+            Err(error) => {
+                error!(service = %self.plan.services[index].name, %error, "keeper takes no order");
+                None
+            }
+        }
+    }
+
+    fn autostart(&mut self) {
+        let services = self.plan.services.iter().enumerate();
+        let indexes: Vec<usize> = services
+            .filter(|(_, s)| s.autostart)
+            .map(|(i, _)| i)
+            .collect();
+        self.order(Goal::Up, &indexes, ("autostart".to_owned(), false), None);
+    }
+}
+
+/// Sends an answer to whoever waits for it.
+pub(super) fn answer(reply: Option<oneshot::Sender<Answer>>, answer: Answer) {
+    if let Some(reply) = reply
+        && reply.send(answer).is_err()
+    {
+        tracing::debug!("nobody waits for the answer any more");
+    }
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        let bell = Bell::new(ctx.address());
+        for service in &self.plan.services {
+            let window = Window::new(self.started);
+            let counters = Arc::new(Counters::default());
+            let ends = (window.clone(), bell.clone());
+            let keeper = Keeper::new(service.clone(), self.world.clone(), counters.clone(), ends);
+            self.rows.push(Row {
+                keeper: keeper.start(),
+                counters,
+                pulse: Pulse::default(),
+                window,
+                sent: 0,
+            });
+        }
+        self.bell = Some(bell);
+        ctx.run_interval(TICK, |supervisor, _| {
+            for row in &mut supervisor.rows {
+                row.pulse.beat(&row.counters.snapshot());
+            }
+            supervisor.look();
+        });
+        self.autostart();
+    }
+}
+
+impl Handler<Look> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Look, _: &mut Self::Context) {
+        self.look();
+    }
+}
+
+impl Handler<Take> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Take(ask): Take, ctx: &mut Self::Context) {
+        let Ask {
+            command,
+            caller,
+            reply,
+        } = ask;
+        self.command(command, &caller, reply, ctx);
+        self.look();
+    }
+}
+
+impl Handler<Ping> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
+}

@@ -1,0 +1,73 @@
+//! Which services a target means: `service`, `group:service`, `group`, `group:*` or `all`.
+
+use std::collections::BTreeSet;
+
+use fathom_kernel::ControlError;
+
+use crate::config::plan::Plan;
+
+/// Returns the indexes of the services that targets mean, in start order, each once.
+pub(super) fn resolve(plan: &Plan, targets: &[String]) -> Result<Vec<usize>, ControlError> {
+    let mut chosen = BTreeSet::new();
+    for target in targets {
+        let before = chosen.len();
+        let meant = plan
+            .services
+            .iter()
+            .enumerate()
+            .filter(|(_, service)| means(target, &service.name, &service.group))
+            .map(|(index, _)| index);
+        let meant: Vec<usize> = meant.collect();
+        let known = !meant.is_empty() || target == "all";
+        chosen.extend(meant);
+        if !known && chosen.len() == before {
+            return Err(ControlError::NoSuchName(target.clone()));
+        }
+    }
+    Ok(chosen.into_iter().collect())
+}
+
+/// Tells whether a target means a service of this full name and group.
+fn means(target: &str, name: &str, group: &str) -> bool {
+    target == "all"
+        || target == name
+        || target == group
+        || target.strip_suffix(":*") == Some(group)
+        || target
+            .split_once(':')
+            .is_some_and(|(g, s)| g == s && g == name)
+}
+
+/// Returns, for every service, the indexes of those that depend on it.
+pub(super) fn dependents(plan: &Plan) -> Vec<Vec<usize>> {
+    let index_of = |name: &str| plan.services.iter().position(|s| *s.name == *name);
+    let mut dependents = vec![Vec::new(); plan.services.len()];
+    for (index, service) in plan.services.iter().enumerate() {
+        let after = service.after.iter().map(|after| &after.name);
+        for name in after.chain(&service.bind) {
+            if let Some(of) = index_of(name)
+                && !dependents[of].contains(&index)
+            {
+                dependents[of].push(index);
+            }
+        }
+    }
+    dependents
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_means_a_service_its_group_or_all() {
+        for target in ["all", "g:s", "g", "g:*"] {
+            assert!(means(target, "g:s", "g"), "{target}");
+        }
+        for target in ["s", "g:", "*", "h:*", "g:t"] {
+            assert!(!means(target, "g:s", "g"), "{target}");
+        }
+        assert!(means("web", "web", "web"));
+        assert!(means("web:web", "web", "web"));
+    }
+}

@@ -1,0 +1,124 @@
+//! What all services of a stack share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use fathom_kernel::{
+    Addresses, Board, Bus, Checkpoint, CheckpointStore, Clock, ControlHandle, Counters, CxParts,
+    Event, LifeChange, Request, ServiceCx, State,
+};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// What all services of a stack share.
+#[derive(Clone)]
+pub struct World {
+    /// The bus.
+    pub bus: Bus,
+    /// The board.
+    pub board: Board,
+    /// Commands to the supervisor.
+    pub control: ControlHandle,
+    /// The time.
+    pub clock: Clock,
+    /// State kept over restarts.
+    pub checkpoints: Arc<dyn CheckpointStore>,
+    /// Where services listen.
+    pub addresses: Addresses,
+    /// Folder of the stack.
+    pub data_dir: PathBuf,
+    /// Numbers the changes of state, without gaps.
+    pub changes: Arc<AtomicU64>,
+}
+
+/// The supervisor's ends of a service's context.
+pub(super) struct Line {
+    /// Asks the service to end.
+    pub stop: CancellationToken,
+    /// Sends it questions.
+    pub inbox: mpsc::Sender<Request>,
+    /// Becomes true when it is ready.
+    pub ready: watch::Receiver<bool>,
+}
+
+impl World {
+    /// Makes the context of one start, and the supervisor's ends of it.
+    pub(super) fn context(&self, name: &Arc<str>, counters: &Arc<Counters>) -> (ServiceCx, Line) {
+        let stop = CancellationToken::new();
+        let (inbox_to, inbox) = mpsc::channel(ServiceCx::INBOX_MAX);
+        let (ready, ready_seen) = watch::channel(false);
+        let cx = ServiceCx::new(CxParts {
+            name: name.clone(),
+            bus: self.bus.clone(),
+            board: self.board.clone(),
+            stop: stop.clone(),
+            inbox,
+            control: self.control.clone(),
+            counters: counters.clone(),
+            clock: self.clock.clone(),
+            checkpoint: Checkpoint::new(name.clone(), self.checkpoints.clone()),
+            addresses: self.addresses.clone(),
+            data_dir: self.data_dir.clone(),
+            ready,
+        });
+        let line = Line {
+            stop,
+            inbox: inbox_to,
+            ready: ready_seen,
+        };
+        (cx, line)
+    }
+
+    /// Publishes a change of state under the next number.
+    pub fn announce(
+        &self,
+        service: &str,
+        incarnation: u64,
+        (from, to): (State, State),
+        reason: String,
+    ) {
+        self.bus.publish(Event::Life(LifeChange {
+            sequence: self.changes.fetch_add(1, Relaxed),
+            service: service.to_owned(),
+            incarnation,
+            from,
+            to,
+            reason,
+            at: self.clock.now(),
+        }));
+    }
+
+    /// Takes back all addresses that a service announced and did not withdraw.
+    pub fn withdraw_addresses(&self, service: &str) {
+        let theirs: Vec<String> = self
+            .addresses
+            .watch()
+            .borrow()
+            .keys()
+            .filter(|name| belongs(name, service))
+            .cloned()
+            .collect();
+        for name in theirs {
+            self.addresses.withdraw(&name);
+        }
+    }
+}
+
+/// Tells whether an announced name is a service, or `service/door`.
+fn belongs(name: &str, service: &str) -> bool {
+    name.strip_prefix(service)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doors_belong_to_their_service_only() {
+        assert!(belongs("a:b", "a:b"));
+        assert!(belongs("a:b/http", "a:b"));
+        assert!(!belongs("a:bc", "a:b"));
+    }
+}

@@ -1,0 +1,288 @@
+//! Builds a running stack from a plan and takes it down again.
+//!
+//! A stack owns one thread with an actix system; services run on that system's tokio pool. Dropping
+//! the handle does not end the stack: ask for a shutdown, then wait.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr};
+use fathom_kernel::{Addresses, Ask, Board, Bus, Caller, Clock, Command, ControlHandle};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+
+use crate::actors::{Ended, Ping, Supervisor, Take};
+use crate::body::World;
+use crate::checkpoints::FileStore;
+use crate::config::plan::Plan;
+use crate::files;
+
+/// Name of the control socket in the data folder.
+pub const SOCKET_NAME: &str = "fathom.sock";
+
+/// Name of the file in the data folder that lists where services listen.
+pub const ADDRESSES_NAME: &str = "addresses.json";
+
+/// Fewest threads of the pool: a service that blocks one must not silence the control socket.
+const THREADS_MIN: usize = 4;
+
+/// Time between two questions to the supervisor whether it is there.
+const PING_EVERY: Duration = Duration::from_secs(5);
+
+/// A supervisor that does not answer for so long is given up.
+const PING_WAIT: Duration = Duration::from_secs(30);
+
+/// A running stack.
+pub struct Stack {
+    /// Commands to the supervisor.
+    pub control: ControlHandle,
+    /// The bus.
+    pub bus: Bus,
+    /// The board.
+    pub board: Board,
+    /// Where services listen.
+    pub addresses: Addresses,
+    /// Folder of all its files.
+    pub data_dir: PathBuf,
+    ended: watch::Receiver<Option<Ended>>,
+}
+
+/// What a stack does beside what its plan says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// End on SIGTERM and SIGINT; a second one kills.
+    pub signals: bool,
+}
+
+/// Why a stack cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// The data folder cannot be used.
+    #[error("cannot use data folder {}", path.display())]
+    DataDir {
+        /// The folder, or a file in it.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another supervisor works on the same data folder.
+    #[error("another fathom runs on {}", .0.display())]
+    Locked(PathBuf),
+    /// No threads.
+    #[error("cannot start threads")]
+    Threads(#[source] std::io::Error),
+    /// The thread of the stack ended before the stack ran.
+    #[error("the stack ended while it was starting")]
+    EndedEarly,
+}
+
+impl Stack {
+    /// Starts a stack and returns once it takes commands. Services start meanwhile.
+    pub fn start(plan: Plan, options: Options) -> Result<Self, StackError> {
+        let data_dir = plan.setup.data_dir.clone();
+        let lock = lock(&data_dir)?;
+        let (control, asks) = ControlHandle::channel();
+        let bus = Bus::new();
+        let world = World {
+            board: Board::new(bus.clone()),
+            bus,
+            control,
+            clock: Clock::system(),
+            checkpoints: Arc::new(FileStore::new(data_dir.join("checkpoints"))),
+            addresses: Addresses::default(),
+            data_dir: data_dir.clone(),
+            changes: Arc::default(),
+        };
+        let (tell_ended, ended) = watch::channel(None);
+        let (tell_up, up) = std::sync::mpsc::sync_channel(1);
+        let stack = Self {
+            control: world.control.clone(),
+            bus: world.bus.clone(),
+            board: world.board.clone(),
+            addresses: world.addresses.clone(),
+            data_dir,
+            ended,
+        };
+        let life = Life {
+            plan: Arc::new(plan),
+            world,
+            options,
+            ended: tell_ended,
+        };
+        std::thread::Builder::new()
+            .name("fathom".to_owned())
+            .spawn(move || {
+                let outcome = runtime().map(|runtime| {
+                    let system = actix::System::with_tokio_rt(|| runtime);
+                    system.block_on(life.run(asks, lock, tell_up.clone()));
+                });
+                if let Err(error) = outcome {
+                    tell_up.send(Err(StackError::Threads(error))).ok();
+                }
+            })
+            .map_err(StackError::Threads)?;
+        up.recv().unwrap_or(Err(StackError::EndedEarly))?;
+        Ok(stack)
+    }
+
+    /// Waits until the stack has ended.
+    pub async fn wait(&mut self) -> Ended {
+        match self.ended.wait_for(Option::is_some).await {
+            Ok(ended) => ended.clone().unwrap_or(Ended::Ordered),
+            // Its thread is gone without a word: it panicked.
+            Err(_) => Ended::Deaf,
+        }
+    }
+
+    /// Stops all services in order and waits until the stack has ended.
+    pub async fn shutdown(&mut self) -> Ended {
+        let command = Command::Shutdown { now: false };
+        let asked = self
+            .control
+            .ask(command, Caller::new("fathom", "shutdown"))
+            .await;
+        if let Err(error) = asked {
+            info!(%error, "the stack ends already");
+        }
+        self.wait().await
+    }
+}
+
+/// Everything the thread of a stack works with.
+struct Life {
+    plan: Arc<Plan>,
+    world: World,
+    options: Options,
+    ended: watch::Sender<Option<Ended>>,
+}
+
+impl Life {
+    async fn run(
+        self,
+        asks: mpsc::Receiver<Ask>,
+        lock: File,
+        up: std::sync::mpsc::SyncSender<Result<(), StackError>>,
+    ) {
+        let (tell_ended, ended) = oneshot::channel();
+        let supervisor = Supervisor::new(self.plan.clone(), self.world.clone(), tell_ended).start();
+        let addresses = self.world.data_dir.join(ADDRESSES_NAME);
+        let helpers = [
+            tokio::spawn(pass_on(asks, supervisor.clone())),
+            tokio::spawn(write_addresses(self.world.addresses.clone(), addresses)),
+            tokio::spawn(watch(supervisor, self.ended.clone())),
+        ];
+        let signals = self
+            .options
+            .signals
+            .then(|| tokio::spawn(obey_signals(self.world.control.clone())));
+        up.send(Ok(())).ok();
+        let how = ended.await.unwrap_or(Ended::Deaf);
+        for helper in helpers.iter().chain(&signals) {
+            helper.abort();
+        }
+        drop(lock);
+        info!(?how, "the stack has ended");
+        self.ended.send_replace(Some(how));
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(cores.max(THREADS_MIN))
+        .thread_name("fathom-pool")
+        .build()
+}
+
+/// Takes the exclusive lock of a data folder; it is free again when the file is closed.
+fn lock(data_dir: &Path) -> Result<File, StackError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| StackError::DataDir { path, source }
+    };
+    std::fs::create_dir_all(data_dir).map_err(failed(data_dir))?;
+    let path = data_dir.join("fathom.lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StackError::Locked(data_dir.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed(&path)(source)),
+    }
+}
+
+/// Hands commands to the supervisor; while its mailbox is full, callers wait.
+async fn pass_on(mut asks: mpsc::Receiver<Ask>, supervisor: Addr<Supervisor>) {
+    while let Some(ask) = asks.recv().await {
+        if supervisor.send(Take(ask)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Asks the supervisor now and then whether it is there, and ends the stack if it is not.
+async fn watch(supervisor: Addr<Supervisor>, ended: watch::Sender<Option<Ended>>) {
+    loop {
+        tokio::time::sleep(PING_EVERY).await;
+        match tokio::time::timeout(PING_WAIT, supervisor.send(Ping)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => {
+                error!("the supervisor does not answer");
+                ended.send_replace(Some(Ended::Deaf));
+                return;
+            }
+        }
+    }
+}
+
+async fn obey_signals(control: ControlHandle) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return error!("cannot listen for signals");
+    };
+    let mut now = false;
+    loop {
+        let name = tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        };
+        let caller = Caller::new(name, "signal");
+        if let Err(error) = control.ask(Command::Shutdown { now }, caller).await {
+            info!(%error, "the stack ends already");
+        }
+        now = true;
+    }
+}
+
+/// Keeps the file of listening addresses equal to the list.
+async fn write_addresses(addresses: Addresses, path: PathBuf) {
+    let mut changes = addresses.watch();
+    loop {
+        let list = changes.borrow_and_update().clone();
+        let to = path.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let mut text = serde_json::to_string_pretty(&list)?;
+            text.push('\n');
+            files::replace(&to, &[text.as_bytes()])
+        });
+        match written.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, path = %path.display(), "addresses not written"),
+            Err(_) => return,
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
