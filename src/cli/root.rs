@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::kinds;
+use super::{check, kinds, schema};
 
 /// Exit code of a command that failed.
 pub const EXIT_ERROR: u8 = 1;
@@ -22,15 +22,21 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Check a configuration without starting anything, and show the start order.
+    Check(check::Check),
     /// List the built-in kinds of services, or all options of one.
     Kinds(kinds::Kinds),
+    /// Print the JSON schema of the configuration file.
+    Schema(schema::Schema),
 }
 
 impl Cli {
     /// Carries out the subcommand.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Verb::Check(args) => args.run(),
             Verb::Kinds(args) => args.run(),
+            Verb::Schema(args) => args.run(),
         }
     }
 }

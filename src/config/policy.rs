@@ -72,7 +72,8 @@ impl Default for Budget {
 }
 
 /// What to do when the budget is used up: `keep`, `retry:5m` or `shutdown`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum OnFatal {
     /// Wait for an operator.
     #[default]
@@ -107,6 +108,14 @@ impl FromStr for OnFatal {
             ("shutdown", _) => Ok(Self::Shutdown),
             _ => Err(OnFatalError::Unknown(text.to_owned())),
         }
+    }
+}
+
+impl TryFrom<String> for OnFatal {
+    type Error = OnFatalError;
+
+    fn try_from(text: String) -> Result<Self, OnFatalError> {
+        text.parse()
     }
 }
 

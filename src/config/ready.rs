@@ -6,7 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// How readiness is found out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub enum Ready {
     /// It exists.
     Spawn,
@@ -106,6 +107,30 @@ fn url(text: &str, detail: &str) -> Option<String> {
     }
     let known = detail.starts_with("http://") || detail.starts_with("https://");
     known.then(|| detail.to_owned())
+}
+
+impl TryFrom<String> for Ready {
+    type Error = ReadyError;
+
+    fn try_from(text: String) -> Result<Self, ReadyError> {
+        text.parse()
+    }
+}
+
+impl Ready {
+    /// Says why a form cannot be used with a kind (or a program), if so.
+    pub(crate) fn refused(&self, is_kind: bool) -> Option<&'static str> {
+        match self {
+            Self::Flow => Some("readiness by `flow` is not supported by this version"),
+            Self::Fd(_) => Some("readiness by `fd` is not supported by this version"),
+            Self::Notify if !is_kind => {
+                Some("readiness by `notify` of a program is not supported by this version")
+            }
+            Self::Http(_) => Some("readiness by `http` is not supported by this version"),
+            Self::Exec(_) => Some("readiness by `exec` is not supported by this version"),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Ready {

@@ -1,0 +1,250 @@
+//! The main file and all it includes, merged into one table.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::Problem;
+use super::source::{Place, Sources};
+
+/// Largest file read as configuration.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Most files of one configuration.
+const FILES_MAX: usize = 256;
+
+/// Tables whose entries may come from several files.
+const SHARED: [&str; 2] = ["group", "service"];
+
+/// Reads files and merges what they say.
+pub(crate) struct Files<'a> {
+    sources: &'a mut Sources,
+    problems: &'a mut Vec<Problem>,
+    merged: DeTable<'static>,
+    /// Files being read, outermost first.
+    chain: Vec<PathBuf>,
+    /// Files read.
+    seen: Vec<PathBuf>,
+}
+
+/// Reads a file with all it includes.
+pub(crate) fn read_all(
+    path: &Path,
+    sources: &mut Sources,
+    problems: &mut Vec<Problem>,
+) -> DeTable<'static> {
+    let (chain, seen, merged) = (Vec::new(), Vec::new(), DeTable::new());
+    let mut files = Files {
+        sources,
+        problems,
+        merged,
+        chain,
+        seen,
+    };
+    files.file(path, None);
+    files.merged
+}
+
+/// Reads the text of one file, within limits.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let size = std::fs::metadata(path).map_err(|e| format!("cannot read {shown}: {e}"))?;
+    if size.len() > FILE_BYTES_MAX {
+        let limit = fathom_kernel::Size::from_bytes(FILE_BYTES_MAX);
+        return Err(format!(
+            "{shown} has {} bytes, the limit is {limit}",
+            size.len()
+        ));
+    }
+    std::fs::read_to_string(path).map_err(|e| format!("cannot read {shown}: {e}"))
+}
+
+impl Files<'_> {
+    /// Reads one file; `place` is where it was asked for.
+    fn file(&mut self, path: &Path, place: Option<Place>) {
+        let known = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if let Some(from) = self.chain.iter().position(|file| *file == known) {
+            let names = self
+                .chain
+                .iter()
+                .skip(from)
+                .chain([&known])
+                .map(|p| short(p));
+            let way = names.collect::<Vec<_>>().join(" -> ");
+            self.say(
+                Problem::error(format!("files include each other: {way}")),
+                place,
+            );
+            return;
+        }
+        if self.seen.contains(&known) {
+            return;
+        }
+        if self.seen.len() >= FILES_MAX {
+            self.say(
+                Problem::error(format!("more than {FILES_MAX} files")),
+                place,
+            );
+            return;
+        }
+        let text = match read_text(path) {
+            Ok(text) => text,
+            Err(why) => return self.say(Problem::error(why), place),
+        };
+        self.seen.push(known.clone());
+        self.chain.push(known);
+        let mut table = self
+            .sources
+            .parse(path.display().to_string(), text, self.problems);
+        let include = table.remove("include");
+        self.merge(table);
+        if let Some(include) = include {
+            self.include(path, &include);
+        }
+        self.chain.pop();
+    }
+
+    fn say(&mut self, mut problem: Problem, place: Option<Place>) {
+        problem.place = place;
+        self.problems.push(problem);
+    }
+
+    fn include(&mut self, from: &Path, value: &Spanned<DeValue<'static>>) {
+        let one = std::slice::from_ref(value);
+        let list = value.get_ref().as_array().map_or(one, |list| list.as_ref());
+        for item in list {
+            let Some(pattern) = item.get_ref().as_str() else {
+                let problem = Problem::error("expected a file name, or a list of file names");
+                self.say(problem, Some(item.span()));
+                continue;
+            };
+            let folder = from.parent().unwrap_or(Path::new(""));
+            match matching(&folder.join(pattern)) {
+                Ok(files) => files
+                    .iter()
+                    .for_each(|file| self.file(file, Some(item.span()))),
+                Err(why) => self.say(Problem::error(why), Some(item.span())),
+            }
+        }
+    }
+
+    fn merge(&mut self, table: DeTable<'static>) {
+        for (key, value) in table {
+            let name = key.get_ref().to_string();
+            if !SHARED.contains(&name.as_str()) {
+                self.add(&[], key, value);
+                continue;
+            }
+            match value.into_inner() {
+                DeValue::Table(entries) => {
+                    let here = (key.clone(), key.span());
+                    self.shared(here);
+                    for (entry, value) in entries {
+                        self.add(&[&name], entry, value);
+                    }
+                }
+                _ => self.say(
+                    Problem::error(format!("expected a table [{name}.NAME]")),
+                    Some(key.span()),
+                ),
+            }
+        }
+    }
+
+    /// Makes sure that a shared table exists.
+    fn shared(&mut self, (key, place): (Spanned<Cow<'static, str>>, Place)) {
+        self.merged
+            .entry(key)
+            .or_insert(Spanned::new(place, DeValue::Table(DeTable::new())));
+    }
+
+    /// Adds an entry, or reports that it exists.
+    fn add(
+        &mut self,
+        path: &[&str],
+        key: Spanned<Cow<'static, str>>,
+        value: Spanned<DeValue<'static>>,
+    ) {
+        let mut table = &mut self.merged;
+        for name in path {
+            match table.get_mut(*name).map(Spanned::get_mut) {
+                Some(DeValue::Table(inner)) => table = inner,
+                _ => return,
+            }
+        }
+        if let Some((first, _)) = table.get_key_value(&**key.get_ref()) {
+            let mut parts: Vec<&str> = path.to_vec();
+            parts.push(key.get_ref());
+            let problem = Problem::error(format!("[{}] is there twice", parts.join(".")))
+                .label("second time")
+                .also(first.span(), "first time");
+            return self.say(problem, Some(key.span()));
+        }
+        table.insert(key, value);
+    }
+}
+
+/// Returns the files that a path stands for; `*` and `?` may stand in its last part.
+fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(format!("{} is not a file name", path.display()));
+    };
+    let name = name.to_string_lossy();
+    if !name.contains(['*', '?']) {
+        return Ok(vec![path.to_owned()]);
+    }
+    let unreadable = |e| format!("cannot read folder {}: {e}", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if fits(&name, &entry.file_name().to_string_lossy()) {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    match files.is_empty() {
+        true => Err(format!("no file matches {}", path.display())),
+        false => Ok(files),
+    }
+}
+
+/// Tells whether a name fits a pattern of `*` and `?`.
+fn fits(pattern: &str, name: &str) -> bool {
+    let (mut pattern_rest, mut name_rest) = (pattern.chars(), name.chars());
+    match (pattern_rest.next(), name_rest.next()) {
+        (None, None) => true,
+        (Some('*'), None) => fits(pattern_rest.as_str(), name),
+        (Some('*'), Some(_)) => {
+            fits(pattern_rest.as_str(), name) || fits(pattern, name_rest.as_str())
+        }
+        (Some('?'), Some(_)) => fits(pattern_rest.as_str(), name_rest.as_str()),
+        (Some(a), Some(b)) => a == b && fits(pattern_rest.as_str(), name_rest.as_str()),
+        _ => false,
+    }
+}
+
+fn short(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_fit_names() {
+        for (pattern, name, fit) in [
+            ("*.toml", "a.toml", true),
+            ("*.toml", "a.tom", false),
+            ("a?c*", "abcdef", true),
+            ("*", "", true),
+            ("a*b*c", "a_b_b_c", true),
+            ("a*b*c", "a_c_b", false),
+        ] {
+            assert_eq!(fits(pattern, name), fit, "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! One problem of a configuration: what is wrong, where, and what was expected.
+
+use super::source::Place;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gravity {
+    /// Nothing can be started.
+    Error,
+    /// Something written has no effect.
+    Warning,
+}
+
+/// One problem.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    pub(crate) gravity: Gravity,
+    pub(crate) message: String,
+    /// Where, when it is in a text at all.
+    pub(crate) place: Option<Place>,
+    /// Few words at the caret.
+    pub(crate) label: Option<String>,
+    /// What would have been right.
+    pub(crate) help: Option<String>,
+    /// Other places that belong to it.
+    pub(crate) also: Vec<(Place, String)>,
+}
+
+impl Problem {
+    /// Makes a problem that keeps the stack from starting.
+    pub(crate) fn error(message: impl Into<String>) -> Self {
+        Self {
+            gravity: Gravity::Error,
+            message: message.into(),
+            place: None,
+            label: None,
+            help: None,
+            also: Vec::new(),
+        }
+    }
+
+    /// Makes a warning.
+    pub(crate) fn warning(message: impl Into<String>) -> Self {
+        Self {
+            gravity: Gravity::Warning,
+            ..Self::error(message)
+        }
+    }
+
+    /// Says where.
+    pub(crate) fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Puts words at the caret.
+    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Says what would have been right.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Suggests the nearest of the right names, or lists them when none is near.
+    pub(crate) fn suggest<'a>(
+        self,
+        wrong: &str,
+        names: impl IntoIterator<Item = &'a str>,
+        what: &str,
+    ) -> Self {
+        let names: Vec<&str> = names.into_iter().collect();
+        if let Some(near) = nearest(wrong, names.iter().copied()) {
+            return self.label(format!("did you mean `{near}`?"));
+        }
+        match names.is_empty() {
+            true => self.help(format!("there is no {what} at all")),
+            false => self.help(format!("expected one of: {}", names.join(", "))),
+        }
+    }
+
+    /// Adds another place.
+    pub(crate) fn also(mut self, place: Place, text: impl Into<String>) -> Self {
+        self.also.push((place, text.into()));
+        self
+    }
+}
+
+/// Returns the name most like a wrong one, if any is like it.
+pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = |name: &str| name.to_lowercase().replace('-', "_");
+    let wrong = plain(wrong);
+    names
+        .into_iter()
+        .map(|name| {
+            let name_plain = plain(name);
+            // Services may be called by the part after their group's colon.
+            let last = name_plain.rsplit(':').next().unwrap_or_default();
+            let edits = strsim::damerau_levenshtein(&wrong, &name_plain)
+                .min(strsim::damerau_levenshtein(&wrong, last));
+            // A beginning or an end is near as well.
+            let part =
+                wrong.len() > 2 && (name_plain.starts_with(&wrong) || name_plain.ends_with(&wrong));
+            (if part { 1 } else { edits }, name)
+        })
+        .filter(|(edits, name)| *edits <= name.len().max(wrong.len()).div_ceil(3))
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_found_and_far_ones_are_not() {
+        let names = ["lowest_rate", "highest_rate", "ligiers:ligier", "interval"];
+        for (wrong, near) in [
+            ("lowst_rate", Some("lowest_rate")),
+            ("Lowest-Rate", Some("lowest_rate")),
+            ("ligier", Some("ligiers:ligier")),
+            ("intervall", Some("interval")),
+            ("colour", None),
+        ] {
+            assert_eq!(nearest(wrong, names), near, "{wrong}");
+        }
+    }
+}

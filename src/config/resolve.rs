@@ -1,0 +1,289 @@
+//! One `[service.NAME]` to its plan, except what needs the other services.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use fathom_kernel::{Kind, Setup};
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::document::{CommandDoc, ServiceDoc};
+use super::gather::{Subject, gather};
+use super::pipeline::Pipeline;
+use super::plan::{Body, CommandBody, KindBody};
+use super::problem::Problem;
+use super::shape::Shape;
+use super::source::Place;
+use super::text::to_text;
+use crate::registry;
+
+/// What all services are read with.
+pub(crate) struct Readers<'a> {
+    pub(crate) setup: &'a Setup,
+    /// The detector could not be made, so a kind that misses it is not to blame.
+    pub(crate) detector_failed: bool,
+    pub(crate) pipeline: &'a mut Pipeline,
+    pub(crate) problems: &'a mut Vec<Problem>,
+    /// Keys of [`ServiceDoc`].
+    common: BTreeSet<String>,
+}
+
+/// A service table, read by itself.
+pub(crate) struct Read {
+    pub(crate) name: String,
+    pub(crate) doc: ServiceDoc,
+    /// `None` when it was reported why.
+    pub(crate) body: Option<Body>,
+}
+
+impl<'a> Readers<'a> {
+    /// Prepares reading.
+    pub(crate) fn new(
+        setup: &'a Setup,
+        detector_failed: bool,
+        pipeline: &'a mut Pipeline,
+        problems: &'a mut Vec<Problem>,
+    ) -> Self {
+        let common = Shape::of_type::<ServiceDoc>().keys().into_iter();
+        let common = common.chain(["flow".into(), "check".into()]).collect();
+        Self {
+            setup,
+            detector_failed,
+            pipeline,
+            problems,
+            common,
+        }
+    }
+
+    /// Reads one service.
+    pub(crate) fn service(
+        &mut self,
+        name: &str,
+        place: Place,
+        table: DeTable<'static>,
+    ) -> Option<Read> {
+        let mut common = DeTable::new();
+        let mut options = DeTable::new();
+        for (key, value) in table {
+            match self.common.contains(&**key.get_ref()) {
+                true => common.insert(key, value),
+                false => options.insert(key, value),
+            };
+        }
+        let named = common.contains_key("kind") || common.contains_key("command");
+        let subject = Subject {
+            table: common,
+            place: place.clone(),
+            names: &[],
+        };
+        let doc = gather(subject, self.problems, |table| {
+            ServiceDoc::deserialize(toml::de::Deserializer::from(table))
+        })?;
+        self.check_later_issues(&doc);
+        let body = match (&doc.kind, &doc.command) {
+            // What was written could not be read, and that has been said.
+            (None, None) if named => None,
+            _ => self.body(name, &place, &doc, options),
+        };
+        let name = name.to_owned();
+        Some(Read { name, doc, body })
+    }
+
+    fn body(
+        &mut self,
+        name: &str,
+        place: &Place,
+        doc: &ServiceDoc,
+        options: DeTable<'static>,
+    ) -> Option<Body> {
+        match (&doc.kind, &doc.command) {
+            (Some(kind), None) => self.kind(kind, place, doc, options),
+            (None, Some(command)) => {
+                self.unknown_options(&options);
+                self.command(command, doc)
+            }
+            (Some(kind), Some(command)) => {
+                let problem = Problem::error(format!("{name} has both a kind and a command"))
+                    .at(command.span())
+                    .also(kind.span(), "kind");
+                self.problems.push(problem);
+                None
+            }
+            (None, None) => {
+                let problem = Problem::error(format!("{name} has neither a kind nor a command"))
+                    .at(place.clone());
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    fn kind(
+        &mut self,
+        kind: &Spanned<String>,
+        place: &Place,
+        doc: &ServiceDoc,
+        mut options: DeTable<'static>,
+    ) -> Option<Body> {
+        self.only_commands(doc);
+        let Some(found) = registry::find(kind.get_ref()) else {
+            let names = registry::kinds().map(|kind| kind.name);
+            let problem = Problem::error(format!("unknown kind `{kind}`"))
+                .at(kind.span())
+                .suggest(kind.get_ref(), names, "kind");
+            self.problems.push(problem);
+            return None;
+        };
+        if let Some(section) = found.section {
+            self.pipeline
+                .apply(section, &Shape::of((found.schema)()), &mut options);
+        }
+        let text = to_text(&options);
+        let factory = self.factory(found, place, options)?;
+        let run = doc
+            .run
+            .as_ref()
+            .map(|run| *run.get_ref())
+            .unwrap_or_default();
+        self.check_limits(doc, run == super::plan::Run::Actor);
+        let placement = doc
+            .placement
+            .as_ref()
+            .map(|p| *p.get_ref())
+            .unwrap_or_default();
+        Some(Body::Kind(KindBody {
+            kind: found,
+            factory: Arc::from(factory),
+            options: text,
+            run,
+            placement,
+        }))
+    }
+
+    fn factory(
+        &mut self,
+        kind: &'static Kind,
+        place: &Place,
+        table: DeTable<'static>,
+    ) -> Option<fathom_kernel::Factory> {
+        let common: Vec<&str> = self.common.iter().map(String::as_str).collect();
+        let subject = Subject {
+            table,
+            place: place.clone(),
+            names: &common,
+        };
+        let (setup, detector_failed) = (self.setup, self.detector_failed);
+        let mut missing_detector = false;
+        let mut found = Vec::new();
+        let factory = gather(subject, &mut found, |options| {
+            (kind.parse)(options, setup).inspect_err(|error| {
+                missing_detector = detector_failed && error.span().is_none();
+            })
+        });
+        if !missing_detector {
+            self.problems.append(&mut found);
+        }
+        factory
+    }
+
+    fn command(&mut self, command: &Spanned<CommandDoc>, doc: &ServiceDoc) -> Option<Body> {
+        for (key, at) in [
+            ("run", doc.run.as_ref().map(Spanned::span)),
+            ("placement", doc.placement.as_ref().map(Spanned::span)),
+        ] {
+            if let Some(at) = at {
+                let text = format!("`{key}` goes with a kind; a command always runs as a child");
+                self.problems.push(Problem::error(text).at(at));
+            }
+        }
+        let mut argv = match command.get_ref() {
+            CommandDoc::Words(words) => words.clone(),
+            CommandDoc::Line(line) => match shlex::split(line) {
+                Some(words) => words,
+                None => {
+                    let problem = Problem::error("the command has an open quote or a trailing \\");
+                    self.problems.push(problem.at(command.span()));
+                    return None;
+                }
+            },
+        };
+        if argv.first().is_none_or(String::is_empty) {
+            let problem = Problem::error("the command is empty").at(command.span());
+            self.problems.push(problem);
+            return None;
+        }
+        argv.extend(
+            doc.args
+                .iter()
+                .flat_map(|args| args.get_ref().iter().cloned()),
+        );
+        let env = doc
+            .env
+            .as_ref()
+            .map(|env| env.get_ref().clone())
+            .unwrap_or_default();
+        let user = doc.user.as_ref().map(|user| user.get_ref().clone());
+        let cwd = doc
+            .cwd
+            .as_ref()
+            .map(|cwd| self.setup.config_dir.join(cwd.get_ref()));
+        Some(Body::Command(CommandBody {
+            argv,
+            env,
+            cwd,
+            user,
+        }))
+    }
+
+    fn unknown_options(&mut self, options: &DeTable<'static>) {
+        for key in options.keys() {
+            let name = key.get_ref();
+            let problem = Problem::error(format!("unknown key `{name}` of a command"))
+                .at(key.span())
+                .suggest(name, self.common.iter().map(String::as_str), "key");
+            self.problems.push(problem);
+        }
+    }
+
+    /// Reports keys that only programs have.
+    fn only_commands(&mut self, doc: &ServiceDoc) {
+        for (key, at) in [
+            ("args", doc.args.as_ref().map(Spanned::span)),
+            ("env", doc.env.as_ref().map(Spanned::span)),
+            ("cwd", doc.cwd.as_ref().map(Spanned::span)),
+            ("user", doc.user.as_ref().map(Spanned::span)),
+        ] {
+            if let Some(at) = at {
+                let text = format!("`{key}` goes with a command, not with a kind");
+                self.problems.push(Problem::error(text).at(at));
+            }
+        }
+    }
+
+    fn check_limits(&mut self, doc: &ServiceDoc, in_process: bool) {
+        if let Some(limits) = doc.limits.as_ref().filter(|_| in_process) {
+            let problem = Problem::error("`limits` need a process of its own")
+                .at(limits.span())
+                .help("write run = \"process\"");
+            self.problems.push(problem);
+        }
+    }
+
+    /// Refuses what is specified but not built, instead of ignoring it.
+    fn check_later_issues(&mut self, doc: &ServiceDoc) {
+        for (key, at) in [
+            ("flow", doc.flow.as_ref().map(Spanned::span)),
+            ("check", doc.check.as_ref().map(Spanned::span)),
+        ] {
+            if let Some(at) = at {
+                let text = format!("`{key}` rules are not supported by this version");
+                self.problems.push(Problem::error(text).at(at));
+            }
+        }
+        if let Some(log) = doc.log.as_ref().filter(|log| log.get_ref().compress) {
+            let text = "`compress` is not supported by this version";
+            self.problems.push(Problem::error(text).at(log.span()));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The texts a configuration is made of, laid end to end, so that one span names text and place.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::Problem;
+
+/// A range of bytes in the row of all texts.
+pub(crate) type Place = Range<usize>;
+
+/// All texts read so far.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Sources(Vec<Source>);
+
+/// One text.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    /// Name for people: a path, an argument, a variable.
+    pub(crate) name: String,
+    /// The text.
+    pub(crate) text: &'static str,
+    /// Where it starts in the row.
+    start: usize,
+}
+
+impl Sources {
+    /// Adds a text and returns where it starts.
+    ///
+    /// Options keep borrowing from their text until a factory is made of them, so texts live as long
+    /// as the program: some kilobytes each time a configuration is read.
+    pub(crate) fn add(&mut self, name: impl Into<String>, text: String) -> usize {
+        // One byte between neighbours, so that the end of one is not the start of the next.
+        let start = self
+            .0
+            .last()
+            .map_or(0, |last| last.start + last.text.len() + 1);
+        let (name, text) = (name.into(), &*text.leak());
+        self.0.push(Source { name, text, start });
+        start
+    }
+
+    /// Adds a TOML text and reads it; what is not TOML becomes problems and is left out.
+    pub(crate) fn parse(
+        &mut self,
+        name: impl Into<String>,
+        text: String,
+        problems: &mut Vec<Problem>,
+    ) -> DeTable<'static> {
+        let start = self.add(name, text);
+        let text = self.0.last().map_or("", |source| source.text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            let at = error.span().unwrap_or(0..0);
+            problems.push(Problem::error(error.message()).at(at.start + start..at.end + start));
+        }
+        shifted(table.into_inner(), start)
+    }
+
+    /// Returns the text that a place lies in, and the place within it.
+    pub(crate) fn locate(&self, place: &Place) -> Option<(&Source, Place)> {
+        let next = self.0.partition_point(|source| source.start <= place.start);
+        let source = self.0.get(next.checked_sub(1)?)?;
+        let length = source.text.len();
+        let local = |at: usize| at.saturating_sub(source.start).min(length);
+        Some((source, local(place.start)..local(place.end)))
+    }
+
+    /// Returns the characters at a place.
+    pub(crate) fn text(&self, place: &Place) -> &str {
+        self.locate(place)
+            .and_then(|(source, local)| source.text.get(local))
+            .unwrap_or_default()
+    }
+}
+
+impl Source {
+    /// Returns line and column (in characters) of a byte, both from 1.
+    pub(crate) fn line_column(&self, byte: usize) -> (usize, usize) {
+        let before = self.text.get(..byte).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+        (line, column)
+    }
+}
+
+/// Moves every place in a table.
+fn shifted(table: DeTable<'static>, by: usize) -> DeTable<'static> {
+    let moved = |place: Place| place.start + by..place.end + by;
+    table
+        .into_iter()
+        .map(|(key, value)| {
+            let key = Spanned::new(moved(key.span()), key.into_inner());
+            (key, shifted_value(value, by))
+        })
+        .collect()
+}
+
+fn shifted_value(value: Spanned<DeValue<'static>>, by: usize) -> Spanned<DeValue<'static>> {
+    let place = value.span();
+    let place = place.start + by..place.end + by;
+    let value = match value.into_inner() {
+        DeValue::Table(table) => DeValue::Table(shifted(table, by)),
+        DeValue::Array(array) => {
+            DeValue::Array(array.into_iter().map(|v| shifted_value(v, by)).collect())
+        }
+        other => other,
+    };
+    Spanned::new(place, value)
+}

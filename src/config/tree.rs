@@ -1,0 +1,391 @@
+//! All services together: full names, groups, dependencies, start order.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use nix::sys::signal::Signal;
+use toml::Spanned;
+
+use super::document::{AfterDoc, GroupDoc, LimitsDoc, StopDoc, StrategyDoc};
+use super::order;
+use super::plan::{After, Body, GroupPlan, Limits, LogPlan, Ready, ServicePlan, StopPlan, Until};
+use super::policy::Backoff;
+use super::problem::Problem;
+use super::resolve::Read;
+use super::source::Place;
+
+/// Signals that may ask a process to end.
+const SIGNALS: [Signal; 7] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGHUP,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGKILL,
+];
+
+/// The whole tree in start order.
+#[derive(Default)]
+pub(crate) struct Tree {
+    pub(crate) groups: Vec<GroupPlan>,
+    pub(crate) services: Vec<ServicePlan>,
+    pub(crate) levels: Vec<Vec<Arc<str>>>,
+}
+
+/// A group that was declared.
+pub(crate) struct Declared {
+    pub(crate) name: String,
+    pub(crate) doc: GroupDoc,
+}
+
+/// Puts services together.
+pub(crate) struct Builder<'a> {
+    pub(crate) groups: &'a [Declared],
+    pub(crate) services: &'a [Read],
+    pub(crate) problems: &'a mut Vec<Problem>,
+}
+
+/// One dependency with its place.
+struct Edge {
+    to: usize,
+    until: Until,
+    place: Place,
+}
+
+impl Builder<'_> {
+    /// Builds the tree; what is wrong is added to the problems.
+    pub(crate) fn build(mut self) -> Tree {
+        self.groups();
+        let names: Vec<Arc<str>> = self.services.iter().map(full_name).collect();
+        let edges: Vec<Vec<Edge>> = (0..names.len()).map(|i| self.edges(i, &names)).collect();
+        let binds: Vec<Vec<usize>> = (0..names.len()).map(|i| self.binds(i, &names)).collect();
+        let needs: Vec<Vec<usize>> = edges
+            .iter()
+            .zip(&binds)
+            .map(|(edges, binds)| {
+                edges
+                    .iter()
+                    .map(|e| e.to)
+                    .chain(binds.iter().copied())
+                    .collect()
+            })
+            .collect();
+        let levels = order::levels(&needs).unwrap_or_else(|cycles| {
+            cycles
+                .iter()
+                .for_each(|cycle| self.cycle(cycle, &names, &edges));
+            Vec::new()
+        });
+        let services: Vec<ServicePlan> = levels
+            .iter()
+            .flatten()
+            .filter_map(|&i| {
+                let (read, edges, binds) = (self.services.get(i)?, edges.get(i)?, binds.get(i)?);
+                let named = |i: usize| names.get(i).cloned();
+                let after = edges.iter().filter_map(|edge| {
+                    Some(After {
+                        name: named(edge.to)?,
+                        until: edge.until,
+                    })
+                });
+                let bind = binds.iter().filter_map(|&i| named(i)).collect();
+                self.service(read, after.collect(), bind)
+            })
+            .collect();
+        let named = |i: &usize| names.get(*i).cloned();
+        let levels = levels
+            .iter()
+            .map(|level| level.iter().filter_map(named).collect());
+        Tree {
+            groups: self.plan_groups(&services),
+            levels: levels.collect(),
+            services,
+        }
+    }
+
+    /// Checks the groups by themselves, and that services only use declared ones.
+    fn groups(&mut self) {
+        for group in self.groups {
+            if let Some(strategy) = group.doc.strategy.as_ref()
+                && *strategy.get_ref() != StrategyDoc::OneForOne
+            {
+                let problem = Problem::error("this strategy is not supported by this version")
+                    .at(strategy.span())
+                    .label("expected \"one_for_one\"");
+                self.problems.push(problem);
+            }
+            if let Some(budget) = &group.doc.budget {
+                let text = "budgets of groups are not supported by this version";
+                let help = "give each service its own `budget`";
+                self.problems
+                    .push(Problem::error(text).at(budget.span()).help(help));
+            }
+        }
+        for group in self
+            .services
+            .iter()
+            .filter_map(|read| read.doc.group.as_ref())
+        {
+            if !self
+                .groups
+                .iter()
+                .any(|known| known.name == *group.get_ref())
+            {
+                let names = self.groups.iter().map(|group| group.name.as_str());
+                let problem = Problem::error(format!("group `{group}` is not declared"))
+                    .at(group.span())
+                    .suggest(group.get_ref(), names, "group");
+                let help = format!("declare it: [group.{group}]");
+                self.problems.push(match problem.help {
+                    Some(_) => problem,
+                    None => problem.help(help),
+                });
+            }
+        }
+    }
+
+    fn edges(&mut self, from: usize, names: &[Arc<str>]) -> Vec<Edge> {
+        let Some(read) = self.services.get(from) else {
+            return Vec::new();
+        };
+        let mut edges = Vec::new();
+        for after in &read.doc.after {
+            let AfterDoc { name, until } = after.get_ref().clone();
+            if until == Until::Flowing {
+                let text = "`flowing` is not supported by this version";
+                let problem = Problem::error(text)
+                    .at(after.span())
+                    .label("expected `ready`");
+                self.problems.push(problem);
+            }
+            for to in self.named(&name, after.span(), from, names) {
+                edges.push(Edge {
+                    to,
+                    until,
+                    place: after.span(),
+                });
+            }
+        }
+        edges
+    }
+
+    fn binds(&mut self, from: usize, names: &[Arc<str>]) -> Vec<usize> {
+        let Some(read) = self.services.get(from) else {
+            return Vec::new();
+        };
+        read.doc
+            .bind
+            .iter()
+            .flat_map(|bind| self.named(bind.get_ref(), bind.span(), from, names))
+            .collect()
+    }
+
+    /// Returns the services that a name stands for: one, or all others of a group.
+    fn named(&mut self, name: &str, place: Place, from: usize, names: &[Arc<str>]) -> Vec<usize> {
+        let is_it = |(full, read): (&Arc<str>, &Read)| **full == *name || read.name == name;
+        if let Some(found) = names.iter().zip(self.services).position(is_it) {
+            return vec![found];
+        }
+        let group = name.strip_suffix(":*").unwrap_or(name);
+        let in_group = |read: &Read| group_of(read) == group;
+        if self.groups.iter().any(|known| known.name == group) {
+            let others = self.services.iter().enumerate();
+            let others = others.filter(|(i, read)| *i != from && in_group(read));
+            return others.map(|(i, _)| i).collect();
+        }
+        let problem = Problem::error(format!("there is no service `{name}`"))
+            .at(place)
+            .suggest(name, names.iter().map(|name| &**name), "service");
+        self.problems.push(problem);
+        Vec::new()
+    }
+
+    fn cycle(&mut self, cycle: &[usize], names: &[Arc<str>], edges: &[Vec<Edge>]) {
+        let round = cycle.iter().chain(cycle.first());
+        let way: Vec<&str> = round
+            .filter_map(|&i| names.get(i).map(|name| &**name))
+            .collect();
+        let mut places = Vec::new();
+        for (&from, &to) in cycle.iter().zip(cycle.iter().skip(1).chain(cycle.first())) {
+            let edge = edges
+                .get(from)
+                .and_then(|edges| edges.iter().find(|e| e.to == to));
+            if let (Some(edge), Some(a), Some(b)) = (edge, names.get(from), names.get(to)) {
+                places.push((edge.place.clone(), format!("{a} waits for {b}")));
+            }
+        }
+        let way = way.join(" -> ");
+        let mut problem = Problem::error(format!("services wait for each other: {way}"));
+        let mut places = places.into_iter();
+        if let Some((place, text)) = places.next() {
+            problem = problem.at(place).label(text);
+        }
+        for (place, text) in places {
+            problem = problem.also(place, text);
+        }
+        self.problems.push(problem);
+    }
+
+    fn service(
+        &mut self,
+        read: &Read,
+        after: Vec<After>,
+        bind: Vec<Arc<str>>,
+    ) -> Option<ServicePlan> {
+        let doc = &read.doc;
+        let body = read.body.clone();
+        let backoff = self.backoff(doc.backoff.as_ref());
+        let ready = self.ready(doc.ready.as_ref(), body.as_ref());
+        let stop = self.stop(doc.stop.as_ref());
+        let log = doc.log.as_ref().map(Spanned::get_ref);
+        let defaults = super::document::LogDoc::default();
+        let log = log.unwrap_or(&defaults);
+        Some(ServicePlan {
+            name: full_name(read),
+            group: group_of(read).into(),
+            description: doc.description.clone(),
+            body: body?,
+            after,
+            bind,
+            autostart: doc.autostart,
+            restart: doc.restart,
+            exit_ok: doc.exit_ok.clone(),
+            backoff,
+            budget: doc.budget.clone(),
+            on_fatal: doc.on_fatal,
+            ready,
+            ready_timeout: doc.ready_timeout.duration(),
+            stop,
+            limits: doc
+                .limits
+                .as_ref()
+                .map(|l| limits(l.get_ref()))
+                .unwrap_or_default(),
+            log: LogPlan {
+                max: log.max,
+                backups: log.backups,
+                age: log.age.map(|age| age.duration()),
+                compress: log.compress,
+                stderr: log.stderr,
+            },
+        })
+    }
+
+    fn backoff(&mut self, backoff: Option<&Spanned<Backoff>>) -> Backoff {
+        let Some(given) = backoff else {
+            return Backoff::default();
+        };
+        let value = given.get_ref();
+        let wrong = match value {
+            Backoff { factor, .. } if !(1.0..=100.0).contains(factor) => {
+                "`factor` is from 1 to 100"
+            }
+            Backoff { jitter, .. } if !(0.0..1.0).contains(jitter) => {
+                "`jitter` is from 0 to below 1"
+            }
+            Backoff { base, max, .. } if base > max => "`base` is at most `max`",
+            _ => return value.clone(),
+        };
+        self.problems.push(Problem::error(wrong).at(given.span()));
+        Backoff::default()
+    }
+
+    fn ready(&mut self, ready: Option<&Spanned<Ready>>, body: Option<&Body>) -> Ready {
+        let is_kind = matches!(body, Some(Body::Kind(_)));
+        let Some(given) = ready else {
+            return match is_kind {
+                true => Ready::Notify,
+                false => Ready::Secs(std::time::Duration::from_secs(1)),
+            };
+        };
+        if body.is_some()
+            && let Some(why) = given.get_ref().refused(is_kind)
+        {
+            self.problems.push(Problem::error(why).at(given.span()));
+        }
+        given.get_ref().clone()
+    }
+
+    fn stop(&mut self, stop: Option<&Spanned<StopDoc>>) -> StopPlan {
+        let defaults = StopDoc::default();
+        let doc = stop.map_or(&defaults, Spanned::get_ref);
+        let signal = doc
+            .signal
+            .as_ref()
+            .map_or(Signal::SIGTERM, |given| self.signal(given));
+        StopPlan {
+            signal,
+            wait: doc.wait.duration(),
+            group: doc.group,
+        }
+    }
+
+    fn signal(&mut self, given: &Spanned<String>) -> Signal {
+        let name = given.get_ref().to_uppercase();
+        let full = format!("SIG{}", name.trim_start_matches("SIG"));
+        let known = Signal::from_str(&full)
+            .ok()
+            .filter(|signal| SIGNALS.contains(signal));
+        known.unwrap_or_else(|| {
+            let names = SIGNALS.map(|signal| signal.as_str().trim_start_matches("SIG"));
+            let problem = Problem::error(format!("`{given}` is no signal to stop with"))
+                .at(given.span())
+                .suggest(&name, names, "signal");
+            self.problems.push(problem);
+            Signal::SIGTERM
+        })
+    }
+
+    fn plan_groups(&self, services: &[ServicePlan]) -> Vec<GroupPlan> {
+        let mut members: BTreeMap<&str, Vec<Arc<str>>> = BTreeMap::new();
+        for service in services {
+            members
+                .entry(&service.group)
+                .or_default()
+                .push(service.name.clone());
+        }
+        let declared = self
+            .groups
+            .iter()
+            .map(|g| (g.name.as_str(), g.doc.description.clone()));
+        let own = self.services.iter().filter(|read| read.doc.group.is_none());
+        let own = own.map(|read| (read.name.as_str(), String::new()));
+        let mut groups: Vec<GroupPlan> = Vec::new();
+        for (name, description) in declared.chain(own) {
+            if groups.iter().all(|group| *group.name != *name) {
+                let members = members.get(name).cloned().unwrap_or_default();
+                groups.push(GroupPlan {
+                    name: name.into(),
+                    description,
+                    members,
+                });
+            }
+        }
+        groups
+    }
+}
+
+fn group_of(read: &Read) -> &str {
+    read.doc
+        .group
+        .as_ref()
+        .map_or(&read.name, |group| group.get_ref())
+}
+
+/// Returns `group:service`, or `service` when both are equal.
+fn full_name(read: &Read) -> Arc<str> {
+    match group_of(read) {
+        group if group == read.name => group.into(),
+        group => format!("{group}:{}", read.name).into(),
+    }
+}
+
+fn limits(doc: &LimitsDoc) -> Limits {
+    Limits {
+        nofile: doc.nofile,
+        memory: doc.memory.map(|size| size.bytes()),
+        core: doc.core,
+    }
+}
