@@ -6,12 +6,26 @@
 //! receives the frames from the bus.
 
 mod ligier;
+mod ligier_source;
+mod ligiermirror;
+mod links;
 mod relay;
+mod tables;
 
 use fathom_kernel::Kind;
 
 /// The kinds of this crate.
-pub const KINDS: &[Kind] = &[Kind::service::<ligier::LigierConfig, ligier::Ligier>(
-    "ligier",
-    "ControlHost broker: takes tagged messages from producers to every subscriber",
-)];
+pub const KINDS: &[Kind] = &[
+    Kind::service::<ligier::LigierConfig, ligier::Ligier>(
+        "ligier",
+        "ControlHost broker: takes tagged messages from producers to every subscriber",
+    ),
+    Kind::service::<ligiermirror::MirrorConfig, ligiermirror::LigierMirror>(
+        "ligiermirror",
+        "copies tagged messages from brokers to other brokers or the bus, unchanged",
+    ),
+    Kind::service::<ligier_source::SourceConfig, ligier_source::LigierSource>(
+        "ligier_source",
+        "reads tagged messages from a broker elsewhere into the bus",
+    ),
+];

@@ -3,7 +3,7 @@
 use fathom_formats::controlhost::BODY_BYTES_MAX_DEFAULT;
 use fathom_kernel::{Size, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::relay::{Budget, Limits, WhenFull};
 
@@ -45,7 +45,7 @@ pub(crate) struct LigierConfig {
 }
 
 /// What a new subscription does to the one before.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Subscribing {
     /// It replaces it, as in the original dispatcher; km3pipe unsubscribes that way.
@@ -56,7 +56,7 @@ pub(crate) enum Subscribing {
 }
 
 /// Which way messages go between clients and bus.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BusWay {
     /// Both ways.

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::session::Broker;
-use crate::relay::{Client, Credit, TagRow};
+use crate::relay::{Client, Credit};
+use crate::tables::TagTable;
 
 const CLIENT_COLUMNS: [&str; 15] = [
     "client",
@@ -30,25 +31,10 @@ const CLIENT_COLUMNS: [&str; 15] = [
     "lag_s",
     "stops_producers",
 ];
-const TAG_COLUMNS: [&str; 11] = [
-    "tag",
-    "subscribers",
-    "rate_hz",
-    "received",
-    "received_bytes",
-    "sent",
-    "sent_bytes",
-    "dropped",
-    "discarded",
-    "empty",
-    "last",
-];
-
 /// Reports clients and tags from time to time.
 pub(crate) struct Reporter {
     interval: Duration,
-    at: Instant,
-    received: HashMap<String, u64>,
+    tags: TagTable,
     dropped: HashMap<u64, u64>,
 }
 
@@ -56,8 +42,7 @@ impl Reporter {
     pub(crate) fn new(interval: Duration, now: Instant) -> Self {
         Self {
             interval,
-            at: now,
-            received: HashMap::new(),
+            tags: TagTable::new(now),
             dropped: HashMap::new(),
         }
     }
@@ -68,7 +53,7 @@ impl Reporter {
         let name = cx.name.replace(':', ".");
         let at = Some(cx.clock.now());
         let every = self.interval.as_secs_f64();
-        let tags = self.tags(broker, now);
+        let tags = self.tags.table(&broker.hub, now);
         let outputs = [
             Output::new(format!("{name}_tags"), format!("{} tags", cx.name), tags),
             Output::new(
@@ -80,28 +65,6 @@ impl Reporter {
         for output in outputs {
             cx.put(output.at(at).every(every));
         }
-    }
-
-    fn tags(&mut self, broker: &Broker, now: Instant) -> Table {
-        let seconds = now.saturating_duration_since(self.at).as_secs_f64();
-        self.at = now;
-        let rows = broker.hub.tags();
-        let table = Table {
-            columns: TAG_COLUMNS.map(String::from).into(),
-            rows: rows
-                .iter()
-                .map(|row| tag_row(broker, row, self.rate_hz(row, seconds)))
-                .collect(),
-        };
-        self.received = rows.into_iter().map(|r| (r.tag, r.received)).collect();
-        table
-    }
-
-    fn rate_hz(&self, row: &TagRow, seconds: f64) -> Option<f64> {
-        let before = self.received.get(&row.tag).copied().unwrap_or(0);
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-        let messages = row.received.saturating_sub(before) as f64;
-        (seconds > 0.0).then(|| messages / seconds)
     }
 
     fn warn_of_losses(&mut self, broker: &Broker) {
@@ -131,24 +94,6 @@ pub(crate) fn clients(broker: &Broker, now: Instant) -> Table {
     }
 }
 
-/// Returns a row per tag, without rates.
-pub(crate) fn tags(broker: &Broker) -> Table {
-    let rows = broker.hub.tags();
-    Table {
-        columns: TAG_COLUMNS.map(String::from).into(),
-        rows: rows.iter().map(|row| tag_row(broker, row, None)).collect(),
-    }
-}
-
-/// Turns a table into a list of objects, for requests.
-pub(crate) fn as_objects(table: &Table) -> Value {
-    let object = |row: &Vec<Value>| -> Value {
-        let pairs = table.columns.iter().cloned().zip(row.iter().cloned());
-        Value::Object(pairs.collect())
-    };
-    table.rows.iter().map(object).collect()
-}
-
 fn client_row(client: &Client, now: Instant) -> Vec<Value> {
     let row = client.row(now);
     vec![
@@ -170,23 +115,6 @@ fn client_row(client: &Client, now: Instant) -> Vec<Value> {
         json!(row.queued_bytes),
         json!(row.lag.as_secs_f64()),
         json!(row.holds_gate),
-    ]
-}
-
-fn tag_row(broker: &Broker, row: &TagRow, rate_hz: Option<f64>) -> Vec<Value> {
-    let subscribers = row.tag.parse().map(|tag| broker.hub.subscribers(tag));
-    vec![
-        json!(row.tag),
-        json!(subscribers.unwrap_or(0)),
-        json!(rate_hz),
-        json!(row.received),
-        json!(row.received_bytes),
-        json!(row.sent),
-        json!(row.sent_bytes),
-        json!(row.dropped),
-        json!(row.discarded),
-        json!(row.empty),
-        json!(row.last.map(|at| at.to_string())),
     ]
 }
 

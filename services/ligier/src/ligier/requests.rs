@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::report::{as_objects, clients, tags};
+use super::report::clients;
 use super::session::Broker;
+use crate::tables::{TagTable, as_objects};
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,7 @@ impl Broker {
     fn answer_of(&self, verb: &str, args: &Value) -> Result<Value, RequestError> {
         match verb {
             "clients" => Ok(as_objects(&clients(self, Instant::now()))),
-            "tags" => Ok(as_objects(&tags(self))),
+            "tags" => Ok(as_objects(&TagTable::totals(&self.hub))),
             "memory" => Ok(json!({
                 "queued_bytes": self.hub.budget.charged(),
                 "limit_bytes": self.hub.budget.memory,

@@ -121,6 +121,22 @@ impl Flight {
         before.saturating_sub(self.charge())
     }
 
+    /// Goes back to the start of the frame that is partly sent, for a new connection.
+    pub(crate) fn rewind(&mut self) {
+        if self.sent > 0
+            && let Some(front) = self.slabs.front_mut()
+        {
+            let complete = walk(front.bytes())
+                .take_while(|frame| frame.whole().end <= self.sent)
+                .count();
+            if complete > 0 {
+                let _sent = front.split_front(complete);
+            }
+        }
+        self.sent = 0;
+        self.bytes = self.slabs.iter().map(Slab::len).sum();
+    }
+
     /// Drops everything.
     pub(crate) fn abandon(&mut self, lost: &mut Lost) {
         self.slabs.iter().for_each(|slab| slab.count_into(lost));

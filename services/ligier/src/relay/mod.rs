@@ -24,5 +24,5 @@ pub(crate) use inlet::{Arrival, Inlet};
 pub(crate) use outbox::{Credit, Limits};
 pub(crate) use outlet::write_frames;
 pub(crate) use socket::prepare;
-pub(crate) use tally::TagRow;
+pub(crate) use tally::{Flow, TagRow};
 pub(crate) use wire::WireBuffer;

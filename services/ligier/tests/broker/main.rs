@@ -4,4 +4,5 @@
 mod control;
 mod frames;
 mod harness;
+mod mirror;
 mod slow;
