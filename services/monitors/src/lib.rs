@@ -10,6 +10,7 @@ mod dom_activity;
 mod dom_rates;
 mod faulty;
 mod places;
+mod pmt_rates;
 mod timeline;
 mod trigger_rates;
 
@@ -18,6 +19,7 @@ use fathom_kernel::Kind;
 // Exported for tests and benchmarks, which feed them messages without a supervisor.
 pub use dom_activity::{Config as DomActivityConfig, DomActivity, Reference};
 pub use dom_rates::{Config as DomRatesConfig, DomRates};
+pub use pmt_rates::{Config as PmtRatesConfig, PmtRates};
 pub use trigger_rates::{Config as TriggerRatesConfig, TriggerRates};
 
 /// The kinds of this crate.
@@ -36,4 +38,9 @@ pub const KINDS: &[Kind] = &[
         "dom_activity",
         "time since every DOM was last heard of (IO_SUM)",
     ),
+    Kind::monitor::<PmtRates>(
+        "pmt_rates",
+        "rate and high-rate veto of every PMT of all DUs over time (IO_MONIT)",
+    )
+    .in_section("PMTRates"),
 ];

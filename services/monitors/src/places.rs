@@ -128,6 +128,15 @@ impl Places {
         }
     }
 
+    /// Returns the floors that a DU is drawn with at least.
+    pub(crate) fn floors_without_description(&self) -> usize {
+        if self.described {
+            0
+        } else {
+            usize::try_from(UNDESCRIBED_FLOORS).unwrap_or(0)
+        }
+    }
+
     fn x_label(&self) -> &'static str {
         if self.described {
             "DU"

@@ -1,6 +1,8 @@
 //! The clock of the data: it follows the newest data and runs on with the host's clock when they
 //! stop, so that silence takes time in live data and in replayed data alike.
 
+use std::collections::VecDeque;
+
 /// Data further than this from the clock do not move it at once [ms].
 pub(crate) const TOLERANCE_MS: i64 = 3_600_000;
 /// So many stray data in a row, with none that fit in between, set the clock anew.
@@ -19,6 +21,10 @@ pub(crate) enum Fit {
     Set,
 }
 
+/// Ticks with data whose newest datum decides where the clock stands. Data that keep coming slower
+/// than the host's clock hold the clock back after so many ticks; one late datum does not.
+const RECENT_TICKS: usize = 10;
+
 /// Data time as a distance to host time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Timeline {
@@ -26,6 +32,8 @@ pub(crate) struct Timeline {
     ahead_ms: Option<i64>,
     /// Largest distance of the data since the last tick.
     newest_ahead_ms: Option<i64>,
+    /// The same of recent ticks.
+    recent_ms: VecDeque<i64>,
     /// Host time of the last datum that fitted.
     fitted_ms: Option<i64>,
     strays: u32,
@@ -65,11 +73,16 @@ impl Timeline {
         Fit::Stray
     }
 
-    /// Time has passed. Without any data the clock is assumed to be the host's. Data that come
-    /// slower than the host's clock hold this clock back, to what they showed since the last tick.
+    /// Time has passed. Without any data the clock is assumed to be the host's.
     pub(crate) fn tick(&mut self) {
-        let seen = self.newest_ahead_ms.take();
-        self.ahead_ms = Some(seen.or(self.ahead_ms).unwrap_or(0));
+        if let Some(newest) = self.newest_ahead_ms.take() {
+            if self.recent_ms.len() >= RECENT_TICKS {
+                self.recent_ms.pop_front();
+            }
+            self.recent_ms.push_back(newest);
+            self.ahead_ms = self.recent_ms.iter().copied().max();
+        }
+        self.ahead_ms.get_or_insert(0);
     }
 
     /// Returns the data time that belongs to a host time.
@@ -85,6 +98,7 @@ impl Timeline {
     fn set(&mut self, distance: i64, host_ms: i64) {
         self.ahead_ms = Some(distance);
         self.newest_ahead_ms = Some(distance);
+        self.recent_ms.clear();
         self.fitted_ms = Some(host_ms);
         self.strays = 0;
     }
@@ -119,12 +133,18 @@ mod tests {
     }
 
     #[test]
-    fn data_that_come_late_hold_the_clock_back() {
+    fn data_that_keep_coming_slowly_hold_the_clock_back_but_one_late_datum_does_not() {
         let mut clock = Timeline::default();
         clock.saw(100_000, 100_000);
         clock.tick();
-        clock.saw(100_500, 102_000);
+        clock.saw(80_000, 101_000);
         clock.tick();
-        assert_eq!(clock.at(102_000), 100_500);
+        assert_eq!(clock.at(101_000), 101_000);
+        for s in 1..=20 {
+            clock.saw(101_000 + 500 * s, 101_000 + 1000 * s);
+            clock.tick();
+        }
+        // At half the speed the clock follows the data of the last ten ticks.
+        assert_eq!(clock.at(121_000), 111_000 + 9 * 500);
     }
 }

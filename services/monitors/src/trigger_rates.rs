@@ -212,6 +212,8 @@ impl Monitor for TriggerRates {
         for index in self.bins.close(until_ms) {
             self.closed(index, out);
         }
+        // The picture never goes back, even when slow data hold the clock back.
+        let data_ms = data_ms.max(self.bins.covered_to_ms());
         if std::mem::take(&mut self.redraw) {
             self.draw(data_ms, out);
         }

@@ -130,6 +130,11 @@ impl Bins {
         self.covered_to_ms = Some(to_ms);
     }
 
+    /// Returns the time up to which we have been listening [ms].
+    pub(super) fn covered_to_ms(&self) -> i64 {
+        self.covered_to_ms.unwrap_or(i64::MIN)
+    }
+
     /// Closes the intervals that ended before this time and returns their numbers, oldest first.
     pub(super) fn close(&mut self, until_ms: i64) -> Vec<i64> {
         let due = self.index(until_ms);

@@ -80,7 +80,6 @@ impl Runs {
                 marks.push(Mark { at_ms, text });
             }
         }
-        marks.sort_by_key(|mark| mark.at_ms);
         marks
     }
 }

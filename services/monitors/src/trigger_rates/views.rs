@@ -64,6 +64,7 @@ pub(super) fn series(
     if let (Some(&first), Some(&last)) = (times_ms.first(), times_ms.last()) {
         marks.extend(runs.marks(first - bins.interval_ms, last.max(data_ms)));
     }
+    marks.sort_by_key(|mark| mark.at_ms);
     Series {
         y_label: y_label.to_owned(),
         times_ms,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use fathom_formats::detx::{Detector, Layout};
+use fathom_formats::detx::{Detector, Layout, Place};
 use fathom_formats::km3net::{
     CHANNELS, DetectorId, DomId, Event as Payload, FrameStatus, Header, RunNumber, SnapshotHit,
     SummaryFrame, SummarySlice, TmchFields, TriggerMask, TriggeredHit,
@@ -129,6 +129,18 @@ pub(crate) fn packet(at_ms: i64, dom_id: u32, count: u32, hrv: u32) -> Event {
 pub(crate) fn setup(dus: u32) -> Setup {
     Setup {
         detector: Some(Arc::new(Detector::generated(&Layout::orca(dus)))),
+        ..Setup::default()
+    }
+}
+
+/// A detector of one DOM.
+pub(crate) fn setup_with(dom_id: u32, du: u32, floor: u32) -> Setup {
+    let generated = Detector::generated(&Layout::orca(1));
+    let mut module = generated.optical_modules().next().unwrap().clone();
+    module.id = DomId(dom_id);
+    module.place = Place { du, floor };
+    Setup {
+        detector: Some(Arc::new(Detector::new(DetectorId(44), vec![module]))),
         ..Setup::default()
     }
 }

@@ -1,0 +1,159 @@
+//! DOM activity by hand.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{Bench, Store, setup, slice, slice_of};
+use fathom_formats::detx::{Detector, DetxVersion, Layout};
+use fathom_kernel::Setup;
+use fathom_monitors::{DomActivity, DomActivityConfig as Config, Reference};
+use serde_json::json;
+
+const T0: i64 = 1_700_000_400_000;
+
+fn ids(setup: &Setup) -> Vec<u32> {
+    let detector = setup.detector.as_ref().unwrap();
+    detector.optical_modules().map(|m| m.id.0).collect()
+}
+
+fn age(bench: &Bench<DomActivity>, dom: u32) -> f64 {
+    let map = bench.map("dom_activity");
+    let at = map.id.iter().position(|&id| id == dom).unwrap();
+    map.values[at]
+}
+
+#[test]
+fn a_dom_that_falls_silent_raises_one_alarm_and_clears_it() {
+    let setup = setup(1);
+    let doms = ids(&setup);
+    let mut bench = Bench::<DomActivity>::new(Config::default(), &setup);
+    for s in 0..700 {
+        let now = T0 + 1000 * s;
+        let talks = !(50..600).contains(&s);
+        let sent: Vec<_> = doms[usize::from(!talks)..]
+            .iter()
+            .map(|&d| (d, 50))
+            .collect();
+        bench.take(&slice(now, &sent));
+        bench.tick(now);
+        if s == 400 {
+            assert_eq!(age(&bench, doms[0]), 351.0);
+            assert_eq!(age(&bench, doms[1]), 0.0);
+            assert_eq!(bench.cell("dom_activity_summary", "inactive", 1), json!(1));
+        }
+    }
+    let subject = "DU 1 floor 1";
+    let expected = [
+        ("dom_inactive", subject, true),
+        ("dom_inactive", subject, false),
+    ];
+    assert_eq!(bench.alarms(), expected);
+    assert_eq!(bench.out.alarms[0].at.as_millisecond(), T0 + 350_000);
+}
+
+#[test]
+fn a_silent_source_is_one_alarm_and_not_one_per_dom() {
+    let setup = setup(1);
+    let sent: Vec<_> = ids(&setup).into_iter().map(|d| (d, 50)).collect();
+    let mut bench = Bench::<DomActivity>::new(Config::default(), &setup);
+    for s in 0..20 {
+        bench.take(&slice(T0 + 1000 * s, &sent));
+        bench.tick(T0 + 1000 * s);
+    }
+    for s in 20..1000 {
+        bench.tick(T0 + 1000 * s);
+    }
+    assert_eq!(bench.alarms(), [("no_summary_slices", "IO_SUM", true)]);
+    assert_eq!(age(&bench, sent[0].0), 976.0, "drawn deeppink");
+}
+
+#[test]
+fn never_seen_and_gone_are_told_apart_over_a_restart() {
+    let setup = setup(1);
+    let doms = ids(&setup);
+    let mut bench = Bench::<DomActivity>::new(Config::default(), &setup);
+    bench.take(&slice(T0, &[(doms[0], 50)]));
+    let store = Store::default();
+    let mut bench = bench.restarted(Config::default(), &setup, &store);
+    bench.tick(T0 + 1_000_000);
+    assert_eq!(age(&bench, doms[0]), 1000.0);
+    assert!(age(&bench, doms[1]).is_nan());
+    assert_eq!(bench.map("dom_activity").colours.missing, "lightgrey");
+}
+
+#[test]
+fn a_clock_ahead_shows_as_negative_but_jitter_does_not() {
+    let setup = setup(1);
+    let doms = ids(&setup);
+    let mut bench = Bench::<DomActivity>::new(Config::default(), &setup);
+    let frames = |dom| {
+        use fathom_formats::km3net::{DomId, FrameStatus, SummaryFrame};
+        [SummaryFrame::new(
+            DomId(dom),
+            FrameStatus::complete(1, 0, 0),
+            [9; 31],
+        )]
+    };
+    bench.take(&slice_of(T0 + 37_000, &frames(doms[0]), T0));
+    bench.take(&slice_of(T0 + 300, &frames(doms[1]), T0));
+    bench.tick(T0);
+    assert_eq!(age(&bench, doms[0]), -37.0);
+    assert_eq!(age(&bench, doms[1]), 0.0);
+    assert_eq!(
+        bench.cell("dom_activity_summary", "ahead of the clock", 1),
+        json!(1)
+    );
+
+    let config = Config {
+        clock_offset: 37.0,
+        ..Config::default()
+    };
+    let mut bench = Bench::<DomActivity>::new(config, &setup);
+    bench.take(&slice_of(T0 + 37_000, &frames(doms[0]), T0));
+    bench.tick(T0 + 2000);
+    assert_eq!(age(&bench, doms[0]), 2.0);
+}
+
+#[test]
+fn in_a_replay_ages_can_be_counted_against_the_data() {
+    let setup = setup(1);
+    let doms = ids(&setup);
+    let config = Config {
+        reference: Reference::Data,
+        ..Config::default()
+    };
+    let mut bench = Bench::<DomActivity>::new(config, &setup);
+    let old = 1_574_424_024_000;
+    for (n, dom) in [(0, doms[0]), (60, doms[1])] {
+        let fathom_kernel::Event::Frame(mut frame) = slice(old + 1000 * n, &[(dom, 50)]) else {
+            panic!("no frame")
+        };
+        frame.received = common::ms(T0);
+        bench.take(&fathom_kernel::Event::Frame(frame));
+    }
+    bench.tick(T0 + 5000);
+    assert_eq!((age(&bench, doms[0]), age(&bench, doms[1])), (65.0, 5.0));
+}
+
+#[test]
+fn detector_files_of_versions_4_and_5_give_the_same_map() {
+    let detector = Detector::generated(&Layout::orca(2));
+    let map = |version| {
+        let text = detector.to_detx(version);
+        let read = Detector::parse(text.as_bytes()).unwrap().detector;
+        let setup = Setup {
+            detector: Some(Arc::new(read)),
+            ..Setup::default()
+        };
+        let mut bench = Bench::<DomActivity>::new(Config::default(), &setup);
+        bench.tick(T0);
+        let map = bench.map("dom_activity").clone();
+        (map.x, map.y, map.id)
+    };
+    let v3 = map(DetxVersion::V3);
+    assert_eq!(map(DetxVersion::V4), v3);
+    assert_eq!(map(DetxVersion::V5), v3);
+    assert_eq!(v3.0.len(), 36);
+}

@@ -1,0 +1,143 @@
+//! DOM rates by hand.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use common::{Bench, Store, close, setup, slice, slice_of};
+use fathom_formats::km3net::{CHANNELS, DomId, FrameStatus, SummaryFrame, rate_hz};
+use fathom_kernel::view::View;
+use fathom_kernel::{Monitor, Setup};
+use fathom_monitors::{DomRates, DomRatesConfig as Config};
+use serde_json::json;
+
+const T0: i64 = 1_700_000_400_000;
+
+fn first_dom(setup: &Setup) -> u32 {
+    let detector = setup.detector.as_ref().unwrap();
+    detector.module_at(1, 1).unwrap().id.0
+}
+
+fn khz(code: u8) -> f64 {
+    31.0 * rate_hz(code) / 1000.0
+}
+
+#[test]
+fn the_map_shows_mean_and_extremes_of_the_interval() {
+    let setup = setup(2);
+    let dom = first_dom(&setup);
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    for (n, code) in [40, 60, 50].into_iter().enumerate() {
+        bench.take(&slice(T0 + 100 * i64::try_from(n).unwrap(), &[(dom, code)]));
+    }
+    bench.tick(T0 + 1000);
+    let map = bench.map("dom_rates");
+    assert_eq!(
+        map.values.len(),
+        setup.detector.unwrap().optical_modules().count()
+    );
+    assert_eq!((map.x[0], map.y[0], map.id[0]), (1, 1, dom));
+    assert!(close(
+        map.values[0],
+        (khz(40) + khz(60) + khz(50)) / 3.0,
+        1e-12
+    ));
+    assert!(close(map.details[0].values[0], khz(40), 1e-12), "min");
+    assert!(close(map.details[1].values[0], khz(60), 1e-12), "max");
+    assert!(
+        map.values[1..].iter().all(|value| value.is_nan()),
+        "the others sent nothing"
+    );
+    assert_eq!(map.colours.missing, "black");
+
+    bench.tick(T0 + 20_000);
+    assert!(
+        bench.map("dom_rates").values[0].is_nan(),
+        "a new interval starts empty"
+    );
+}
+
+#[test]
+fn vetoed_and_full_channels_are_left_out() {
+    let setup = setup(1);
+    let status = FrameStatus::complete(4, 0b11, 0b110);
+    let frame = SummaryFrame::new(DomId(first_dom(&setup)), status, [50; CHANNELS]);
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    bench.take(&slice_of(T0, &[frame], T0));
+    bench.tick(T0);
+    let map = bench.map("dom_rates");
+    let detail = |name: &str| map.details.iter().find(|d| d.name == name).unwrap().values[0];
+    assert!(close(map.values[0], khz(50), 1e-12));
+    let live = 28.0 * rate_hz(50) / 1000.0;
+    assert!(close(detail("without vetoed channels [kHz]"), live, 1e-12));
+    assert_eq!(detail("live channels"), 28.0);
+    assert_eq!(detail("channels in high-rate veto"), 2.0);
+    assert_eq!(detail("channels with full FIFO"), 2.0);
+}
+
+#[test]
+fn unknown_doms_are_listed() {
+    let setup = setup(1);
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    bench.take(&slice(T0, &[(1, 50), (first_dom(&setup), 50)]));
+    bench.take(&slice(T0 + 100, &[(1, 50)]));
+    bench.tick(T0 + 1000);
+    let View::Table(table) = &bench.output("dom_rates_unknown").view else {
+        panic!("no table")
+    };
+    assert_eq!(
+        table.rows,
+        [[json!(1), json!(2), json!("2023-11-14 22:20:00")]]
+    );
+}
+
+fn history(bench: &mut Bench<DomRates>, dom: u32, level: &str) -> serde_json::Value {
+    let args = json!({"dom_id": dom, "level": level});
+    bench.monitor.on_request("history", &args).unwrap()
+}
+
+#[test]
+fn the_history_has_seconds_and_minutes_and_survives_a_restart() {
+    let setup = setup(1);
+    let dom = first_dom(&setup);
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    // Two minutes and a bit: the first minute at one rate, the second at another.
+    for n in 0..1250 {
+        let code = if n < 600 { 40 } else { 80 };
+        bench.take(&slice(T0 + 100 * n, &[(dom, code)]));
+    }
+    let seconds = history(&mut bench, dom, "1s");
+    assert_eq!(seconds["times_ms"].as_array().unwrap().len(), 122);
+    let check = |minutes: &serde_json::Value| {
+        assert_eq!(minutes["times_ms"], json!([T0, T0 + 60_000]));
+        for (n, code) in [40, 80].into_iter().enumerate() {
+            for name in ["mean_khz", "min_khz", "max_khz"] {
+                let value = minutes[name][n].as_f64().unwrap();
+                assert!(close(value, khz(code), 3e-4), "{name} {value}");
+            }
+        }
+    };
+    // The second minute is complete when a second of the third is.
+    check(&history(&mut bench, dom, "1min"));
+    let store = Store::default();
+    let mut bench = bench.restarted(Config::default(), &setup, &store);
+    check(&history(&mut bench, dom, "1min"));
+    let error = bench
+        .monitor
+        .on_request("history", &json!({"du": 99, "floor": 1}));
+    assert!(error.unwrap_err().contains("no such DOM"));
+}
+
+#[test]
+fn rates_are_inside_the_range_at_both_ends() {
+    let config = Config {
+        lowest_rate: 150.0,
+        highest_rate: 350.0,
+        ..Config::default()
+    };
+    let mut bench = Bench::<DomRates>::new(config, &Setup::default());
+    bench.tick(T0);
+    let colours = &bench.map("dom_rates").colours;
+    assert_eq!((colours.low, colours.high), (150.0, 350.0));
+    assert_eq!(colours.under.as_deref(), Some("darkorchid"));
+    assert_eq!(colours.over.as_deref(), Some("deeppink"));
+}

@@ -1,0 +1,193 @@
+//! PMT rates by hand.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use common::{Bench, Store, packet, setup};
+use fathom_kernel::view::{Image, View};
+use fathom_kernel::{Monitor, Setup, Size, Span};
+use fathom_monitors::{PmtRates, PmtRatesConfig as Config};
+use serde_json::json;
+
+/// A whole multiple of 10 s.
+const T0: i64 = 1_700_000_400_000;
+
+fn dom(setup: &Setup, du: u32, floor: u32) -> u32 {
+    let detector = setup.detector.as_ref().unwrap();
+    detector.module_at(du, floor).unwrap().id.0
+}
+
+fn image<'a>(bench: &'a Bench<PmtRates>, name: &str) -> &'a Image {
+    match &bench.output(name).view {
+        View::Image(image) => image,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Time and rate of the lowest PMT, of every column.
+fn lowest(image: &Image) -> Vec<(i64, f32)> {
+    let columns = image.columns.iter();
+    columns
+        .map(|c| ((c.at_ms - T0) / 1000, c.values[0]))
+        .collect()
+}
+
+#[test]
+fn a_column_is_the_mean_of_its_own_ten_seconds() {
+    let setup = setup(2);
+    let id = dom(&setup, 2, 1);
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
+    for s in 0..20 {
+        let count = if s < 10 { 700 } else { 900 };
+        bench.take(&packet(T0 + 1000 * s, id, count, 0));
+    }
+    // Late by five seconds, but its column is still open.
+    bench.take(&packet(T0 + 9000, id, 1800, 0));
+    bench.tick(T0 + 25_000);
+    let shown = image(&bench, "pmt_rates_du2");
+    assert_eq!(lowest(shown), [(10, 8000.0), (20, 9000.0)]);
+    assert_eq!(shown.rows, 18 * 31);
+    assert_eq!(
+        (shown.row_labels[2].row, &*shown.row_labels[2].text),
+        (62, "Floor 3")
+    );
+    assert!(
+        shown.columns[0].overlay.is_empty(),
+        "no veto, no memory for it"
+    );
+    assert!(
+        !bench
+            .out
+            .outputs
+            .iter()
+            .any(|output| output.name == "pmt_rates_du1")
+    );
+}
+
+#[test]
+fn silence_moves_the_picture_on_with_empty_columns() {
+    let setup = setup(1);
+    let id = dom(&setup, 1, 1);
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
+    bench.take(&packet(T0 + 1000, id, 700, 0));
+    for s in 0..45 {
+        bench.tick(T0 + 1000 * s);
+    }
+    let shown = lowest(image(&bench, "pmt_rates_du1"));
+    assert_eq!(shown.len(), 4);
+    assert!(shown[1..].iter().all(|(_, rate)| rate.is_nan()));
+    let datum = bench.output("pmt_rates_du1").datum.unwrap();
+    assert_eq!(datum.as_millisecond(), T0 + 10_000);
+}
+
+#[test]
+fn the_veto_fraction_keeps_its_side_of_the_threshold() {
+    let setup = setup(1);
+    let id = dom(&setup, 1, 1);
+    let config = Config {
+        hrv_ratio_threshold: 0.85,
+        ..Config::default()
+    };
+    let mut bench = Bench::<PmtRates>::new(config, &setup);
+    // Channel 22 is the lowest row: 17 of 20 is exactly the threshold, which is not above it.
+    for n in 0..20 {
+        let hrv = u32::from(n < 17) << 22 | u32::from(n < 18) << 14;
+        bench.take(&packet(T0 + 100 * n, id, 700, hrv));
+    }
+    bench.tick(T0 + 12_000);
+    let shown = image(&bench, "pmt_rates_du1");
+    let red =
+        |row: usize| f64::from(shown.columns[0].overlay[row]) / 255.0 > shown.overlay_threshold;
+    assert!(!red(0) && red(1));
+    assert_eq!(
+        bench.cell("pmt_rates_summary", "high-rate veto", 1),
+        json!(1)
+    );
+    let View::Table(table) = &bench.output("pmt_outliers").view else {
+        panic!("no table")
+    };
+    assert_eq!(
+        table.rows[0][..4],
+        [json!(1), json!(1), json!(14), json!(id)]
+    );
+    assert_eq!(table.rows.len(), 1, "7 kHz is within the range");
+}
+
+#[test]
+fn a_restart_continues_the_picture_even_when_a_dom_was_swapped() {
+    let before = setup(2);
+    let id = dom(&before, 1, 5);
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &before);
+    for s in 0..620 {
+        bench.take(&packet(T0 + 1000 * s, id, 720, 1 << 22));
+        bench.tick(T0 + 1000 * s);
+    }
+    let store = Store::default();
+    let old: Vec<_> = image(&bench, "pmt_rates_du1").columns.clone();
+    let mut bench = bench.restarted(Config::default(), &before, &store);
+    bench.tick(T0 + 620_000);
+    let new = &image(&bench, "pmt_rates_du1").columns;
+    assert_eq!(new.len(), old.len());
+    for (new, old) in new.iter().zip(&old) {
+        assert_eq!((new.at_ms, &new.overlay), (old.at_ms, &old.overlay));
+        let (new, old) = (new.values[4 * 31], old.values[4 * 31]);
+        assert!((new / old - 1.0).abs() < 3e-4, "{new} {old}");
+    }
+    assert_eq!(image(&bench, "pmt_history_10min_du1").columns.len(), 1);
+
+    let after = common::setup_with(id, 9, 2);
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &after);
+    bench.monitor.restore(&store.saved()).unwrap();
+    bench.tick(T0 + 620_000);
+    let moved = image(&bench, "pmt_rates_du9");
+    assert!((moved.columns[0].values[31] - 7200.0).abs() < 2.0);
+}
+
+#[test]
+fn base_modules_unknown_ids_and_broken_clocks_are_counted() {
+    let setup = setup(1);
+    let id = dom(&setup, 1, 1);
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
+    bench.take(&packet(T0, id, 700, 0));
+    bench.take(&packet(T0, 77, 700, 0));
+    let fathom_kernel::Event::Frame(mut off) = packet(541_000, id, 800, 0) else {
+        panic!("no frame")
+    };
+    off.received = common::ms(T0 + 10);
+    bench.take(&fathom_kernel::Event::Frame(off));
+    bench.tick(T0 + 13_000);
+    assert_eq!(lowest(image(&bench, "pmt_rates_du1")), [(10, 7500.0)]);
+    let cell = |row| bench.cell("pmt_rates_summary", row, 1);
+    assert_eq!(cell("packets of unknown modules"), json!(1));
+    assert_eq!(cell("packets far off the clock"), json!(1));
+    assert!(
+        bench
+            .out
+            .outputs
+            .iter()
+            .any(|o| o.name == "pmt_rates_unknown")
+    );
+}
+
+#[test]
+fn memory_is_bounded_by_fewer_columns() {
+    let setup = setup(1);
+    let id = dom(&setup, 1, 1);
+    let config = Config {
+        interval: Span::from_secs(1),
+        // 18 DOMs of 31 PMTs at 5 bytes: 100 columns in all, of which 800 of 1280 parts are fine.
+        memory: Size::from_bytes(18 * 31 * 5 * 100),
+        ..Config::default()
+    };
+    let mut bench = Bench::<PmtRates>::new(config, &setup);
+    for s in 0..200 {
+        bench.take(&packet(T0 + 1000 * s, id, 700, 0));
+        bench.tick(T0 + 1000 * s);
+        bench
+            .out
+            .outputs
+            .retain(|output| s > 190 && output.name == "pmt_rates_du1");
+    }
+    let shown = image(&bench, "pmt_rates_du1");
+    assert_eq!((shown.columns.len(), shown.columns_max), (62, 62));
+}

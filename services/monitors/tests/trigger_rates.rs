@@ -1,0 +1,288 @@
+//! Trigger rates by hand: what comes in, what must be shown.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use common::{Bench, Store, event, event_body, event_of_run, frame};
+use fathom_kernel::{Setup, Span, tags};
+use fathom_monitors::{TriggerRates, TriggerRatesConfig as Config};
+use serde_json::json;
+
+/// A whole multiple of every interval used here.
+const T0: i64 = 1_700_000_400_000;
+
+fn bench(interval_s: u64) -> Bench<TriggerRates> {
+    Bench::new(config(interval_s), &Setup::default())
+}
+
+fn config(interval_s: u64) -> Config {
+    Config {
+        interval: Span::from_secs(interval_s),
+        ..Config::default()
+    }
+}
+
+#[test]
+fn three_events_in_300_s_are_a_hundredth_of_a_hertz() {
+    let mut bench = bench(300);
+    bench.tick(T0);
+    for n in 0..3 {
+        bench.take(&event(T0 + 100_000 * n, 0x12, u64::try_from(n).unwrap()));
+    }
+    bench.tick(T0 + 302_000);
+    assert_eq!(bench.curve("trigger_rates", "Overall"), [0.01]);
+    assert_eq!(bench.curve("trigger_rates", "3DMuon"), [0.01]);
+    assert_eq!(bench.curve("trigger_rates", "MXShower"), [0.0]);
+    let overall = &bench.series("trigger_rates").curves[0];
+    assert_eq!(overall.errors, [3.0_f64.sqrt() / 300.0]);
+    assert_eq!(
+        (&*overall.colour, bench.series("trigger_rates").y_log),
+        ("tomato", true)
+    );
+    assert_eq!(bench.series("trigger_rates").times_ms, [T0 + 300_000]);
+    assert_eq!(bench.cell("trigger_counts", "Overall", 1), json!(3));
+    assert_eq!(bench.cell("trigger_counts", "3DShower", 1), json!(3));
+    assert_eq!(bench.curve("trigger_overlays", "overlays"), [4.0]);
+    assert_eq!(bench.curve("trigger_hits", "triggered hits"), [2.0]);
+    assert_eq!(bench.curve("trigger_hits", "snapshot hits"), [4.0]);
+}
+
+#[test]
+fn silence_is_drawn_as_zero_and_raises_the_alarm() {
+    let mut bench = bench(10);
+    bench.tick(T0);
+    bench.take(&event(T0 + 1000, 2, 1));
+    for s in 1..=32 {
+        bench.tick(T0 + 1000 * s);
+    }
+    assert_eq!(bench.curve("trigger_rates", "Overall"), [0.1, 0.0, 0.0]);
+    assert_eq!(bench.alarms(), [("trigger_rate_zero", "Overall", true)]);
+    assert_eq!(bench.out.alarms[0].text, "Trigger rate is 0Hz!");
+    assert_eq!(bench.out.lines.len(), 3);
+    let stamp = T0 / 1000 + 20;
+    assert_eq!(
+        bench.out.lines[1].line,
+        format!("{stamp}.0,0.0,0.0,0.0,0.0")
+    );
+    // The newest datum is still that of the last event: the view goes stale.
+    assert_eq!(
+        bench
+            .output("trigger_rates")
+            .datum
+            .unwrap()
+            .as_millisecond(),
+        T0 + 1000
+    );
+
+    bench.take(&event(T0 + 35_000, 2, 2));
+    bench.tick(T0 + 42_000);
+    assert_eq!(bench.alarms()[1], ("trigger_rate_zero", "Overall", false));
+}
+
+#[test]
+fn a_source_that_never_sends_is_zero_as_well() {
+    let mut bench = bench(10);
+    for s in 0..=23 {
+        bench.tick(T0 + 1000 * s);
+    }
+    assert_eq!(bench.curve("trigger_rates", "Overall"), [0.0, 0.0]);
+    assert!(bench.output("trigger_rates").datum.is_none());
+    assert_eq!(bench.alarms(), [("trigger_rate_zero", "Overall", true)]);
+}
+
+#[test]
+fn a_late_event_corrects_its_interval() {
+    let mut bench = bench(10);
+    bench.tick(T0);
+    bench.take(&event(T0 + 1000, 2, 1));
+    bench.take(&event(T0 + 11_000, 2, 3));
+    bench.tick(T0 + 22_000);
+    assert_eq!(bench.curve("trigger_rates", "Overall"), [0.1, 0.1]);
+    assert_eq!(bench.cell("trigger_counts", "lost events", 1), json!(1));
+    bench.take(&frame(
+        tags::IO_EVT,
+        event_body(1, T0 + 9000, 2, 2, 2),
+        T0 + 23_000,
+    ));
+    bench.tick(T0 + 23_000);
+    assert_eq!(bench.curve("trigger_rates", "Overall"), [0.2, 0.1]);
+    assert_eq!(bench.cell("trigger_counts", "late events", 1), json!(1));
+    assert_eq!(bench.cell("trigger_counts", "lost events", 1), json!(0));
+    assert_eq!(bench.curve("trigger_lost", "lost events"), [0.0, 0.0]);
+}
+
+#[test]
+fn lost_events_are_seen_in_the_trigger_counter() {
+    let mut bench = bench(10);
+    bench.tick(T0);
+    for counter in [5, 6, 10, 11] {
+        bench.take(&event(T0 + 1000, 2, counter));
+    }
+    bench.take(&event_of_run(2, T0 + 2000, 2, 70_000));
+    bench.tick(T0 + 12_000);
+    assert_eq!(bench.cell("trigger_counts", "lost events", 1), json!(3));
+    assert_eq!(bench.curve("trigger_lost", "lost events"), [0.3]);
+}
+
+#[test]
+fn run_changes_are_marked_downward_as_well() {
+    let mut bench = bench(10);
+    bench.tick(T0);
+    for (n, run) in [(1, 300), (2, 300), (3, 17), (4, 18)] {
+        bench.take(&event_of_run(
+            run,
+            T0 + 1000 * n,
+            2,
+            u64::try_from(n).unwrap(),
+        ));
+    }
+    bench.tick(T0 + 12_000);
+    let marks = bench.series("trigger_rates").marks.iter();
+    let marks: Vec<_> = marks.map(|mark| (mark.at_ms - T0, &*mark.text)).collect();
+    assert_eq!(
+        marks,
+        [(1000, "RUN 300"), (3000, "RUN 17"), (4000, "RUN 18")]
+    );
+}
+
+#[test]
+fn old_data_replayed_at_full_speed_fall_into_bins_of_their_own_time() {
+    let old = 1_574_432_870_000;
+    let mut bench = bench(10);
+    bench.tick(T0);
+    let mut counter = 0;
+    for s in 0..30 {
+        for _ in 0..=s / 10 {
+            counter += 1;
+            let body = event_body(6760, old + 1000 * s, 22, counter, 2);
+            bench.take(&frame(tags::IO_EVT, body, T0 + 100));
+        }
+    }
+    bench.tick(T0 + 1000);
+    assert_eq!(bench.curve("trigger_rates", "Overall"), [1.0, 2.0]);
+    // The last interval ends in the data's time, not in ours.
+    bench.tick(T0 + 4000);
+    assert_eq!(bench.curve("trigger_rates", "Overall"), [1.0, 2.0, 3.0]);
+    assert_eq!(bench.series("trigger_rates").times_ms[0], old + 10_000);
+    assert_eq!(bench.cell("trigger_counts", "Overall", 1), json!(60));
+    let stamps: Vec<_> = bench
+        .out
+        .lines
+        .iter()
+        .map(|l| l.line.split(',').next().unwrap())
+        .collect();
+    assert_eq!(stamps, ["1574432880.0", "1574432890.0", "1574432900.0"]);
+}
+
+#[test]
+fn one_event_with_a_broken_clock_is_counted_and_moves_nothing() {
+    let mut bench = bench(10);
+    bench.tick(T0);
+    bench.take(&event(T0 + 1000, 2, 1));
+    bench.take(&frame(
+        tags::IO_EVT,
+        event_body(1, 2_000_000_000_000, 2, 2, 2),
+        T0 + 1500,
+    ));
+    bench.take(&event(T0 + 2000, 2, 3));
+    bench.tick(T0 + 12_000);
+    assert_eq!(bench.curve("trigger_rates", "Overall"), [0.2]);
+    assert_eq!(
+        bench.cell("trigger_counts", "events far off the clock", 1),
+        json!(1)
+    );
+}
+
+#[test]
+fn a_restart_keeps_the_curves_and_shows_the_gap() {
+    let store = Store::default();
+    let mut bench = bench(10);
+    bench.tick(T0);
+    for n in 0..5 {
+        bench.take(&event_of_run(
+            9,
+            T0 + 5000 * n,
+            2,
+            u64::try_from(n).unwrap(),
+        ));
+    }
+    bench.tick(T0 + 22_500);
+    let mut bench = bench.restarted(config(10), &Setup::default(), &store);
+    bench.tick(T0 + 60_000);
+    bench.take(&event_of_run(9, T0 + 64_000, 2, 5));
+    bench.tick(T0 + 72_500);
+    let curve = bench.curve("trigger_rates", "Overall");
+    // The third interval was left half way, with one event in 2.5 s.
+    assert_eq!(curve[..3], [0.2, 0.2, 0.4]);
+    assert!(curve[3].is_nan());
+    assert_eq!(curve[4..], [0.1]);
+    let marks: Vec<_> = bench
+        .series("trigger_rates")
+        .marks
+        .iter()
+        .map(|m| &*m.text)
+        .collect();
+    assert_eq!(marks, ["RUN 9", "GAP"]);
+    assert_eq!(bench.cell("trigger_counts", "Overall", 1), json!(6));
+}
+
+#[test]
+fn state_of_another_interval_does_not_fit() {
+    use fathom_kernel::{Monitor, Persist};
+
+    let store = Store::default();
+    let mut keep = Persist::default();
+    bench(10).monitor.persist(&mut keep);
+    keep.write(&store.checkpoint()).unwrap();
+    let mut other = bench(20);
+    let reason = other.monitor.restore(&store.saved()).unwrap_err();
+    assert!(reason.contains("interval 10000 ms"), "{reason}");
+}
+
+#[test]
+fn further_triggers_have_curves_of_their_own() {
+    let config = Config {
+        further_triggers: [("NB".to_owned(), 5)].into(),
+        ..config(10)
+    };
+    let mut bench = Bench::<TriggerRates>::new(config, &Setup::default());
+    bench.tick(T0);
+    bench.take(&event(T0 + 1000, 0x22, 1));
+    bench.take(&event(T0 + 1000, 0x20, 2));
+    bench.tick(T0 + 12_000);
+    assert_eq!(bench.curve("trigger_rates", "NB"), [0.2]);
+    assert_eq!(bench.curve("trigger_rates", "3DShower"), [0.1]);
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused() {
+    use fathom_kernel::Monitor;
+
+    let refused = |config: Config| TriggerRates::check(&config, &Setup::default()).unwrap_err();
+    let further = |name: &str, bit| Config {
+        further_triggers: [(name.to_owned(), bit)].into(),
+        ..Config::default()
+    };
+    assert!(refused(further("X", 64)).contains("expected 0 to 63"));
+    assert!(refused(further("3DMuon", 7)).contains("there already"));
+    assert!(refused(config(0)).contains("expected 1s or more"));
+}
+
+#[test]
+fn truncated_and_flipped_events_are_counted_and_never_panic() {
+    let mut bench = bench(10);
+    let body = event_body(1, T0, 2, 1, 3);
+    for cut in 0..body.len() {
+        bench.take(&frame(tags::IO_EVT, body[..cut].to_vec(), T0));
+    }
+    assert_eq!(bench.out.bad.len(), body.len());
+    for bit in 0..body.len() * 8 {
+        let mut flipped = body.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        bench.take(&frame(tags::IO_EVT, flipped, T0));
+        bench.tick(T0);
+    }
+    use fathom_kernel::Monitor;
+    let bad = bench.monitor.on_request("bad", &json!(null)).unwrap();
+    assert_eq!(bad.as_array().unwrap().len(), 5);
+}
