@@ -9,6 +9,8 @@ pub mod body;
 pub mod checkpoints;
 pub mod cli;
 pub mod config;
+pub mod control;
 mod files;
 pub mod registry;
 pub mod stack;
+pub mod telemetry;

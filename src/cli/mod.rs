@@ -2,6 +2,7 @@
 
 mod check;
 mod config_args;
+mod ctl;
 mod kinds;
 mod root;
 mod schema;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check, kinds, schema};
+use super::{check, ctl, kinds, schema};
 
 /// Exit code of a command that failed.
 pub const EXIT_ERROR: u8 = 1;
@@ -28,6 +28,8 @@ enum Verb {
     Kinds(kinds::Kinds),
     /// Print the JSON schema of the configuration file.
     Schema(schema::Schema),
+    /// Command a running stack.
+    Ctl(ctl::Ctl),
 }
 
 impl Cli {
@@ -37,6 +39,7 @@ impl Cli {
             Verb::Check(args) => args.run(),
             Verb::Kinds(args) => args.run(),
             Verb::Schema(args) => args.run(),
+            Verb::Ctl(args) => args.run(),
         }
     }
 }

@@ -1,0 +1,78 @@
+//! `ctl logs`: the ends of several logs, or all of them as they grow.
+
+use clap::Args;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::CtlError;
+use super::session::Session;
+use super::tail::print;
+use crate::control::Signal;
+
+/// Lines waiting to be printed; the readers wait when it is full, and the supervisor drops for them.
+const WAITING_MAX: usize = 256;
+
+/// Arguments of `logs`.
+#[derive(Debug, Args)]
+pub(super) struct Logs {
+    /// Services or groups; all without it.
+    targets: Vec<String>,
+    /// Lines from the end of each.
+    #[arg(short = 'n', long, default_value_t = 20)]
+    lines: usize,
+    /// Go on with new lines as they come.
+    #[arg(short, long)]
+    follow: bool,
+}
+
+impl Logs {
+    pub(super) async fn run(self, session: &mut Session) -> Result<u8, CtlError> {
+        let status = session.client.status(&self.targets).await?;
+        let names: Vec<String> = status.services.into_iter().map(|s| s.name).collect();
+        if self.follow {
+            self.follow(session, names).await
+        } else {
+            self.show(session, names).await
+        }
+    }
+
+    async fn show(self, session: &mut Session, names: Vec<String>) -> Result<u8, CtlError> {
+        for name in names {
+            // A service that never wrote anything has no log; that is no error among several.
+            let lines = match session.client.tail(&name, self.lines).await {
+                Ok(lines) => lines,
+                Err(crate::control::ClientError::Problem(p)) if p.error == "no_log" => Vec::new(),
+                Err(error) => return Err(error.into()),
+            };
+            if session.json {
+                session.value(&serde_json::json!({ "service": name, "lines": lines }))?;
+                continue;
+            }
+            for line in lines {
+                session.line(&format!("{name} | {line}"))?;
+            }
+        }
+        Ok(0)
+    }
+
+    async fn follow(self, session: &mut Session, names: Vec<String>) -> Result<u8, CtlError> {
+        let (to, mut from) = mpsc::channel::<(String, Signal)>(WAITING_MAX);
+        let mut readers = JoinSet::new();
+        for name in names {
+            let mut lines = session.client.follow(&name, self.lines).await?;
+            let to = to.clone();
+            readers.spawn(async move {
+                while let Some(signal) = lines.next().await {
+                    if to.send((name.clone(), signal)).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(to);
+        while let Some((name, signal)) = from.recv().await {
+            print(session, &signal, Some(&name))?;
+        }
+        Ok(0)
+    }
+}

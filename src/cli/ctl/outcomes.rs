@@ -1,0 +1,171 @@
+//! What start, stop, restart and signal have in common: carry out, report, exit code.
+
+use fathom_kernel::{Outcome, Verdict};
+
+use super::CtlError;
+use super::progress::Progress;
+use super::session::{Session, no_such, set_aside};
+
+/// What to do with services.
+#[derive(Debug, Clone)]
+pub(super) enum Action {
+    Start { wait: bool, dependencies: bool },
+    Stop { wait: bool },
+    Restart { wait: bool },
+    Signal { signal: String },
+}
+
+/// Exit code when a name is unknown or a service did not do it in time.
+const OTHER: u8 = 1;
+/// Exit code when a group is unknown or no name is given.
+const NO_GROUP: u8 = 2;
+/// Exit code when a service could not be started, died, or has no process.
+const DIED: u8 = 7;
+
+/// Carries out an action on the targets that exist and reports what became of each service.
+pub(super) async fn carry_out(
+    session: &mut Session,
+    action: Action,
+    mut targets: Vec<String>,
+) -> Result<u8, CtlError> {
+    let mut progress = Progress::begin(session, &action, &targets).await?;
+    let mut unknown = Vec::new();
+    let outcomes = loop {
+        if targets.is_empty() {
+            break Vec::new();
+        }
+        let asked = progress.beside(ask(session, &action, &targets)).await;
+        match asked {
+            Ok(outcomes) => break outcomes,
+            Err(error) => unknown.push(set_aside(&mut targets, error)?),
+        }
+    };
+    progress.end();
+    report(session, &outcomes, &unknown)?;
+    Ok(exit_code(&action, &outcomes, &unknown))
+}
+
+async fn ask(
+    session: &Session,
+    action: &Action,
+    targets: &[String],
+) -> Result<Vec<Outcome>, CtlError> {
+    let client = &session.client;
+    let outcomes = match action {
+        Action::Start { wait, dependencies } => client.start(targets, *wait, *dependencies).await,
+        Action::Stop { wait } => client.stop(targets, *wait).await,
+        Action::Restart { wait } => client.restart(targets, *wait).await,
+        Action::Signal { signal } => client.signal(targets, signal).await,
+    };
+    Ok(outcomes?)
+}
+
+fn report(session: &mut Session, outcomes: &[Outcome], unknown: &[String]) -> Result<(), CtlError> {
+    if session.json {
+        return session.value(&serde_json::json!({ "outcomes": outcomes, "unknown": unknown }));
+    }
+    for name in unknown {
+        session.line(&no_such(name))?;
+    }
+    for outcome in outcomes {
+        session.line(&line(outcome))?;
+    }
+    Ok(())
+}
+
+/// Says what became of a service, in the words of supervisorctl.
+fn line(outcome: &Outcome) -> String {
+    let name = &outcome.name;
+    let error = match outcome.result {
+        Verdict::Started => return format!("{name}: started"),
+        Verdict::Stopped => return format!("{name}: stopped"),
+        Verdict::Signalled => return format!("{name}: signalled"),
+        Verdict::AlreadyStarted => return format!("{name}: ERROR (already started)"),
+        Verdict::NotRunning => return format!("{name}: ERROR (not running)"),
+        Verdict::SpawnError => "spawn error",
+        Verdict::AbnormalTermination => "abnormal termination",
+        Verdict::TimedOut => "timed out",
+        Verdict::BadSignal => "bad signal name",
+    };
+    if outcome.message.is_empty() {
+        format!("{name}: ERROR ({error})")
+    } else {
+        format!("{name}: ERROR ({error}): {}", outcome.message)
+    }
+}
+
+fn exit_code(action: &Action, outcomes: &[Outcome], unknown: &[String]) -> u8 {
+    let codes = outcomes
+        .iter()
+        .map(|outcome| match (action, outcome.result) {
+            (
+                _,
+                Verdict::Started | Verdict::Stopped | Verdict::Signalled | Verdict::AlreadyStarted,
+            ) => 0,
+            (Action::Signal { .. }, Verdict::NotRunning) => DIED,
+            (_, Verdict::NotRunning) => 0,
+            (Action::Start { .. } | Action::Restart { .. }, Verdict::SpawnError) => DIED,
+            (Action::Start { .. } | Action::Restart { .. }, Verdict::AbnormalTermination) => DIED,
+            (_, Verdict::SpawnError | Verdict::AbnormalTermination) => OTHER,
+            (_, Verdict::TimedOut | Verdict::BadSignal) => OTHER,
+        });
+    let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
+    let names = unknown.iter().map(|name| match name.ends_with(":*") {
+        true if starts => NO_GROUP,
+        _ => OTHER,
+    });
+    // What happened to a service weighs more than a name that was mistyped.
+    codes
+        .max()
+        .filter(|code| *code > 0)
+        .or(names.max())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(result: Verdict) -> Outcome {
+        Outcome {
+            name: "a:b".to_owned(),
+            result,
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_supervisorctl() {
+        let start = Action::Start {
+            wait: true,
+            dependencies: true,
+        };
+        let stop = Action::Stop { wait: true };
+        let signal = Action::Signal {
+            signal: "HUP".to_owned(),
+        };
+        let table = [
+            (&start, Verdict::Started, 0),
+            (&start, Verdict::AlreadyStarted, 0),
+            (&start, Verdict::SpawnError, 7),
+            (&start, Verdict::AbnormalTermination, 7),
+            (&start, Verdict::TimedOut, 1),
+            (&stop, Verdict::Stopped, 0),
+            (&stop, Verdict::NotRunning, 0),
+            (&stop, Verdict::TimedOut, 1),
+            (&signal, Verdict::Signalled, 0),
+            (&signal, Verdict::BadSignal, 1),
+            (&signal, Verdict::NotRunning, 7),
+        ];
+        for (action, verdict, code) in table {
+            assert_eq!(
+                exit_code(action, &[outcome(verdict)], &[]),
+                code,
+                "{verdict:?}"
+            );
+        }
+        assert_eq!(exit_code(&start, &[], &["x:*".to_owned()]), 2);
+        assert_eq!(exit_code(&start, &[], &["x".to_owned()]), 1);
+        assert_eq!(exit_code(&stop, &[], &["x:*".to_owned()]), 1);
+    }
+}

@@ -1,0 +1,102 @@
+//! What every verb has: the client, the output, and whether it shall be JSON.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use fathom_kernel::StackStatus;
+use serde::Serialize;
+
+use super::CtlError;
+use crate::control::{Client, Problem};
+
+/// One run of `ctl`.
+pub(super) struct Session {
+    pub(super) client: Client,
+    pub(super) json: bool,
+    /// Takes colours away where they are not wanted: no terminal, `NO_COLOR`.
+    out: anstream::AutoStream<std::io::Stdout>,
+}
+
+impl Session {
+    pub(super) fn new(client: Client, json: bool) -> Self {
+        Self {
+            client,
+            json,
+            out: anstream::stdout(),
+        }
+    }
+
+    /// Prints a line.
+    pub(super) fn line(&mut self, text: &str) -> Result<(), CtlError> {
+        Ok(writeln!(self.out, "{text}")?)
+    }
+
+    /// Prints a value as one line of JSON.
+    pub(super) fn value(&mut self, value: &impl Serialize) -> Result<(), CtlError> {
+        let text = serde_json::to_string(value).map_err(std::io::Error::other)?;
+        self.line(&text)
+    }
+
+    /// Returns the status of targets that exist, and the names of those that do not.
+    pub(super) async fn status(
+        &mut self,
+        targets: &[String],
+    ) -> Result<(Option<StackStatus>, Vec<String>), CtlError> {
+        let mut targets = targets.to_vec();
+        let mut unknown = Vec::new();
+        loop {
+            let error = match self.client.status(&targets).await {
+                Ok(status) => return Ok((Some(status), unknown)),
+                Err(error) => CtlError::from(error),
+            };
+            unknown.push(set_aside(&mut targets, error)?);
+            if targets.is_empty() {
+                return Ok((None, unknown));
+            }
+        }
+    }
+
+    /// Returns the exit code of a verb and reports its error.
+    pub(super) fn end(mut self, result: Result<u8, CtlError>) -> ExitCode {
+        let error = match result {
+            Ok(code) => return code.into(),
+            Err(error) => error,
+        };
+        let code = error.exit_code();
+        if code == 0 {
+            return ExitCode::SUCCESS;
+        }
+        if self.json {
+            let problem = Problem {
+                error: error.word().to_owned(),
+                subject: error.unknown_name().map(str::to_owned),
+                message: error.to_string(),
+            };
+            // The exit code says it as well.
+            self.value(&problem).ok();
+        } else {
+            anstream::eprintln!("fathom ctl: {error}");
+        }
+        code.into()
+    }
+}
+
+/// Takes the name that nobody has out of the targets; any other error stays an error.
+pub(super) fn set_aside(targets: &mut Vec<String>, error: CtlError) -> Result<String, CtlError> {
+    let place = error
+        .unknown_name()
+        .and_then(|name| targets.iter().position(|target| target == name));
+    match place {
+        Some(place) => Ok(targets.remove(place)),
+        None => Err(error),
+    }
+}
+
+/// Says that a name is unknown, in the words of supervisorctl.
+pub(super) fn no_such(name: &str) -> String {
+    if name.ends_with(":*") {
+        format!("{name}: ERROR (no such group)")
+    } else {
+        format!("{name}: ERROR (no such process)")
+    }
+}

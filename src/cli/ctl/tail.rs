@@ -1,0 +1,69 @@
+//! `ctl tail`: the end of one log.
+
+use clap::Args;
+use fathom_kernel::LogLine;
+
+use super::CtlError;
+use super::session::Session;
+use crate::control::{LAGGED_EVENT, LOG_EVENT, Lagged, Signal};
+use crate::telemetry::shown;
+
+/// Arguments of `tail`.
+#[derive(Debug, Args)]
+pub(super) struct Tail {
+    /// Service; the supervisor itself without it.
+    #[arg(default_value = "")]
+    name: String,
+    /// Lines from the end.
+    #[arg(short = 'n', long, default_value_t = 20)]
+    lines: usize,
+    /// Go on with new lines as they come.
+    #[arg(short, long)]
+    follow: bool,
+}
+
+impl Tail {
+    pub(super) async fn run(self, session: &mut Session) -> Result<u8, CtlError> {
+        if self.follow {
+            let mut lines = session.client.follow(&self.name, self.lines).await?;
+            while let Some(signal) = lines.next().await {
+                print(session, &signal, None)?;
+            }
+            return Ok(0);
+        }
+        let lines = session.client.tail(&self.name, self.lines).await?;
+        if session.json {
+            session.value(&lines)?;
+        } else {
+            for line in lines {
+                session.line(&line)?;
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Prints one event of a followed log, with the name of its service when several are followed.
+pub(super) fn print(
+    session: &mut Session,
+    signal: &Signal,
+    name: Option<&str>,
+) -> Result<(), CtlError> {
+    if session.json {
+        return session.line(&signal.data);
+    }
+    let prefix = name.map(|name| format!("{name} | ")).unwrap_or_default();
+    match signal.name.as_str() {
+        LOG_EVENT => match serde_json::from_str::<LogLine>(&signal.data) {
+            Ok(line) => session.line(&format!("{prefix}{}", shown(&line))),
+            Err(_) => Ok(()),
+        },
+        LAGGED_EVENT => {
+            if let Ok(Lagged { missed }) = serde_json::from_str(&signal.data) {
+                anstream::eprintln!("{prefix}({missed} lines missed)");
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,80 @@
+//! The answer to a request that was not carried out.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use fathom_kernel::ControlError;
+
+use crate::control::wire::Problem;
+
+/// A status code and the problem as JSON.
+#[derive(Debug)]
+pub(in crate::control) struct Failure {
+    status: StatusCode,
+    problem: Problem,
+}
+
+impl Failure {
+    pub(in crate::control) fn new(
+        status: StatusCode,
+        error: &str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            status,
+            problem: Problem {
+                error: error.to_owned(),
+                subject: None,
+                message: message.into(),
+            },
+        }
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// The supervisor answered something else than it was asked.
+    pub(super) fn unexpected() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "unexpected_reply",
+            "the supervisor gave an answer to another question",
+        )
+    }
+
+    fn about(mut self, subject: String) -> Self {
+        self.problem.subject = Some(subject);
+        self
+    }
+}
+
+impl From<ControlError> for Failure {
+    fn from(error: ControlError) -> Self {
+        let message = error.to_string();
+        match error {
+            ControlError::NoSuchName(name) => {
+                Self::new(StatusCode::NOT_FOUND, "no_such_name", message).about(name)
+            }
+            ControlError::NotRunning(name) => {
+                Self::new(StatusCode::CONFLICT, "not_running", message).about(name)
+            }
+            ControlError::Refused(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", message)
+            }
+            ControlError::NoLog(name) => {
+                Self::new(StatusCode::NOT_FOUND, "no_log", message).about(name)
+            }
+            ControlError::ShuttingDown => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", message)
+            }
+            ControlError::Deaf => Self::new(StatusCode::GATEWAY_TIMEOUT, "deaf", message),
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.problem)).into_response()
+    }
+}

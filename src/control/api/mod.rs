@@ -1,0 +1,11 @@
+//! The routes of the control API and their OpenAPI description.
+
+mod commands;
+mod extract;
+mod failure;
+mod routes;
+mod status;
+mod streams;
+
+pub(super) use failure::Failure;
+pub use routes::{document, router};

@@ -1,0 +1,98 @@
+//! What the control API works on: the handle of the supervisor and the things it may look at.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fathom_kernel::{Addresses, Answer, Bus, Caller, Command, ControlError, ControlHandle};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tracing_appender::non_blocking::ErrorCounter;
+
+use super::diary::Diary;
+use crate::telemetry::Records;
+
+/// State shared by all requests. Clones share it.
+#[derive(Clone)]
+pub struct Console {
+    parts: Arc<ConsoleParts>,
+    /// Cancelled when the server ends; streams end with it.
+    closing: CancellationToken,
+    followers: Arc<Semaphore>,
+    diary: Diary,
+}
+
+/// What a stack gives to its control API.
+pub struct ConsoleParts {
+    /// Commands to the supervisor.
+    pub control: ControlHandle,
+    /// The bus of the stack.
+    pub bus: Bus,
+    /// Where services listen.
+    pub addresses: Addresses,
+    /// Last log lines of every service.
+    pub records: Records,
+    /// Records that could not be written.
+    pub log_drops: Vec<ErrorCounter>,
+    /// Folder under which all files of the stack live.
+    pub data_dir: PathBuf,
+}
+
+impl Console {
+    /// Most streams (events, followed logs) at once; further ones are refused.
+    pub const FOLLOWERS_MAX: usize = 64;
+    /// Time the supervisor has for an answer that needs no waiting.
+    const ANSWER_MAX: Duration = Duration::from_secs(10);
+    /// Time for commands that wait for services to start or stop; each service has its own, shorter,
+    /// limit, so this one only ends what would never end.
+    const WAIT_MAX: Duration = Duration::from_secs(30 * 60);
+
+    /// Makes the state.
+    pub fn new(parts: ConsoleParts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+            closing: CancellationToken::new(),
+            followers: Arc::new(Semaphore::new(Self::FOLLOWERS_MAX)),
+            diary: Diary::default(),
+        }
+    }
+
+    pub(super) fn parts(&self) -> &ConsoleParts {
+        &self.parts
+    }
+
+    pub(super) fn diary(&self) -> &Diary {
+        &self.diary
+    }
+
+    pub(super) fn closing(&self) -> &CancellationToken {
+        &self.closing
+    }
+
+    /// Takes one of the places for followers; it is free again when the value is dropped.
+    pub(super) fn follower(&self) -> Option<OwnedSemaphorePermit> {
+        self.followers.clone().try_acquire_owned().ok()
+    }
+
+    pub(super) fn followers(&self) -> usize {
+        Self::FOLLOWERS_MAX - self.followers.available_permits()
+    }
+
+    /// Asks the supervisor.
+    pub(super) async fn ask(&self, command: Command, caller: Caller) -> Answer {
+        let limit = match &command {
+            Command::Status { .. } | Command::Signal { .. } | Command::Tail { .. } => {
+                Self::ANSWER_MAX
+            }
+            Command::Start { .. }
+            | Command::Stop { .. }
+            | Command::Restart { .. }
+            | Command::Request { .. }
+            | Command::Shutdown { .. } => Self::WAIT_MAX,
+        };
+        let answer = self.parts.control.ask(command, caller);
+        tokio::time::timeout(limit, answer)
+            .await
+            .unwrap_or(Err(ControlError::Deaf))
+    }
+}

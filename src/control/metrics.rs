@@ -1,0 +1,313 @@
+//! Counters of the stack for Prometheus: made new for every question, from the same status that
+//! people see, so that both always agree.
+
+use std::sync::atomic::AtomicU64;
+
+use fathom_kernel::{Addresses, CountersSnapshot, ServiceStatus, StackStatus, State, Timestamp};
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::console::Console;
+use super::usage;
+use super::wire::Readiness;
+
+type RealGauge = Gauge<f64, AtomicU64>;
+type RealCounter = Counter<f64, AtomicU64>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    service: String,
+    group: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InState {
+    service: String,
+    group: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Bad {
+    service: String,
+    group: String,
+    reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfQueue {
+    subscriber: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfProcess {
+    process: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: String,
+    stack: String,
+}
+
+/// Returns the exposition.
+pub(super) fn text(console: &Console, status: &StackStatus) -> String {
+    let mut registry = Registry::with_prefix("fathom");
+    let now = Timestamp::now();
+    stack(&mut registry, console, status, now);
+    states(&mut registry, status, now);
+    messages(&mut registry, status);
+    queues(&mut registry, console);
+    processes(&mut registry, status);
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    encode(&mut text, &registry).ok();
+    text
+}
+
+fn stack(registry: &mut Registry, console: &Console, status: &StackStatus, now: Timestamp) {
+    let build = Family::<Build, Gauge>::default();
+    build
+        .get_or_create(&Build {
+            version: status.version.clone(),
+            stack: status.stack.clone(),
+        })
+        .set(1);
+    registry.register("build_info", "Version and name of the stack", build);
+    gauge(
+        registry,
+        "uptime_seconds",
+        "Time since the supervisor started",
+        seconds(status.started, now),
+    );
+    let ready = f64::from(u8::from(Readiness::of(status).ready));
+    gauge(
+        registry,
+        "ready",
+        "Whether every service that starts with the stack is ready",
+        ready,
+    );
+    count(
+        registry,
+        "bus_published",
+        "Events ever published on the bus",
+        status.events,
+    );
+    let drops: u64 = console
+        .parts()
+        .log_drops
+        .iter()
+        .map(|counter| counter.dropped_lines() as u64)
+        .sum();
+    count(
+        registry,
+        "log_dropped",
+        "Records lost because a log was too slow",
+        drops,
+    );
+    gauge(
+        registry,
+        "control_followers",
+        "Clients that follow events or logs",
+        console.followers() as f64,
+    );
+    gauge(
+        registry,
+        "listeners",
+        "Addresses on which services listen",
+        listeners(&console.parts().addresses) as f64,
+    );
+}
+
+fn states(registry: &mut Registry, status: &StackStatus, now: Timestamp) {
+    let state = Family::<InState, Gauge>::default();
+    let uptime = Family::<Of, RealGauge>::default();
+    let restarts = Family::<Of, Counter>::default();
+    let starts = Family::<Of, Counter>::default();
+    for service in &status.services {
+        for (name, is) in state_set(service.state) {
+            let labels = InState {
+                service: service.name.clone(),
+                group: service.group.clone(),
+                state: name,
+            };
+            state.get_or_create(&labels).set(is.into());
+        }
+        let up = match service.state {
+            State::Running => seconds(service.since, now),
+            _ => 0.0,
+        };
+        uptime.get_or_create(&of(service)).set(up);
+        restarts
+            .get_or_create(&of(service))
+            .inc_by(service.restarts);
+        starts
+            .get_or_create(&of(service))
+            .inc_by(service.incarnation);
+    }
+    registry.register("service_state", "1 for the state the service is in", state);
+    registry.register_with_unit(
+        "service_uptime",
+        "Time since the service became ready; 0 when it does not run",
+        Unit::Seconds,
+        uptime,
+    );
+    registry.register(
+        "service_restarts",
+        "Failures that led to a restart",
+        restarts,
+    );
+    registry.register("service_starts", "Starts", starts);
+}
+
+/// One counter of [`fathom_kernel::CountersSnapshot`]: name, help, where it stands.
+type Read = (&'static str, &'static str, fn(&CountersSnapshot) -> u64);
+
+const COUNTERS: [Read; 7] = [
+    (
+        "messages_received",
+        "Messages that reached the service",
+        |c| c.received,
+    ),
+    ("bytes_received", "Their bytes", |c| c.received_bytes),
+    ("messages_sent", "Messages the service sent", |c| c.sent),
+    ("bytes_sent", "Their bytes", |c| c.sent_bytes),
+    (
+        "messages_dropped",
+        "Messages lost because of a slow reader",
+        |c| c.dropped,
+    ),
+    ("bytes_dropped", "Their bytes", |c| c.dropped_bytes),
+    ("outputs", "Outputs put on the board", |c| c.outputs),
+];
+
+fn messages(registry: &mut Registry, status: &StackStatus) {
+    for (name, help, read) in COUNTERS {
+        let family = Family::<Of, Counter>::default();
+        for service in &status.services {
+            family
+                .get_or_create(&of(service))
+                .inc_by(read(&service.counters));
+        }
+        registry.register(name, help, family);
+    }
+    let bad = Family::<Bad, Counter>::default();
+    let last = Family::<Of, RealGauge>::default();
+    for service in &status.services {
+        for (reason, count) in &service.counters.bad {
+            let labels = Bad {
+                service: service.name.clone(),
+                group: service.group.clone(),
+                reason: reason.clone(),
+            };
+            bad.get_or_create(&labels).inc_by(*count);
+        }
+        if let Some(at) = service.counters.last_output {
+            let at_s = at.as_microsecond() as f64 / 1e6;
+            last.get_or_create(&of(service)).set(at_s);
+        }
+    }
+    registry.register("messages_bad", "Messages that could not be read", bad);
+    registry.register_with_unit(
+        "last_output_timestamp",
+        "When the service last put an output on the board",
+        Unit::Seconds,
+        last,
+    );
+}
+
+fn queues(registry: &mut Registry, console: &Console) {
+    let queued = Family::<OfQueue, Gauge>::default();
+    let bytes = Family::<OfQueue, Gauge>::default();
+    let delivered = Family::<OfQueue, Counter>::default();
+    let dropped = Family::<OfQueue, Counter>::default();
+    for queue in console.parts().bus.subscribers() {
+        let labels = OfQueue {
+            subscriber: queue.name,
+        };
+        // Several followers share a name; their queues are shown as one.
+        queued.get_or_create(&labels).inc_by(whole(queue.queued));
+        bytes
+            .get_or_create(&labels)
+            .inc_by(whole(queue.queued_bytes));
+        delivered.get_or_create(&labels).inc_by(queue.delivered);
+        dropped.get_or_create(&labels).inc_by(queue.dropped);
+    }
+    registry.register(
+        "queue_messages",
+        "Events waiting for a subscriber of the bus",
+        queued,
+    );
+    registry.register("queue_bytes", "Their bytes", bytes);
+    registry.register("queue_delivered", "Events put into the queue", delivered);
+    registry.register("queue_dropped", "Events dropped from the queue", dropped);
+}
+
+fn processes(registry: &mut Registry, status: &StackStatus) {
+    let report = usage::report(status);
+    let cpu = Family::<OfProcess, RealCounter>::default();
+    let rss = Family::<OfProcess, Gauge>::default();
+    let own = std::iter::once(("supervisor".to_owned(), report.supervisor));
+    for (name, used) in own.chain(report.services) {
+        let labels = OfProcess { process: name };
+        cpu.get_or_create(&labels).inc_by(used.cpu_s);
+        let bytes = i64::try_from(used.rss_bytes).unwrap_or(i64::MAX);
+        rss.get_or_create(&labels).set(bytes);
+    }
+    registry.register_with_unit("process_cpu", "Processor time used", Unit::Seconds, cpu);
+    registry.register_with_unit(
+        "process_resident_memory",
+        "Resident memory",
+        Unit::Bytes,
+        rss,
+    );
+}
+
+fn of(service: &ServiceStatus) -> Of {
+    Of {
+        service: service.name.clone(),
+        group: service.group.clone(),
+    }
+}
+
+fn state_set(is: State) -> impl Iterator<Item = (&'static str, bool)> {
+    const ALL: [State; 8] = [
+        State::Stopped,
+        State::Starting,
+        State::Running,
+        State::Backoff,
+        State::Stopping,
+        State::Exited,
+        State::Fatal,
+        State::Unknown,
+    ];
+    ALL.into_iter()
+        .map(move |state| (state.name(), state == is))
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: f64) {
+    let gauge = RealGauge::default();
+    gauge.set(value);
+    registry.register(name, help, gauge);
+}
+
+fn count(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let counter = Counter::<u64>::default();
+    counter.inc_by(value);
+    registry.register(name, help, counter);
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64().max(0.0)
+}
+
+fn whole(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn listeners(addresses: &Addresses) -> usize {
+    addresses.watch().borrow().len()
+}

@@ -1,0 +1,23 @@
+//! The control API: one router, on a Unix socket and, when configured, on TCP; and its client.
+
+mod api;
+mod client;
+mod console;
+mod diary;
+mod metrics;
+mod render;
+mod rights;
+mod server;
+mod usage;
+mod wire;
+
+pub use api::{document, router};
+pub use client::{Client, ClientError, Place, Signal, Signals};
+pub use console::{Console, ConsoleParts};
+pub use render::{Details, long_lines, status_lines};
+pub use rights::{Guard, Peer, Token, TokenError};
+pub use server::{Doors, ServeError, Server, TcpDoor, serve};
+pub use wire::{
+    AddressBook, Announcement, LAGGED_EVENT, LOG_EVENT, Lagged, Problem, Readiness, RequestBody,
+    ShutdownBody, SignalBody, Usage, UsageReport,
+};

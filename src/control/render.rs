@@ -1,0 +1,147 @@
+//! Tables for people: the columns that users of supervisorctl know.
+
+use anstyle::{AnsiColor, Style};
+use fathom_kernel::{ServiceStatus, State, Timestamp};
+
+use super::wire::Usage;
+
+/// Width of the column of names, unless a name is longer.
+const NAME_WIDTH_MIN: usize = 30;
+/// Space after the names.
+const NAME_GAP: usize = 3;
+/// Width of the column of states.
+const STATE_WIDTH: usize = 10;
+
+/// Returns one line per service: name, state, description; sorted by group, then by name. Colours
+/// are always written; the stream takes them away where they are not wanted.
+pub fn status_lines(services: &[ServiceStatus]) -> Vec<String> {
+    let services = sorted(services);
+    let width = name_width(&services);
+    services
+        .into_iter()
+        .map(|service| {
+            let line = format!(
+                "{:width$}{}{}",
+                service.name,
+                coloured(service.state),
+                service.description
+            );
+            line.trim_end().to_owned()
+        })
+        .collect()
+}
+
+/// What the long form shows beside the usual columns.
+#[derive(Debug, Clone, Copy)]
+pub struct Details {
+    /// What its process uses; `None` for an in-process service.
+    pub usage: Option<Usage>,
+    /// Share of one processor [%], when it was measured.
+    pub cpu_percent: Option<f64>,
+    /// Messages in and out [1/s].
+    pub rate_hz: (f64, f64),
+}
+
+/// Returns the long form: a heading, then one line per service.
+pub fn long_lines(
+    services: &[ServiceStatus],
+    details: impl Fn(&ServiceStatus) -> Details,
+    now: Timestamp,
+) -> Vec<String> {
+    let services = sorted(services);
+    let width = name_width(&services);
+    let heading = format!(
+        "{:width$}{:STATE_WIDTH$}{:8}{:>8}{:>7}{:>9}{:>17}{:>8}{:>9}  {}",
+        "NAME",
+        "STATE",
+        "HEALTH",
+        "RESTARTS",
+        "CPU%",
+        "RSS",
+        "RATE in/out",
+        "AGE",
+        "DROPPED",
+        "DESCRIPTION"
+    );
+    let mut lines = vec![heading];
+    for service in services {
+        let details = details(service);
+        let line = format!(
+            "{:width$}{}{:8}{:>8}{:>7}{:>9}{:>17}{:>8}{:>9}  {}",
+            service.name,
+            coloured(service.state),
+            format!("{:?}", service.health).to_lowercase(),
+            service.restarts,
+            details
+                .cpu_percent
+                .map_or("-".to_owned(), |cpu| format!("{cpu:.1}")),
+            details
+                .usage
+                .map_or("-".to_owned(), |usage| bytes(usage.rss_bytes)),
+            format!("{}/{}", rate(details.rate_hz.0), rate(details.rate_hz.1)),
+            age(service.counters.last_output, now),
+            service.counters.dropped,
+            service.description,
+        );
+        lines.push(line);
+    }
+    lines
+}
+
+fn sorted(services: &[ServiceStatus]) -> Vec<&ServiceStatus> {
+    let mut services: Vec<_> = services.iter().collect();
+    services.sort_by(|a, b| (&a.group, &a.name).cmp(&(&b.group, &b.name)));
+    services
+}
+
+fn name_width(services: &[&ServiceStatus]) -> usize {
+    let longest = services.iter().map(|s| s.name.chars().count()).max();
+    longest.unwrap_or(0).max(NAME_WIDTH_MIN) + NAME_GAP
+}
+
+/// Pads first and colours then, so that the escape codes do not count.
+fn coloured(state: State) -> String {
+    let style = style(state);
+    format!("{style}{state:STATE_WIDTH$}{style:#}")
+}
+
+fn style(state: State) -> Style {
+    let colour = match state {
+        State::Running => AnsiColor::Green,
+        State::Starting | State::Stopping => AnsiColor::Cyan,
+        State::Backoff => AnsiColor::Yellow,
+        State::Stopped | State::Exited => AnsiColor::BrightBlack,
+        State::Fatal | State::Unknown => AnsiColor::Red,
+    };
+    Style::new().fg_color(Some(colour.into()))
+}
+
+fn rate(rate_hz: f64) -> String {
+    match rate_hz {
+        r if r >= 1e6 => format!("{:.1}M", r / 1e6),
+        r if r >= 1e3 => format!("{:.1}k", r / 1e3),
+        r if r >= 10.0 => format!("{r:.0}"),
+        r => format!("{r:.1}"),
+    }
+}
+
+fn bytes(bytes: u64) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if mib >= 1024.0 {
+        format!("{:.1}GiB", mib / 1024.0)
+    } else {
+        format!("{mib:.1}MiB")
+    }
+}
+
+fn age(at: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(at) = at else {
+        return "-".to_owned();
+    };
+    let age_s = now.duration_since(at).as_secs().max(0);
+    match age_s {
+        0..60 => format!("{age_s}s"),
+        60..3600 => format!("{}m{:02}s", age_s / 60, age_s % 60),
+        _ => format!("{}h{:02}m", age_s / 3600, age_s / 60 % 60),
+    }
+}

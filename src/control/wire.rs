@@ -1,0 +1,220 @@
+//! The JSON of the control API that is not already part of the services' contract.
+
+use std::collections::BTreeMap;
+
+use fathom_kernel::{Health, OutputChange, ServiceStatus, StackStatus, State, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// Name of the server-sent event that tells of lost events or lines.
+pub const LAGGED_EVENT: &str = "lagged";
+/// Name of the server-sent event that carries a log line.
+pub const LOG_EVENT: &str = "log";
+
+/// Why a request was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// The reason as one word that programs can rely on, such as `no_such_name`.
+    pub error: String,
+    /// What the word is about: the name that is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The reason for people.
+    pub message: String,
+}
+
+/// Whether the stack does its work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Readiness {
+    /// Every service that starts with the stack runs, or ended with success.
+    pub ready: bool,
+    /// The services that do not, with their state.
+    pub waiting: BTreeMap<String, String>,
+}
+
+impl Readiness {
+    /// Judges a stack.
+    pub fn of(status: &StackStatus) -> Self {
+        let waiting: BTreeMap<_, _> = status
+            .services
+            .iter()
+            .filter(|service| !is_well(service))
+            .map(|service| (service.name.clone(), service.state.to_string()))
+            .collect();
+        Self {
+            ready: waiting.is_empty(),
+            waiting,
+        }
+    }
+}
+
+fn is_well(service: &ServiceStatus) -> bool {
+    let healthy = match service.health {
+        Health::Unknown | Health::Ok | Health::Idle | Health::Lagging => true,
+    };
+    let up = match service.state {
+        State::Running => healthy,
+        State::Exited => service.finished,
+        State::Stopped
+        | State::Starting
+        | State::Backoff
+        | State::Stopping
+        | State::Fatal
+        | State::Unknown => false,
+    };
+    up || !service.autostart
+}
+
+/// Where services listen, by service or `service/door`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AddressBook {
+    /// `HOST:PORT` by name.
+    pub addresses: BTreeMap<String, String>,
+}
+
+/// What a process uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Usage {
+    /// Processor time used since it started [s].
+    pub cpu_s: f64,
+    /// Resident memory [bytes].
+    pub rss_bytes: u64,
+    /// Threads.
+    pub threads: u64,
+}
+
+/// What the supervisor and its children use. In-process services are part of the supervisor.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UsageReport {
+    /// The process of the supervisor.
+    pub supervisor: Usage,
+    /// Services with a process of their own.
+    pub services: BTreeMap<String, Usage>,
+}
+
+/// An output as announced to followers: what it is, not its value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Announcement {
+    /// Name of the output.
+    pub name: String,
+    /// Heading.
+    pub title: String,
+    /// Service that made it.
+    pub service: String,
+    /// Version on the board.
+    pub version: u64,
+    /// When it was put on the board.
+    #[schema(value_type = String)]
+    pub updated: Timestamp,
+    /// Time of the newest datum inside.
+    #[schema(value_type = Option<String>)]
+    pub datum: Option<Timestamp>,
+}
+
+impl From<&OutputChange> for Announcement {
+    fn from(change: &OutputChange) -> Self {
+        Self {
+            name: change.output.name.clone(),
+            title: change.output.title.clone(),
+            service: change.service.to_string(),
+            version: change.version,
+            updated: change.updated,
+            datum: change.output.datum,
+        }
+    }
+}
+
+/// What a follower lost because it read too slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Lagged {
+    /// Events or lines lost since the last one sent.
+    pub missed: u64,
+}
+
+/// Which services to show.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StatusQuery {
+    /// Names separated by commas: `service`, `group:service`, `group:*`, `all`; all without it.
+    #[serde(default)]
+    pub(super) target: String,
+}
+
+/// How to start, stop or restart.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ActQuery {
+    /// Answer when the state is reached (default) or as soon as it is under way.
+    #[serde(default = "yes")]
+    pub(super) wait: bool,
+    /// Start missing dependencies too; only for `start`.
+    #[serde(default = "yes")]
+    pub(super) dependencies: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Which lines of a log to send.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LogQuery {
+    /// Most lines from the end of the log.
+    #[serde(default = "hundred")]
+    pub(super) lines: usize,
+    /// Send further lines as they come, as server-sent events.
+    #[serde(default)]
+    pub(super) follow: bool,
+}
+
+fn hundred() -> usize {
+    100
+}
+
+/// Which events to send.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventQuery {
+    /// Topics separated by commas out of `life`, `alarm`, `output`, `log`; all but `log` without it.
+    #[serde(default)]
+    pub(super) topics: String,
+    /// Begin with so many past events (life and alarms).
+    #[serde(default)]
+    pub(super) last: usize,
+    /// Go on with new events (default), or end after the past ones.
+    #[serde(default = "yes")]
+    pub(super) follow: bool,
+}
+
+/// Which signal to send.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignalBody {
+    /// Name with or without `SIG`, or number.
+    pub signal: String,
+}
+
+/// What to ask a running service.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestBody {
+    /// What to do, such as `reset`.
+    pub verb: String,
+    /// Details for the service.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub args: serde_json::Value,
+}
+
+/// How to end the stack.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShutdownBody {
+    /// Kill at once instead of stopping in order.
+    pub now: bool,
+}

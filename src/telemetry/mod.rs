@@ -1,0 +1,10 @@
+//! Logs: who wrote a record, where it goes, and the last lines of every service.
+
+mod panics;
+mod records;
+mod rendering;
+mod setup;
+mod tagging;
+
+pub use records::{Batch, Follow, Records, shown};
+pub use setup::{Format, Options, Telemetry, TelemetryError};

@@ -1,0 +1,372 @@
+//! The last lines of every service of one stack: for `tail`, for followers, and for the bus.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use fathom_kernel::{Bus, Event, LogLine, LogStream, Topic};
+use tokio::sync::watch;
+
+/// The log lines of one stack. Clones share them.
+///
+/// Lines of in-process services arrive by themselves when their future runs inside
+/// [`Records::span`]; lines of child processes are given to [`Records::push`].
+#[derive(Clone)]
+pub struct Records {
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    /// Tells the stacks of one process apart (tests run several).
+    id: u64,
+    bus: Bus,
+    rings: Mutex<HashMap<String, Arc<Ring>>>,
+}
+
+/// The stacks of this process; the subscriber is global, they are not.
+static STACKS: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
+static NEXT_STACK: AtomicU64 = AtomicU64::new(1);
+
+struct Ring {
+    lines: Mutex<Lines>,
+    /// Number of the next line; followers wait for its change.
+    next: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Lines {
+    kept: VecDeque<Arc<LogLine>>,
+    bytes: usize,
+    next: u64,
+    publishing: Rate,
+}
+
+/// What a follower gets at once.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Lines that were overwritten before this follower took them.
+    pub missed: u64,
+    /// New lines, oldest first.
+    pub lines: Vec<Arc<LogLine>>,
+}
+
+/// Reads the lines of one service as they come, with no gap after the first ones.
+pub struct Follow {
+    ring: Arc<Ring>,
+    next: u64,
+    changes: watch::Receiver<u64>,
+}
+
+impl Records {
+    /// Most lines kept per service.
+    pub const LINES_MAX: usize = 2000;
+    /// Most bytes kept per service.
+    pub const BYTES_MAX: usize = 1 << 20;
+    /// Longer lines are cut here.
+    pub const LINE_BYTES_MAX: usize = 16 << 10;
+    /// Most lines per second of one service that go on the bus; further ones are counted, and are
+    /// still kept and written. Bounds a service that logs about the log events it receives.
+    pub const PUBLISHED_PER_S: u64 = 1000;
+    /// Most names; lines of further ones are not kept.
+    const SERVICES_MAX: usize = 4096;
+
+    /// Makes the records of a stack; lines go on its bus, too.
+    pub fn new(bus: Bus) -> Self {
+        let inner = Arc::new(Inner {
+            id: NEXT_STACK.fetch_add(1, Relaxed),
+            bus,
+            rings: Mutex::default(),
+        });
+        let mut stacks = lock(&STACKS);
+        stacks.retain(|stack| stack.strong_count() > 0);
+        stacks.push(Arc::downgrade(&inner));
+        Self { inner }
+    }
+
+    /// Returns the span that marks every record written inside it as this service's.
+    pub fn span(&self, service: &str) -> tracing::Span {
+        // The highest level, so that no filter for records takes the mark away.
+        tracing::error_span!(target: super::tagging::TARGET, "service", service, stack = self.inner.id)
+    }
+
+    /// Keeps a line and puts it on the bus.
+    pub fn push(&self, line: LogLine) {
+        self.inner.push(line);
+    }
+
+    /// Returns the last lines of a service, oldest first; `None` when it never wrote one. The
+    /// supervisor's own lines have the empty name.
+    pub fn tail(&self, service: &str, lines: usize) -> Option<Vec<Arc<LogLine>>> {
+        let ring = lock(&self.inner.rings).get(service).cloned()?;
+        let kept = lock(&ring.lines);
+        let skip = kept.kept.len().saturating_sub(lines);
+        Some(kept.kept.iter().skip(skip).cloned().collect())
+    }
+
+    /// Starts to follow a service with its last lines.
+    pub fn follow(&self, service: &str, lines: usize) -> Follow {
+        let ring = self.inner.ring(service).unwrap_or_default();
+        let changes = ring.next.subscribe();
+        let next = {
+            let kept = lock(&ring.lines);
+            kept.next - lines.min(kept.kept.len()) as u64
+        };
+        Follow {
+            ring,
+            next,
+            changes,
+        }
+    }
+}
+
+/// Formats a line for people: records with their time, lines of children as they came.
+pub fn shown(line: &LogLine) -> String {
+    match line.stream {
+        LogStream::Record => format!("{:.3} {}", line.at, line.line),
+        LogStream::Stdout | LogStream::Stderr => line.line.clone(),
+    }
+}
+
+impl Inner {
+    /// Finds the stack with this number.
+    pub(super) fn of(id: u64) -> Option<Arc<Self>> {
+        let stacks = lock(&STACKS);
+        let mut living = stacks.iter().filter_map(Weak::upgrade);
+        living.find(|stack| stack.id == id)
+    }
+
+    /// Returns all stacks; a record outside of any span belongs to each of them.
+    pub(super) fn all() -> Vec<Arc<Self>> {
+        lock(&STACKS).iter().filter_map(Weak::upgrade).collect()
+    }
+
+    pub(super) fn push(&self, mut line: LogLine) {
+        cut(&mut line.line);
+        let Some(ring) = self.ring(&line.service) else {
+            return;
+        };
+        let line = Arc::new(line);
+        let publish = ring.push(line.clone());
+        if !self.bus.wants(Topic::Log) {
+            return;
+        }
+        if publish.allowed {
+            self.bus.publish(Event::Log(LogLine::clone(&line)));
+        }
+        if publish.held_back > 0 {
+            self.bus.publish(Event::Log(LogLine {
+                line: format!("WARN {} lines were not published", publish.held_back),
+                ..LogLine::clone(&line)
+            }));
+        }
+    }
+
+    fn ring(&self, service: &str) -> Option<Arc<Ring>> {
+        let mut rings = lock(&self.rings);
+        if let Some(ring) = rings.get(service) {
+            return Some(ring.clone());
+        }
+        if rings.len() >= Records::SERVICES_MAX {
+            return None;
+        }
+        let ring = Arc::<Ring>::default();
+        rings.insert(service.to_owned(), ring.clone());
+        Some(ring)
+    }
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self {
+            lines: Mutex::default(),
+            next: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Ring {
+    fn push(&self, line: Arc<LogLine>) -> Publish {
+        let mut lines = lock(&self.lines);
+        lines.bytes += line.line.len();
+        lines.kept.push_back(line);
+        lines.next += 1;
+        while lines.kept.len() > Records::LINES_MAX || lines.bytes > Records::BYTES_MAX {
+            let Some(oldest) = lines.kept.pop_front() else {
+                break;
+            };
+            lines.bytes -= oldest.line.len();
+        }
+        // Inside the lock, so that the number never goes back.
+        self.next.send_replace(lines.next);
+        lines.publishing.take(Instant::now())
+    }
+}
+
+impl Follow {
+    /// Waits for lines. Cancel-safe: nothing is taken before it returns.
+    pub async fn next(&mut self) -> Batch {
+        loop {
+            self.changes.borrow_and_update();
+            let batch = self.take();
+            if batch.missed > 0 || !batch.lines.is_empty() {
+                return batch;
+            }
+            // The ring is held by this follower, so its sender lives as long.
+            if self.changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn take(&mut self) -> Batch {
+        let kept = lock(&self.ring.lines);
+        let oldest = kept.next - kept.kept.len() as u64;
+        let missed = oldest.saturating_sub(self.next);
+        let skip = usize::try_from((self.next + missed) - oldest).unwrap_or(usize::MAX);
+        self.next = kept.next;
+        Batch {
+            missed,
+            lines: kept.kept.iter().skip(skip).cloned().collect(),
+        }
+    }
+}
+
+/// Counts what one service published within the running second.
+#[derive(Default)]
+struct Rate {
+    second: Option<Instant>,
+    published: u64,
+    held_back: u64,
+}
+
+struct Publish {
+    allowed: bool,
+    /// Lines of past seconds that were not published and not yet told of.
+    held_back: u64,
+}
+
+impl Rate {
+    fn take(&mut self, now: Instant) -> Publish {
+        let fresh = self
+            .second
+            .is_none_or(|start| now.duration_since(start) >= Duration::from_secs(1));
+        let mut held_back = 0;
+        if fresh {
+            held_back = std::mem::take(&mut self.held_back);
+            *self = Self {
+                second: Some(now),
+                ..Self::default()
+            };
+        }
+        let allowed = self.published < Records::PUBLISHED_PER_S;
+        if allowed {
+            self.published += 1;
+        } else {
+            self.held_back += 1;
+        }
+        Publish { allowed, held_back }
+    }
+}
+
+fn cut(line: &mut String) {
+    if line.len() > Records::LINE_BYTES_MAX {
+        line.truncate(line.floor_char_boundary(Records::LINE_BYTES_MAX));
+        line.push('…');
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use fathom_kernel::{Filter, Limits, Timestamp};
+
+    use super::*;
+
+    fn line(service: &str, text: &str) -> LogLine {
+        LogLine {
+            service: service.to_owned(),
+            stream: LogStream::Stdout,
+            line: text.to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn texts(lines: &[Arc<LogLine>]) -> Vec<&str> {
+        lines.iter().map(|l| l.line.as_str()).collect()
+    }
+
+    #[test]
+    fn the_tail_is_the_end_of_one_service() {
+        let records = Records::new(Bus::new());
+        for text in ["one", "two", "three"] {
+            records.push(line("a", text));
+        }
+        records.push(line("b", "other"));
+        let tail = records.tail("a", 2).expect("it wrote");
+        assert_eq!(texts(&tail), ["two", "three"]);
+        assert!(records.tail("c", 2).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_follower_begins_with_the_tail_and_misses_nothing() {
+        let records = Records::new(Bus::new());
+        records.push(line("a", "one"));
+        records.push(line("a", "two"));
+        let mut follow = records.follow("a", 1);
+        assert_eq!(texts(&follow.next().await.lines), ["two"]);
+        let waiting = tokio::spawn(async move { follow.next().await });
+        tokio::task::yield_now().await;
+        records.push(line("a", "three"));
+        assert_eq!(texts(&waiting.await.expect("no panic").lines), ["three"]);
+    }
+
+    #[tokio::test]
+    async fn a_slow_follower_learns_how_many_lines_it_missed() {
+        let records = Records::new(Bus::new());
+        let mut follow = records.follow("a", 0);
+        for number in 0..Records::LINES_MAX + 5 {
+            records.push(line("a", &number.to_string()));
+        }
+        let batch = follow.next().await;
+        assert_eq!(batch.missed, 5);
+        assert_eq!(batch.lines.len(), Records::LINES_MAX);
+        assert_eq!(batch.lines[0].line, "5");
+    }
+
+    #[test]
+    fn long_lines_are_cut_and_bytes_are_bounded() {
+        let records = Records::new(Bus::new());
+        for _ in 0..100 {
+            records.push(line("a", &"é".repeat(20_000)));
+        }
+        let tail = records.tail("a", usize::MAX).expect("it wrote");
+        let bytes: usize = tail.iter().map(|l| l.line.len()).sum();
+        assert!(bytes <= Records::BYTES_MAX);
+        assert!(tail[0].line.len() <= Records::LINE_BYTES_MAX + '…'.len_utf8());
+    }
+
+    #[test]
+    fn a_flood_reaches_the_bus_only_in_part_and_says_so() {
+        let mut rate = Rate::default();
+        let start = Instant::now();
+        let allowed = (0..1500).filter(|_| rate.take(start).allowed).count();
+        assert_eq!(allowed, 1000);
+        let later = rate.take(start + Duration::from_secs(1));
+        assert!(later.allowed);
+        assert_eq!(later.held_back, 500);
+    }
+
+    #[test]
+    fn lines_go_on_the_bus() {
+        let bus = Bus::new();
+        let mut events = bus.subscribe("t", Filter::none().and(Topic::Log), Limits::default());
+        Records::new(bus).push(line("a", "hello"));
+        let mut batch = VecDeque::new();
+        assert!(events.try_batch(&mut batch));
+        assert!(matches!(&*batch[0], Event::Log(l) if l.line == "hello"));
+    }
+}

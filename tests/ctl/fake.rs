@@ -1,0 +1,344 @@
+//! A supervisor that pretends: a table of services, changed by commands as a real one would.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fathom::control::{Client, Console, ConsoleParts, Doors, Place, Server, TcpDoor, serve};
+use fathom::telemetry::Records;
+use fathom_kernel::{
+    Addresses, Answer, Ask, Bus, Command, ControlError, ControlHandle, Event, Health, LifeChange,
+    Outcome, Reply, ServiceStatus, StackStatus, State, Timestamp, Verdict, Want,
+};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+/// A running fake with its control API.
+pub(crate) struct Fake {
+    pub(crate) bus: Bus,
+    pub(crate) records: Records,
+    pub(crate) addresses: Addresses,
+    pub(crate) socket: PathBuf,
+    pub(crate) server: Option<Server>,
+    /// Commands as they arrived, with the caller.
+    pub(crate) heard: Arc<Mutex<Vec<(Command, String)>>>,
+    services: Arc<Mutex<Vec<ServiceStatus>>>,
+    _folder: tempfile::TempDir,
+}
+
+/// What a run of the program gave.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl std::fmt::Display for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit {}\n{}", self.code, self.out)?;
+        if !self.err.is_empty() {
+            write!(f, "--- stderr\n{}", self.err)?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn service(name: &str, state: State, description: &str) -> ServiceStatus {
+    let group = name.split(':').next().unwrap_or(name);
+    let pid = description
+        .strip_prefix("pid ")
+        .and_then(|rest| rest.split(',').next())
+        .and_then(|pid| pid.parse().ok());
+    ServiceStatus {
+        name: name.to_owned(),
+        group: group.to_owned(),
+        kind: Some("dom_rates".to_owned()),
+        run: "actor".to_owned(),
+        state,
+        description: description.to_owned(),
+        want: Want::Up,
+        autostart: true,
+        finished: false,
+        health: Health::Ok,
+        pid: pid.unwrap_or(0),
+        incarnation: 1,
+        restarts: 0,
+        since: Timestamp::UNIX_EPOCH,
+        last_exit: None,
+        after: Vec::new(),
+        counters: Default::default(),
+        queues: Vec::new(),
+    }
+}
+
+/// The stack of supervision.md's example of `status`.
+pub(crate) fn example() -> Vec<ServiceStatus> {
+    use State::{Backoff, Running, Stopped};
+    let mut services = vec![
+        service("webserver", Stopped, "Nov 21 12:19 AM"),
+        service(
+            "monitoring_process:ztplot",
+            Backoff,
+            "Exited too quickly (process log may have details)",
+        ),
+        service(
+            "monitoring_process:rttc",
+            Running,
+            "pid 4194305, uptime 10:55:53",
+        ),
+        service(
+            "monitoring_process:triggermap",
+            Running,
+            "actor, uptime 0:03:12",
+        ),
+        service(
+            "ligiers:ligiermirror",
+            Running,
+            "pid 4194304, uptime 1 day, 7:55:09",
+        ),
+    ];
+    services[2].after = vec!["ligiers:ligiermirror".to_owned()];
+    services
+}
+
+impl Fake {
+    pub(crate) async fn start(services: Vec<ServiceStatus>) -> Self {
+        Self::start_with(services, None).await
+    }
+
+    pub(crate) async fn start_with(services: Vec<ServiceStatus>, tcp: Option<TcpDoor>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("fathom.sock");
+        let bus = Bus::new();
+        let records = Records::new(bus.clone());
+        let addresses = Addresses::default();
+        let (control, asks) = ControlHandle::channel();
+        let console = Console::new(ConsoleParts {
+            control,
+            bus: bus.clone(),
+            addresses: addresses.clone(),
+            records: records.clone(),
+            log_drops: Vec::new(),
+            data_dir: folder.path().to_owned(),
+        });
+        let doors = Doors {
+            socket: socket.clone(),
+            mode: 0o660,
+            tcp,
+        };
+        let server = serve(console, doors).await.expect("it serves");
+        let fake = Self {
+            bus,
+            records,
+            addresses,
+            socket,
+            server: Some(server),
+            heard: Arc::default(),
+            services: Arc::new(Mutex::new(services)),
+            _folder: folder,
+        };
+        tokio::spawn(fake.mind().answer(asks));
+        fake
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(Place::Socket(self.socket.clone()), None).expect("a client")
+    }
+
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.socket.with_file_name("control.token")
+    }
+
+    /// Runs `fathom ctl -s SOCKET` with these arguments.
+    pub(crate) async fn ctl(&self, args: &[&str]) -> Ran {
+        let socket = self.socket.display().to_string();
+        let mut all = vec!["ctl", "-s", &socket];
+        all.extend(args);
+        let ran = fathom(&all).await;
+        Ran {
+            out: ran.out.replace(&socket, "SOCKET"),
+            err: ran.err.replace(&socket, "SOCKET"),
+            ..ran
+        }
+    }
+
+    /// Changes the state of a service and tells the bus.
+    pub(crate) fn change(&self, name: &str, to: State) {
+        self.mind().change(name, to);
+    }
+
+    pub(crate) fn last_heard(&self) -> (Command, String) {
+        let heard = self.heard.lock().expect("unpoisoned");
+        heard.last().expect("something was asked").clone()
+    }
+
+    fn mind(&self) -> Mind {
+        Mind {
+            bus: self.bus.clone(),
+            records: self.records.clone(),
+            heard: self.heard.clone(),
+            services: self.services.clone(),
+        }
+    }
+}
+
+/// Runs the program with these arguments, in an environment without colours or own settings.
+pub(crate) async fn fathom(args: &[&str]) -> Ran {
+    let output = tokio::process::Command::new(assert_cmd::cargo::cargo_bin!("fathom"))
+        .args(args)
+        .env_remove("FATHOM_SOCKET")
+        .env_remove("FATHOM_TOKEN_FILE")
+        .env("NO_COLOR", "1")
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_secs(30), output)
+        .await
+        .expect("in time")
+        .expect("it runs");
+    Ran {
+        code: output.status.code().expect("an exit code"),
+        out: String::from_utf8(output.stdout).expect("text"),
+        err: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+/// The part of the fake that answers.
+struct Mind {
+    bus: Bus,
+    records: Records,
+    heard: Arc<Mutex<Vec<(Command, String)>>>,
+    services: Arc<Mutex<Vec<ServiceStatus>>>,
+}
+
+impl Mind {
+    async fn answer(self, mut asks: mpsc::Receiver<Ask>) {
+        while let Some(ask) = asks.recv().await {
+            let heard = (ask.command.clone(), ask.caller.to_string());
+            self.heard.lock().expect("unpoisoned").push(heard);
+            ask.reply.send(self.obey(ask.command)).ok();
+        }
+    }
+
+    fn obey(&self, command: Command) -> Answer {
+        match command {
+            Command::Status { targets } => Ok(Reply::Status(StackStatus {
+                version: "0.0.0".to_owned(),
+                pid: 4_194_303,
+                started: Timestamp::UNIX_EPOCH,
+                stack: "demo".to_owned(),
+                events: 12,
+                services: self.select(&targets)?,
+            })),
+            Command::Start { targets, .. } => self.turn(&targets, State::Running),
+            Command::Stop { targets, .. } => self.turn(&targets, State::Stopped),
+            Command::Restart { targets, .. } => {
+                self.turn(&targets, State::Stopped)?;
+                self.turn(&targets, State::Running)
+            }
+            Command::Signal { targets, signal } => {
+                let services = self.select(&targets)?;
+                Ok(Reply::Done(
+                    services.iter().map(|s| signal_one(s, &signal)).collect(),
+                ))
+            }
+            Command::Tail { name, lines } => match self.records.tail(&name, lines) {
+                Some(tail) => Ok(Reply::Lines(
+                    tail.iter()
+                        .map(|line| fathom::telemetry::shown(line))
+                        .collect(),
+                )),
+                None => Err(ControlError::NoLog(name)),
+            },
+            Command::Request { name, verb, args } => match verb.as_str() {
+                "echo" => Ok(Reply::Answer(json!({ "name": name, "args": args }))),
+                "sleep" => Err(ControlError::NotRunning(name)),
+                _ => Err(ControlError::Refused(format!(
+                    "{name} does not understand {verb}"
+                ))),
+            },
+            Command::Shutdown { .. } => Ok(Reply::Done(Vec::new())),
+        }
+    }
+
+    fn select(&self, targets: &[String]) -> Result<Vec<ServiceStatus>, ControlError> {
+        let services = self.services.lock().expect("unpoisoned").clone();
+        if targets.is_empty() || targets.iter().any(|t| t == "all") {
+            return Ok(services);
+        }
+        let mut selected = BTreeMap::new();
+        for target in targets {
+            let group = target.strip_suffix(":*").unwrap_or(target);
+            let found = services.iter().filter(|s| {
+                s.name == *target || s.group == group || s.name.ends_with(&format!(":{target}"))
+            });
+            let before = selected.len();
+            selected.extend(found.map(|s| (s.name.clone(), s.clone())));
+            if selected.len() == before {
+                return Err(ControlError::NoSuchName(target.clone()));
+            }
+        }
+        Ok(selected.into_values().collect())
+    }
+
+    fn turn(&self, targets: &[String], to: State) -> Answer {
+        let outcomes = self.select(targets)?.into_iter().map(|service| {
+            let result = match (to, service.state) {
+                (State::Running, State::Running) => Verdict::AlreadyStarted,
+                (State::Running, _) if service.name.ends_with("missing") => Verdict::SpawnError,
+                (State::Stopped, State::Stopped) => Verdict::NotRunning,
+                (State::Running, _) => {
+                    self.change(&service.name, State::Starting);
+                    self.change(&service.name, to);
+                    Verdict::Started
+                }
+                _ => {
+                    self.change(&service.name, to);
+                    Verdict::Stopped
+                }
+            };
+            let message = match result {
+                Verdict::SpawnError => "no such file: dom_rates.py",
+                _ => "",
+            };
+            Outcome {
+                name: service.name,
+                result,
+                message: message.to_owned(),
+            }
+        });
+        Ok(Reply::Done(outcomes.collect()))
+    }
+
+    fn change(&self, name: &str, to: State) {
+        let mut services = self.services.lock().expect("unpoisoned");
+        let service = services
+            .iter_mut()
+            .find(|s| s.name == name)
+            .expect("a known service");
+        let from = std::mem::replace(&mut service.state, to);
+        self.bus.publish(Event::Life(LifeChange {
+            sequence: 1,
+            service: name.to_owned(),
+            incarnation: 1,
+            from,
+            to,
+            reason: "asked for".to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+        }));
+    }
+}
+
+fn signal_one(service: &ServiceStatus, signal: &str) -> Outcome {
+    let result = match signal {
+        _ if service.pid == 0 => Verdict::NotRunning,
+        "HUP" | "SIGHUP" => Verdict::Signalled,
+        _ => Verdict::BadSignal,
+    };
+    Outcome {
+        name: service.name.clone(),
+        result,
+        message: String::new(),
+    }
+}
