@@ -1,6 +1,6 @@
 //! Tags by which a client talks to the broker itself.
 
-use super::tag::Tag;
+use super::tag::{Tag, tags};
 
 /// A message to the broker. Every tag that starts with an underscore is one; none is forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,8 +33,8 @@ pub enum Control {
 
 impl Control {
     const NAMED: [(Tag, Self); 11] = [
-        (Tag::of("_Subscri"), Self::Subscribe),
-        (Tag::of("_Always"), Self::Always),
+        (tags::SUBSCRIBE, Self::Subscribe),
+        (tags::ALWAYS, Self::Always),
         (Tag::of("_Gime"), Self::Gime),
         (Tag::of("_MyId"), Self::MyId),
         (Tag::of("_UniqueI"), Self::UniqueId),
@@ -68,7 +68,6 @@ impl Control {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controlhost::tags;
 
     #[test]
     fn an_underscore_makes_a_control_tag() {

@@ -9,5 +9,7 @@ mod tag;
 pub use control::Control;
 pub use prefix::{BODY_BYTES_MAX_DEFAULT, FrameError, PREFIX_BYTES, Prefix, encode_frame};
 pub use splitter::{Frame, FrameRange, Frames, Splitter};
-pub use subscription::{Mode, SUBSCRIPTIONS_MAX, Subscription, SubscriptionError, Subscriptions};
+pub use subscription::{
+    Mode, SUBSCRIPTION_BYTES_MAX, SUBSCRIPTIONS_MAX, Subscription, SubscriptionError, Subscriptions,
+};
 pub use tag::{TAG_BYTES, Tag, TagError, tags};

@@ -8,6 +8,9 @@ use super::tag::{TAG_BYTES, Tag, TagError};
 /// Most tags in one subscription; a detector has about ten.
 pub const SUBSCRIPTIONS_MAX: usize = 1024;
 
+/// Longest subscription body; parsing takes time in proportion to its length times its tags.
+pub const SUBSCRIPTION_BYTES_MAX: usize = 64 << 10;
+
 /// What happens with messages for a client that is slow.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
@@ -54,6 +57,12 @@ pub enum SubscriptionError {
         #[source]
         cause: TagError,
     },
+    /// The body is longer than anybody needs.
+    #[error("body of {got} bytes exceeds limit {SUBSCRIPTION_BYTES_MAX}")]
+    TooLong {
+        /// Length of the body.
+        got: usize,
+    },
     /// More tags than anybody needs.
     #[error("more than {SUBSCRIPTIONS_MAX} tags")]
     TooMany,
@@ -88,6 +97,9 @@ impl Subscriptions {
     /// NUL is white space, only the first 8 characters of a tag count, a last word without partner
     /// is ignored, and a tag given twice has both modes, of which `a` wins.
     pub fn parse(body: &[u8]) -> Result<Self, SubscriptionError> {
+        if body.len() > SUBSCRIPTION_BYTES_MAX {
+            return Err(SubscriptionError::TooLong { got: body.len() });
+        }
         let mut list = Self::default();
         let is_blank = |b: &u8| b.is_ascii_whitespace() || matches!(b, 0 | b'\x0b');
         let mut words = body
@@ -219,6 +231,12 @@ mod tests {
         assert_eq!(
             Subscriptions::parse(body.as_bytes()),
             Err(SubscriptionError::TooMany)
+        );
+        let got = SUBSCRIPTION_BYTES_MAX + 1;
+        let blanks = vec![b' '; got];
+        assert_eq!(
+            Subscriptions::parse(&blanks),
+            Err(SubscriptionError::TooLong { got })
         );
     }
 

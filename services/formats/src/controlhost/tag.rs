@@ -172,6 +172,11 @@ pub mod tags {
     /// Log text.
     pub const MSG: Tag = Tag::of("MSG");
 
+    /// Sets a client's subscriptions.
+    pub const SUBSCRIBE: Tag = Tag::of("_Subscri");
+    /// Asks to send without further asking.
+    pub const ALWAYS: Tag = Tag::of("_Always");
+
     /// Published by a broker when a client gives its name.
     pub const BORN: Tag = Tag::of("Born");
     /// Published by a broker when a named client leaves.

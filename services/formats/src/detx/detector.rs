@@ -61,11 +61,11 @@ pub struct Utm {
     pub ellipsoid: String,
     /// Zone such as `32N`.
     pub zone: String,
-    /// Easting [m].
+    /// Easting, in m.
     pub easting_m: f64,
-    /// Northing [m].
+    /// Northing, in m.
     pub northing_m: f64,
-    /// Height, negative below the sea surface [m].
+    /// Height, negative below the sea surface, in m.
     pub z_m: f64,
 }
 
@@ -87,11 +87,11 @@ pub struct Module {
     pub id: DomId,
     /// Where it sits.
     pub place: Place,
-    /// Centre relative to the reference point [m]; fitted to the PMT axes in versions 1 to 3.
+    /// Centre relative to the reference point, in m; fitted to the PMT axes in versions 1 to 3.
     pub position_m: [f64; 3],
     /// Orientation as quaternion, scalar first; 1 0 0 0 in versions 1 to 3.
     pub orientation: [f64; 4],
-    /// Acoustic time offset [ns]; 0 in versions 1 to 3.
+    /// Acoustic time offset, in ns; 0 in versions 1 to 3.
     pub t0_ns: f64,
     /// Status bits; `None` before version 5.
     pub status: Option<u32>,
@@ -104,11 +104,11 @@ pub struct Module {
 pub struct Pmt {
     /// Number in the whole detector; not the channel.
     pub id: i64,
-    /// Position relative to the reference point [m].
+    /// Position relative to the reference point, in m.
     pub position_m: [f64; 3],
     /// Where the PMT looks.
     pub direction: [f64; 3],
-    /// To be added to hit times [ns].
+    /// To be added to hit times, in ns.
     pub t0_ns: f64,
     /// Status bits; `None` before version 3.
     pub status: Option<u32>,

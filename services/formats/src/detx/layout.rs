@@ -21,13 +21,13 @@ pub struct Layout {
     pub dus: u32,
     /// Floors of a detection unit.
     pub floors: u32,
-    /// Distance between neighbouring detection units [m].
+    /// Distance between neighbouring detection units, in m.
     pub du_spacing_m: f64,
-    /// Distance between floors [m].
+    /// Distance between floors, in m.
     pub floor_spacing_m: f64,
-    /// Height of floor 1 above the sea bed [m].
+    /// Height of floor 1 above the sea bed, in m.
     pub first_floor_m: f64,
-    /// Distance between the centres of two blocks [m].
+    /// Distance between the centres of two blocks, in m.
     pub block_spacing_m: f64,
     /// Whether each detection unit has a base module on floor 0.
     pub base_modules: bool,

@@ -2,14 +2,14 @@
 
 use crate::km3net::{CHANNEL_ROWS, CHANNELS};
 
-/// Distance of the PMTs from the centre of the module [m].
+/// Distance of the PMTs from the centre of the module, in m.
 pub const DOM_RADIUS_M: f64 = 0.2;
 
-/// Zenith angles of the rings B to F [deg]; the one PMT of ring A looks straight down.
+/// Zenith angles of the rings B to F, in degrees; the one PMT of ring A looks straight down.
 const RING_ZENITHS_DEG: [f64; 5] = [148.2, 123.7, 107.2, 72.8, 56.3];
-/// Azimuth of the first PMT of rings B, D and F [deg].
+/// Azimuth of the first PMT of rings B, D and F, in degrees.
 const AZIMUTH_BDF_DEG: f64 = 165.0;
-/// Azimuth of the first PMT of rings C and E [deg].
+/// Azimuth of the first PMT of rings C and E, in degrees.
 const AZIMUTH_CE_DEG: f64 = 135.0;
 
 /// Returns where the PMTs of an unrotated module look, index = channel.

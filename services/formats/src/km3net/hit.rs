@@ -68,12 +68,12 @@ impl SnapshotHit {
         ChannelId(self.channel)
     }
 
-    /// Returns the time since the frame start [ns].
+    /// Returns the time since the frame start, in ns.
     pub fn time_ns(&self) -> u32 {
         self.time.get()
     }
 
-    /// Returns the time over threshold [ns].
+    /// Returns the time over threshold, in ns.
     pub fn tot_ns(&self) -> u8 {
         self.tot
     }
@@ -103,12 +103,12 @@ impl TriggeredHit {
         self.hit.channel()
     }
 
-    /// Returns the time since the frame start [ns].
+    /// Returns the time since the frame start, in ns.
     pub fn time_ns(&self) -> u32 {
         self.hit.time_ns()
     }
 
-    /// Returns the time over threshold [ns].
+    /// Returns the time over threshold, in ns.
     pub fn tot_ns(&self) -> u8 {
         self.hit.tot_ns()
     }
@@ -134,12 +134,12 @@ impl SliceHit {
         ChannelId(self.channel)
     }
 
-    /// Returns the time since the frame start [ns].
+    /// Returns the time since the frame start, in ns.
     pub fn time_ns(&self) -> u32 {
         self.time.get()
     }
 
-    /// Returns the time over threshold [ns].
+    /// Returns the time over threshold, in ns.
     pub fn tot_ns(&self) -> u8 {
         self.tot
     }

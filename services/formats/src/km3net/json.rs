@@ -165,7 +165,7 @@ impl Serialize for SuperFrame<'_> {
 
 impl Serialize for Tmch<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_struct("Tmch", 31)?;
+        let mut map = serializer.serialize_struct("Tmch", 32)?;
         map.serialize_field("run", &self.run().0.cast_unsigned())?;
         map.serialize_field("udp_sequence_number", &self.udp_sequence_number())?;
         map.serialize_field("utc_seconds", &self.utc_seconds())?;

@@ -44,15 +44,15 @@ pub struct OnlineReco {
 /// A fitted shower or track.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fit {
-    /// Position [m].
+    /// Position, in m.
     pub position_m: [f64; 3],
     /// Direction in which the particle goes.
     pub direction: [f64; 3],
-    /// Energy [GeV].
+    /// Energy, in GeV.
     pub energy_gev: f64,
     /// Fit quality.
     pub quality: f64,
-    /// Time [ns].
+    /// Time, in ns.
     pub time_ns: f64,
     /// Type of the fit; -1 when nothing was fitted.
     pub kind: i32,

@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-/// Rates up to this one have code 0 [Hz].
+/// Rates up to this one have code 0, in Hz.
 pub const RATE_MIN_HZ: f64 = 2.0e3;
-/// Rates from this one on have code 255 [Hz].
+/// Rates from this one on have code 255, in Hz.
 pub const RATE_MAX_HZ: f64 = 2.0e6;
 
 static RATES_HZ: LazyLock<[f64; 256]> = LazyLock::new(|| {
@@ -15,12 +15,12 @@ static RATES_HZ: LazyLock<[f64; 256]> = LazyLock::new(|| {
     table
 });
 
-/// Returns the table of all rates [Hz], index = code.
+/// Returns the table of all rates, in Hz, index = code.
 pub fn rate_table() -> &'static [f64; 256] {
     &RATES_HZ
 }
 
-/// Returns the rate of a code [Hz]; 0 for code 0, which means "not above 2 kHz".
+/// Returns the rate of a code, in Hz; 0 for code 0, which means "not above 2 kHz".
 pub fn rate_hz(code: u8) -> f64 {
     of_table(&RATES_HZ, code)
 }
@@ -30,7 +30,7 @@ pub(super) fn of_table(table: &[f64; 256], code: u8) -> f64 {
     table.get(usize::from(code)).copied().unwrap_or_default()
 }
 
-/// Returns the code nearest to a rate [Hz]; 0 for what is no number.
+/// Returns the code nearest to a rate, in Hz; 0 for what is no number.
 pub fn rate_code(rate_hz: f64) -> u8 {
     if rate_hz.is_nan() || rate_hz <= RATE_MIN_HZ {
         return 0;

@@ -100,20 +100,20 @@ impl SummaryFrame {
         &self.codes
     }
 
-    /// Returns the rate of a channel [Hz]; 0 for a channel that no DOM has.
+    /// Returns the rate of a channel, in Hz; 0 for a channel that no DOM has.
     pub fn rate_hz(&self, channel: ChannelId) -> f64 {
         self.codes
             .get(usize::from(channel.0))
             .map_or(0.0, |&code| rate::rate_hz(code))
     }
 
-    /// Returns the rates of all channels [Hz], index = channel.
+    /// Returns the rates of all channels, in Hz, index = channel.
     pub fn rates_hz(&self) -> [f64; CHANNELS] {
         let table = rate::rate_table();
         self.codes.map(|code| rate::of_table(table, code))
     }
 
-    /// Returns the sum of the rates of all channels [Hz].
+    /// Returns the sum of the rates of all channels, in Hz.
     pub fn dom_rate_hz(&self) -> f64 {
         self.rates_hz().iter().sum()
     }

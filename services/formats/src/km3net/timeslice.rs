@@ -24,7 +24,7 @@ use super::status::FrameStatus;
 
 /// Version of the time slice.
 pub const TIME_SLICE_VERSION: i16 = 1;
-/// Hit times above this one do not occur in an intact frame [ns].
+/// Hit times above this one do not occur in an intact frame, in ns.
 pub const HIT_TIME_MAX_NS: u32 = 105_000_000;
 
 const SLICE_FIXED_BYTES: usize = 34;

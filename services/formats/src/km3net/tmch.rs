@@ -64,13 +64,13 @@ pub struct TmchFields {
     pub hrv: u32,
     /// Raw flags: bit 0 compass values valid, bits 1-3 structure version.
     pub flags: u32,
-    /// Yaw, pitch and roll of the board [deg].
+    /// Yaw, pitch and roll of the board, in degrees.
     pub ypr_deg: [f32; 3],
-    /// Acceleration x, y, z [g].
+    /// Acceleration x, y, z, in g.
     pub acceleration_g: [f32; 3],
     /// Gyroscope x, y, z.
     pub gyroscope: [f32; 3],
-    /// Magnetic field x, y, z [gauss].
+    /// Magnetic field x, y, z, in gauss.
     pub magnetic_gauss: [f32; 3],
     /// Temperature in hundredths of a degree Celsius.
     pub temperature_raw: u16,
@@ -82,7 +82,7 @@ pub struct TmchFields {
     pub aes_full: u32,
     /// Counter of flushes.
     pub flush_count: u32,
-    /// Slice duration [microseconds], in packets of 240 bytes and more.
+    /// Slice duration, in microseconds, in packets of 240 bytes and more.
     pub slice_duration_us: Option<u32>,
     /// Super-time FIFO sizes, in packets of 244 bytes; not written without the slice duration.
     pub fifo_sizes: Option<FifoSizes>,
@@ -131,7 +131,6 @@ impl<'a> Tmch<'a> {
         let fifo_sizes = reader
             .record::<FifoRecord>("FIFO sizes")
             .ok()
-            .filter(|_| slice_duration_us.is_some())
             .map(|v| FifoSizes {
                 tdc: v.tdc.get(),
                 aes: v.aes.get(),
@@ -204,7 +203,7 @@ impl<'a> Tmch<'a> {
         self.record.rate_counts.map(U32::get)
     }
 
-    /// Returns the rates of all channels [Hz], index = channel.
+    /// Returns the rates of all channels, in Hz, index = channel.
     pub fn rates_hz(&self) -> [f64; CHANNELS] {
         self.record
             .rate_counts
@@ -241,12 +240,12 @@ impl<'a> Tmch<'a> {
         self.flags() >> 1 & 0b111
     }
 
-    /// Returns yaw, pitch and roll of the board [deg]; can be no number.
+    /// Returns yaw, pitch and roll of the board, in degrees; can be no number.
     pub fn ypr_deg(&self) -> [f32; 3] {
         self.record.ypr_deg.map(F32::get)
     }
 
-    /// Returns the acceleration [g]; can be no number.
+    /// Returns the acceleration, in g; can be no number.
     pub fn acceleration_g(&self) -> [f32; 3] {
         self.record.acceleration_g.map(F32::get)
     }
@@ -256,17 +255,17 @@ impl<'a> Tmch<'a> {
         self.record.gyroscope.map(F32::get)
     }
 
-    /// Returns the magnetic field [gauss]; can be no number.
+    /// Returns the magnetic field, in gauss; can be no number.
     pub fn magnetic_gauss(&self) -> [f32; 3] {
         self.record.magnetic_gauss.map(F32::get)
     }
 
-    /// Returns the temperature [degrees Celsius].
+    /// Returns the temperature, in degrees Celsius.
     pub fn temperature_c(&self) -> f64 {
         f64::from(self.record.temperature_raw.get()) / 100.0
     }
 
-    /// Returns the humidity [per cent].
+    /// Returns the humidity, in per cent.
     pub fn humidity_pct(&self) -> f64 {
         f64::from(self.record.humidity_raw.get()) / 100.0
     }
@@ -296,7 +295,7 @@ impl<'a> Tmch<'a> {
         self.record.flush_count.get()
     }
 
-    /// Returns the slice duration [microseconds] when the packet has one.
+    /// Returns the slice duration, in microseconds, when the packet has one.
     pub fn slice_duration_us(&self) -> Option<u32> {
         self.slice_duration_us
     }
