@@ -140,3 +140,50 @@ fn golden_detector_with_unknown_floors() {
     assert_eq!(detector.max_floor(), 18);
     assert!((1..=18).all(|floor| detector.module_at(115, floor).is_some()));
 }
+
+#[test]
+fn golden_fitted_positions_are_those_that_version_4_gives() {
+    let Some(bytes) = testdata("detx_v4.detx") else {
+        return;
+    };
+    let given = Detector::parse(&bytes).unwrap().detector;
+    // Version 3 has no module positions, so reading it again fits them to the PMTs.
+    let fitted = Detector::parse(given.to_detx(DetxVersion::V3).as_bytes());
+    for (given, fitted) in given
+        .modules()
+        .iter()
+        .zip(fitted.unwrap().detector.modules())
+    {
+        assert_eq!(given.id, fitted.id);
+        for (given, fitted) in given.position_m.iter().zip(fitted.position_m) {
+            assert!((fitted - given).abs() < 0.01, "{fitted} instead of {given}");
+        }
+    }
+}
+
+#[test]
+fn golden_detector_files_of_all_origins_can_be_read() {
+    for (name, modules, pmts) in [
+        ("detx_v3_whitespace.detx", 6, 18),
+        ("KM3NeT_-00000001_20171212.detx", 2070, 64_170),
+        ("KM3NeT_00000133_20221025.detx", 399, 11_718),
+        ("km3net_jul13_90m_r1494_corrected.detx", 2070, 64_170),
+        (
+            "orca_115strings_av23min20mhorizontal_18OMs_alt9mvertical_v1.detx",
+            2070,
+            64_170,
+        ),
+    ] {
+        let Some(bytes) = testdata(name) else {
+            return;
+        };
+        let parsed = Detector::parse(&bytes).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let detector = &parsed.detector;
+        assert_eq!(
+            (detector.modules().len(), detector.pmt_count()),
+            (modules, pmts),
+            "{name}"
+        );
+        assert_eq!(parsed.warnings, [], "{name}");
+    }
+}
