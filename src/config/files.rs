@@ -27,14 +27,17 @@ pub(crate) struct Files<'a> {
     chain: Vec<PathBuf>,
     /// Files read.
     seen: Vec<PathBuf>,
+    /// A text is missing or is no TOML.
+    broken: bool,
 }
 
-/// Reads a file with all it includes.
+/// Reads a file with all it includes; `None` when a text is missing or is no TOML, because that says
+/// too little about what was meant to go on.
 pub(crate) fn read_all(
     path: &Path,
     sources: &mut Sources,
     problems: &mut Vec<Problem>,
-) -> DeTable<'static> {
+) -> Option<DeTable<'static>> {
     let (chain, seen, merged) = (Vec::new(), Vec::new(), DeTable::new());
     let mut files = Files {
         sources,
@@ -42,9 +45,10 @@ pub(crate) fn read_all(
         merged,
         chain,
         seen,
+        broken: false,
     };
     files.file(path, None);
-    files.merged
+    (!files.broken).then_some(files.merged)
 }
 
 /// Reads the text of one file, within limits.
@@ -91,13 +95,17 @@ impl Files<'_> {
         }
         let text = match read_text(path) {
             Ok(text) => text,
-            Err(why) => return self.say(Problem::error(why), place),
+            Err(why) => {
+                self.broken = true;
+                return self.say(Problem::error(why), place);
+            }
         };
         self.seen.push(known.clone());
         self.chain.push(known);
-        let mut table = self
-            .sources
-            .parse(path.display().to_string(), text, self.problems);
+        let before = self.problems.len();
+        let name = path.display().to_string();
+        let mut table = self.sources.parse(name, text, self.problems);
+        self.broken |= self.problems.len() > before;
         let include = table.remove("include");
         self.merge(table);
         if let Some(include) = include {
@@ -125,7 +133,10 @@ impl Files<'_> {
                 Ok(files) => files
                     .iter()
                     .for_each(|file| self.file(file, Some(item.span()))),
-                Err(why) => self.say(Problem::error(why), Some(item.span())),
+                Err(why) => {
+                    self.broken = true;
+                    self.say(Problem::error(why), Some(item.span()));
+                }
             }
         }
     }

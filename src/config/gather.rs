@@ -6,7 +6,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
-use super::problem::Problem;
+use super::problem::{Problem, nearest};
 use super::source::Place;
 
 /// A table and what is known about it before it is read.
@@ -97,8 +97,12 @@ fn explain(message: &str, names: &[&str]) -> Problem {
         };
         let mut quoted = rest.split('`').skip(1).step_by(2);
         let wrong = quoted.next().unwrap_or_default();
-        let right = quoted.chain(names.iter().copied());
-        return Problem::error(format!("unknown {what} `{wrong}`")).suggest(wrong, right, what);
+        let problem = Problem::error(format!("unknown {what} `{wrong}`"));
+        return match nearest(wrong, names.iter().copied()) {
+            // The list of names would drown the keys of the table itself.
+            Some(near) if what == "key" => problem.suggest(wrong, quoted.chain([near]), what),
+            _ => problem.suggest(wrong, quoted, what),
+        };
     }
     if let Some(rest) = message.strip_prefix("missing field ") {
         return Problem::error(format!("key {rest} is missing"));
@@ -124,6 +128,7 @@ fn plain(expected: &str) -> &str {
         "u32" | "u64" | "usize" => "a whole number, 0 or more",
         "i8" | "i16" | "i32" | "i64" => "a whole number",
         "a boolean" => "true or false",
+        "a string" => "a text",
         "a sequence" => "a list",
         "a map" => "a table",
         other if other.starts_with("struct ") => "a table",

@@ -62,7 +62,6 @@ pub fn load(origin: &Origin) -> Result<Loaded, Report> {
         sources: Sources::default(),
         problems: Vec::new(),
     };
-    // A text that is no TOML says too little about what was meant to go on.
     let plan = loader.root().map(|root| loader.plan(root));
     let Loader {
         sources, problems, ..
@@ -113,13 +112,11 @@ impl Loader<'_> {
         let mut root = match &origin.text {
             Some(text) => {
                 let name = origin.file.display().to_string();
-                sources.parse(name, text.clone(), problems)
+                let root = sources.parse(name, text.clone(), problems);
+                problems.is_empty().then_some(root)?
             }
-            None => files::read_all(&origin.file, sources, problems),
+            None => files::read_all(&origin.file, sources, problems)?,
         };
-        if !problems.is_empty() {
-            return None;
-        }
         let mut overlay = Overlay {
             root: &mut root,
             sources,
@@ -214,7 +211,7 @@ impl Loader<'_> {
             detector,
             groups: self.groups(root),
             services: self
-                .table(root, "service")
+                .table(root, "", "service")
                 .map_or_else(DeTable::new, |(table, _)| table),
         }
     }
@@ -224,7 +221,7 @@ impl Loader<'_> {
         root: &mut DeTable<'static>,
         name: &str,
     ) -> T {
-        let Some((table, place)) = self.table(root, name) else {
+        let Some((table, place)) = self.table(root, "", name) else {
             return T::default();
         };
         self.read(table, place).unwrap_or_default()
@@ -245,6 +242,7 @@ impl Loader<'_> {
     fn table(
         &mut self,
         from: &mut DeTable<'static>,
+        prefix: &str,
         name: &str,
     ) -> Option<(DeTable<'static>, Place)> {
         let value = from.remove(name)?;
@@ -252,7 +250,8 @@ impl Loader<'_> {
         match value.into_inner() {
             DeValue::Table(table) => Some((table, place)),
             _ => {
-                let problem = Problem::error(format!("expected a table [{name}]")).at(place);
+                let problem =
+                    Problem::error(format!("expected a table [{prefix}{name}]")).at(place);
                 self.problems.push(problem);
                 None
             }
@@ -260,13 +259,13 @@ impl Loader<'_> {
     }
 
     fn groups(&mut self, root: &mut DeTable<'static>) -> Vec<Declared> {
-        let Some((mut table, _)) = self.table(root, "group") else {
+        let Some((mut table, _)) = self.table(root, "", "group") else {
             return Vec::new();
         };
         let mut declared = Vec::new();
         for (name, place) in in_file_order(&table) {
             self.name(&name, "group", &place);
-            if let Some((table, place)) = self.table(&mut table, &name) {
+            if let Some((table, place)) = self.table(&mut table, "group.", &name) {
                 let doc: GroupDoc = self.read(table, place).unwrap_or_default();
                 declared.push(Declared { name, doc });
             }
@@ -284,7 +283,7 @@ impl Loader<'_> {
         let mut services = Vec::new();
         for (name, name_place) in in_file_order(&table) {
             self.name(&name, "service", &name_place);
-            let Some((table, place)) = self.table(&mut table, &name) else {
+            let Some((table, place)) = self.table(&mut table, "service.", &name) else {
                 continue;
             };
             let mut readers = Readers::new(setup, detector_failed, pipeline, &mut self.problems);

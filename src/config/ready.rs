@@ -38,7 +38,7 @@ pub enum ReadyError {
     #[error("unknown readiness `{0}`, expected {EXPECTED}")]
     Unknown(String),
     /// A form whose part after the colon is wrong.
-    #[error("`{text}` is incomplete, expected `{expected}`")]
+    #[error("`{text}` cannot be used, expected {expected}")]
     Detail {
         /// What was written.
         text: String,
@@ -68,21 +68,21 @@ impl FromStr for Ready {
             "spawn" if detail.is_empty() => Ok(Self::Spawn),
             "notify" if detail.is_empty() => Ok(Self::Notify),
             "flow" if detail.is_empty() => Ok(Self::Flow),
-            "secs" => seconds(detail).map(Self::Secs).ok_or(wrong("secs:N")),
+            "secs" => seconds(detail).map(Self::Secs).ok_or(wrong("`secs:N`")),
             "fd" => match detail.parse() {
                 Ok(descriptor) if descriptor > 2 => Ok(Self::Fd(descriptor)),
-                _ => Err(wrong("fd:N with N > 2")),
+                _ => Err(wrong("`fd:N` with N above 2")),
             },
             "tcp" if is_host_port(detail) => Ok(Self::Tcp(detail.to_owned())),
-            "tcp" => Err(wrong("tcp:HOST:PORT")),
-            "http" => url(text, detail).map(Self::Http).ok_or(wrong("http:URL")),
+            "tcp" => Err(wrong("`tcp:HOST:PORT`")),
+            "http" => url(text, detail).map(Self::Http).ok_or(wrong("`http:URL`")),
             "https" => Ok(Self::Http(text.to_owned())),
             "exec" => match shlex::split(detail) {
                 Some(argv) if !argv.is_empty() => Ok(Self::Exec(argv)),
-                _ => Err(wrong("exec:COMMAND")),
+                _ => Err(wrong("`exec:COMMAND`")),
             },
-            "log" => given("log:REGEX").map(Self::Log),
-            "file" => given("file:PATH").map(|path| Self::File(path.into())),
+            "log" => given("`log:REGEX`").map(Self::Log),
+            "file" => given("`file:PATH`").map(|path| Self::File(path.into())),
             _ => Err(ReadyError::Unknown(text.to_owned())),
         }
     }

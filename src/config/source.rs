@@ -51,11 +51,18 @@ impl Sources {
         let start = self.add(name, text);
         let text = self.0.last().map_or("", |source| source.text);
         let (table, errors) = DeTable::parse_recoverable(text);
+        let table = table.into_inner();
         for error in errors {
             let at = error.span().unwrap_or(0..0);
-            problems.push(Problem::error(error.message()).at(at.start + start..at.end + start));
+            let problem = Problem::error(error.message()).at(at.start + start..at.end + start);
+            problems.push(match first_of(&table, text, &at) {
+                Some(first) if error.message() == "duplicate key" => problem
+                    .label("second time")
+                    .also(first.start + start..first.end + start, "first time"),
+                _ => problem,
+            });
         }
-        shifted(table.into_inner(), start)
+        shifted(table, start)
     }
 
     /// Returns the text that a place lies in, and the place within it.
@@ -82,6 +89,26 @@ impl Source {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
         (line, column)
+    }
+}
+
+/// Returns where a key was written first, if it is clear which one is meant.
+fn first_of(table: &DeTable<'_>, text: &str, second: &Place) -> Option<Place> {
+    let mut found = Vec::new();
+    keys(table, text.get(second.clone())?, &mut found);
+    found.retain(|place| place.start < second.start);
+    let first = found.pop()?;
+    found.is_empty().then_some(first)
+}
+
+fn keys(table: &DeTable<'_>, name: &str, found: &mut Vec<Place>) {
+    for (key, value) in table {
+        if key.get_ref() == name {
+            found.push(key.span());
+        }
+        if let DeValue::Table(inner) = value.get_ref() {
+            keys(inner, name, found);
+        }
     }
 }
 

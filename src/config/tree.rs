@@ -51,6 +51,8 @@ pub(crate) struct Builder<'a> {
 struct Edge {
     to: usize,
     until: Until,
+    /// The end of that service also ends this one.
+    binds: bool,
     place: Place,
 }
 
@@ -60,39 +62,21 @@ impl Builder<'_> {
         self.groups();
         let names: Vec<Arc<str>> = self.services.iter().map(full_name).collect();
         let edges: Vec<Vec<Edge>> = (0..names.len()).map(|i| self.edges(i, &names)).collect();
-        let binds: Vec<Vec<usize>> = (0..names.len()).map(|i| self.binds(i, &names)).collect();
         let needs: Vec<Vec<usize>> = edges
             .iter()
-            .zip(&binds)
-            .map(|(edges, binds)| {
-                edges
-                    .iter()
-                    .map(|e| e.to)
-                    .chain(binds.iter().copied())
-                    .collect()
-            })
+            .map(|edges| edges.iter().map(|edge| edge.to).collect())
             .collect();
         let levels = order::levels(&needs).unwrap_or_else(|cycles| {
-            cycles
-                .iter()
-                .for_each(|cycle| self.cycle(cycle, &names, &edges));
-            Vec::new()
+            for cycle in &cycles {
+                self.cycle(cycle, &names, &edges);
+            }
+            // No order, but what else is wrong shall be said as well.
+            vec![(0..names.len()).collect()]
         });
         let services: Vec<ServicePlan> = levels
             .iter()
             .flatten()
-            .filter_map(|&i| {
-                let (read, edges, binds) = (self.services.get(i)?, edges.get(i)?, binds.get(i)?);
-                let named = |i: usize| names.get(i).cloned();
-                let after = edges.iter().filter_map(|edge| {
-                    Some(After {
-                        name: named(edge.to)?,
-                        until: edge.until,
-                    })
-                });
-                let bind = binds.iter().filter_map(|&i| named(i)).collect();
-                self.service(read, after.collect(), bind)
-            })
+            .filter_map(|&i| self.service(self.services.get(i)?, edges.get(i)?, &names))
             .collect();
         let named = |i: &usize| names.get(*i).cloned();
         let levels = levels
@@ -137,10 +121,10 @@ impl Builder<'_> {
                 let problem = Problem::error(format!("group `{group}` is not declared"))
                     .at(group.span())
                     .suggest(group.get_ref(), names, "group");
-                let help = format!("declare it: [group.{group}]");
-                self.problems.push(match problem.help {
-                    Some(_) => problem,
-                    None => problem.help(help),
+                let near = problem.label.is_some();
+                self.problems.push(match near {
+                    true => problem,
+                    false => problem.help(format!("declare it: [group.{group}]")),
                 });
             }
         }
@@ -161,25 +145,32 @@ impl Builder<'_> {
                 self.problems.push(problem);
             }
             for to in self.named(&name, after.span(), from, names) {
+                let place = after.span();
                 edges.push(Edge {
                     to,
                     until,
-                    place: after.span(),
+                    binds: false,
+                    place,
                 });
             }
         }
+        for bind in &read.doc.bind {
+            for to in self.named(bind.get_ref(), bind.span(), from, names) {
+                match edges.iter_mut().find(|edge| edge.to == to) {
+                    Some(edge) => edge.binds = true,
+                    None => {
+                        let (until, place) = (Until::Ready, bind.span());
+                        edges.push(Edge {
+                            to,
+                            until,
+                            binds: true,
+                            place,
+                        });
+                    }
+                }
+            }
+        }
         edges
-    }
-
-    fn binds(&mut self, from: usize, names: &[Arc<str>]) -> Vec<usize> {
-        let Some(read) = self.services.get(from) else {
-            return Vec::new();
-        };
-        read.doc
-            .bind
-            .iter()
-            .flat_map(|bind| self.named(bind.get_ref(), bind.span(), from, names))
-            .collect()
     }
 
     /// Returns the services that a name stands for: one, or all others of a group.
@@ -228,13 +219,19 @@ impl Builder<'_> {
         self.problems.push(problem);
     }
 
-    fn service(
-        &mut self,
-        read: &Read,
-        after: Vec<After>,
-        bind: Vec<Arc<str>>,
-    ) -> Option<ServicePlan> {
+    fn service(&mut self, read: &Read, edges: &[Edge], names: &[Arc<str>]) -> Option<ServicePlan> {
         let doc = &read.doc;
+        let named = |edge: &Edge| names.get(edge.to).cloned();
+        let after = edges.iter().filter_map(|edge| {
+            let (name, until) = (named(edge)?, edge.until);
+            Some(After { name, until })
+        });
+        let after = after.collect();
+        let bind = edges
+            .iter()
+            .filter(|edge| edge.binds)
+            .filter_map(named)
+            .collect();
         let body = read.body.clone();
         let backoff = self.backoff(doc.backoff.as_ref());
         let ready = self.ready(doc.ready.as_ref(), body.as_ref());

@@ -1,0 +1,237 @@
+//! What sound files mean.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fathom::config::plan::{Body, KindBody, Plan, Ready, Run};
+use fathom::config::{Loaded, Origin, load};
+
+fn text(text: &str) -> Origin {
+    Origin {
+        file: "test.toml".into(),
+        text: Some(text.to_owned()),
+        ..Origin::default()
+    }
+}
+
+fn loaded(origin: &Origin) -> Loaded {
+    load(origin).unwrap_or_else(|report| panic!("{}", report.render(false)))
+}
+
+fn plan(origin: &Origin) -> Plan {
+    loaded(origin).plan
+}
+
+fn kind<'a>(plan: &'a Plan, service: &str) -> &'a KindBody {
+    match &plan.service(service).unwrap().body {
+        Body::Kind(body) => body,
+        Body::Command(_) => panic!("{service} is a command"),
+    }
+}
+
+fn option(plan: &Plan, service: &str, key: &str) -> toml::Value {
+    let options: toml::Table = kind(plan, service).options.parse().unwrap();
+    options[key].clone()
+}
+
+#[test]
+fn an_empty_file_is_an_empty_stack() {
+    let plan = plan(&text(""));
+    assert_eq!(plan.name, "fathom");
+    assert!(plan.services.is_empty());
+    assert!(plan.setup.data_dir.is_absolute() && plan.setup.data_dir.ends_with("fathom-data"));
+}
+
+#[test]
+fn services_come_in_order_with_full_names() {
+    let plan = plan(&text(
+        r#"
+        [group.monitors]
+        [group.ligiers]
+        description = "brokers"
+        [service.dom_rates]
+        group = "monitors"
+        kind = "dom_rates"
+        after = ["ligiers", "once=done"]
+        [service.ligier]
+        group = "ligiers"
+        kind = "ligier"
+        [service.second]
+        group = "ligiers"
+        kind = "ligier"
+        after = [{ name = "ligier", until = "started" }]
+        [service.once]
+        command = "sh -c 'echo a b' # comment"
+        args = ["$${x}"]
+        restart = "never"
+        "#,
+    ));
+    let names: Vec<_> = plan.services.iter().map(|service| &*service.name).collect();
+    assert_eq!(
+        names,
+        [
+            "ligiers:ligier",
+            "once",
+            "ligiers:second",
+            "monitors:dom_rates"
+        ]
+    );
+    assert_eq!(
+        plan.levels.iter().map(Vec::len).collect::<Vec<_>>(),
+        [2, 1, 1]
+    );
+    let groups: Vec<_> = plan
+        .groups
+        .iter()
+        .map(|group| (&*group.name, group.members.len()))
+        .collect();
+    assert_eq!(groups, [("monitors", 1), ("ligiers", 2), ("once", 1)]);
+    let once = plan.service("once").unwrap();
+    let Body::Command(command) = &once.body else {
+        panic!()
+    };
+    assert_eq!(command.argv, ["sh", "-c", "echo a b", "${x}"]);
+    assert_eq!(once.ready, Ready::Secs(Duration::from_secs(1)));
+    assert_eq!(plan.service("ligiers:ligier").unwrap().ready, Ready::Notify);
+    let after = &plan.service("monitors:dom_rates").unwrap().after;
+    assert_eq!(after.len(), 3);
+}
+
+#[test]
+fn what_stands_nearer_to_the_operator_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = folder.path().join("pipeline.toml");
+    std::fs::write(
+        &pipeline,
+        "[VARIABLES]\nlow = 111\n[DOMRates]\nlowest_rate = \"low\"\nhighest_rate = 222\n\
+         [TriggerRate]\ninterval = 20\n",
+    )
+    .unwrap();
+    let mut origin = text(
+        "[service.dom_rates]\nkind = \"dom_rates\"\n[service.other]\nkind = \"dom_rates\"\n\
+         highest_rate = 333\n[service.trigger-rates]\nkind = \"trigger_rates\"\n",
+    );
+    let find = |origin: &Origin, service: &str, key: &str| option(&plan(origin), service, key);
+    origin.pipeline = Some(pipeline);
+    assert_eq!(find(&origin, "dom_rates", "lowest_rate"), 111.into());
+    assert_eq!(find(&origin, "dom_rates", "highest_rate"), 222.into());
+    assert_eq!(find(&origin, "other", "highest_rate"), 333.into());
+    // km3mon's number of seconds becomes a duration.
+    assert_eq!(find(&origin, "trigger-rates", "interval"), "20s".into());
+
+    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    origin.environment.extend([
+        variable("FATHOM__SERVICE__OTHER__HIGHEST_RATE", "444"),
+        variable("FATHOM__SERVICE__TRIGGER_RATES__INTERVAL", "30s"),
+        variable("FATHOM__STACK__NAME", "123"),
+    ]);
+    assert_eq!(find(&origin, "other", "highest_rate"), 444.into());
+    assert_eq!(find(&origin, "trigger-rates", "interval"), "30s".into());
+    // A key that takes text gets text, whatever it looks like.
+    assert_eq!(plan(&origin).name, "123");
+
+    origin.set = vec![
+        "service.other.highest_rate=555.5".into(),
+        "stack.name=\"quoted\"".into(),
+    ];
+    assert_eq!(find(&origin, "other", "highest_rate"), 555.5.into());
+}
+
+#[test]
+fn the_pipeline_file_of_km3mon_loads_unchanged() {
+    let folder = Path::new("tests/config/km3mon");
+    let mut origin = Origin {
+        file: folder.join("supervisor.toml"),
+        ..Origin::default()
+    };
+    let first = loaded(&origin);
+    let warnings: Vec<_> = first
+        .warnings
+        .findings()
+        .into_iter()
+        .map(|f| f.message)
+        .collect();
+    assert_eq!(
+        warnings,
+        [
+            "[PMTRates] is not read by any service of this stack",
+            "[TriggerMap] is not read by any service of this stack",
+            "[ZTPlot] is not read by any service of this stack",
+            "[CalibrateAHRS] is not read by any service of this stack",
+            "[LocalDBService] is not read by any service of this stack",
+            "[ELOGService] is not read by any service of this stack",
+            "[Alerts] is not read by any service of this stack",
+        ]
+    );
+    assert_eq!(option(&first.plan, "dom_rates", "lowest_rate"), 150.into());
+    assert_eq!(
+        option(&first.plan, "webserver", "username"),
+        "km3net".into()
+    );
+    assert_eq!(
+        option(&first.plan, "trigger_rates", "with_minor_ticks"),
+        true.into()
+    );
+    origin.set = vec!["service.dom_rates.lowest_rate=100".into()];
+    assert_eq!(
+        option(&plan(&origin), "dom_rates", "lowest_rate"),
+        100.into()
+    );
+}
+
+#[test]
+fn a_variable_becomes_what_its_key_takes() {
+    let mut origin = text(
+        "[service.a]\nkind = \"dom_rates\"\nlowest_rate = \"${LOW}\"\nrun = \"${RUN:-process}\"\n\
+         description = \"${LOW}\"\n",
+    );
+    origin.environment.insert("LOW".into(), "120".into());
+    let plan = plan(&origin);
+    assert_eq!(option(&plan, "a", "lowest_rate"), 120.into());
+    assert_eq!(kind(&plan, "a").run, Run::Process);
+    assert_eq!(plan.service("a").unwrap().description, "120");
+}
+
+#[test]
+fn included_files_are_one_with_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("more")).unwrap();
+    write(
+        "main.toml",
+        "include = [\"more/*.toml\", \"more/a.toml\"]\n[group.g]\n",
+    );
+    write(
+        "more/a.toml",
+        "[service.a]\ngroup = \"g\"\nkind = \"dom_rates\"\nafter = [\"b\"]\n",
+    );
+    write(
+        "more/b.toml",
+        "[service.b]\ngroup = \"g\"\nkind = \"dom_rates\"\n[stack]\nname = \"x\"\n",
+    );
+    let origin = Origin {
+        file: folder.path().join("main.toml"),
+        ..Origin::default()
+    };
+    let plan = plan(&origin);
+    assert_eq!(plan.name, "x");
+    let names: Vec<_> = plan.services.iter().map(|service| &*service.name).collect();
+    assert_eq!(names, ["g:b", "g:a"]);
+}
+
+#[test]
+fn options_of_a_plan_make_the_same_service_in_a_child() {
+    let plan = plan(&text(
+        "[service.a]\nkind = \"dom_rates\"\nlowest_rate = 100\nrun = \"process\"\n",
+    ));
+    let body = kind(&plan, "a");
+    assert!(fathom::config::factory(body.kind.name, &body.options, &plan.setup).is_ok());
+    assert!(fathom::config::factory("nothing", "", &plan.setup).is_err());
+}
+
+#[test]
+fn a_detector_is_generated_as_asked() {
+    let plan = plan(&text("[detector]\ngeometry = \"orca\"\ndus = 2\nid = 43\n"));
+    let detector = plan.setup.detector.unwrap();
+    assert_eq!((detector.id.0, detector.dus().len()), (43, 2));
+}
