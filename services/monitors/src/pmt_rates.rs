@@ -71,7 +71,7 @@ impl Default for Config {
             lateness: Span::from_secs(2),
             columns: 800,
             memory: Size::from_mib(512),
-            keep: Size::from_mib(128),
+            keep: Size::from_mib(64),
         }
     }
 }

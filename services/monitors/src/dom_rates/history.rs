@@ -14,8 +14,9 @@ use crate::places::{Found, Places};
 
 /// Seconds that wait for late slices.
 const OPEN_SECONDS: usize = 3;
-/// Appended records after which everything is written anew.
-const RECORDS_MAX: usize = 2000;
+
+/// Most records that wait to be kept; older ones are not kept.
+const UNSAVED_MAX: usize = 200;
 
 /// Name, length of a column [ms] and number of columns of each level.
 const LEVELS: [(&str, i64, usize); 3] = [
@@ -32,9 +33,9 @@ pub(super) struct History {
     filling: [Option<Step>; 2],
     levels: [Ring<Column>; 3],
     /// Records not yet handed over to be kept.
-    unsaved: Vec<Vec<u8>>,
-    /// Records kept behind the snapshot.
-    saved: usize,
+    unsaved: VecDeque<Vec<u8>>,
+    /// Bytes of the records kept behind the snapshot.
+    saved_bytes: usize,
     /// DOMs in the ids record kept last.
     saved_ids: usize,
 }
@@ -75,8 +76,8 @@ impl Default for History {
             open: VecDeque::new(),
             filling: [None, None],
             levels: LEVELS.map(|(_, _, columns)| Ring::new(columns)),
-            unsaved: Vec::new(),
-            saved: 0,
+            unsaved: VecDeque::new(),
+            saved_bytes: 0,
             saved_ids: 0,
         }
     }
@@ -144,7 +145,11 @@ impl History {
             self.fill(level + 1, &step);
         }
         let column = step.column();
-        self.unsaved.push(column.record(level));
+        // A replay of days at full speed closes many columns before they are handed over.
+        if self.unsaved.len() >= UNSAVED_MAX {
+            self.unsaved.pop_front();
+        }
+        self.unsaved.push_back(column.record(level));
         self.levels[level].push(column);
     }
 
@@ -188,10 +193,16 @@ impl History {
 
     /// Hands over what is new; everything, when much has gathered.
     pub(super) fn persist(&mut self, places: &Places, keep: &mut Persist) {
-        let ids = || columns::ids_record(places.list().iter().map(|place| place.dom_id));
-        if self.saved + self.unsaved.len() > RECORDS_MAX {
+        if self.unsaved.is_empty() {
+            return;
+        }
+        let ids = columns::ids_record(places.list().iter().map(|place| place.dom_id));
+        let new_ids = self.saved_ids != places.list().len();
+        self.saved_ids = places.list().len();
+        self.saved_bytes += self.unsaved.iter().map(Vec::len).sum::<usize>();
+        if self.saved_bytes > columns::APPENDED_MAX {
             let mut snapshot = Vec::new();
-            columns::join(&mut snapshot, &ids());
+            columns::join(&mut snapshot, &ids);
             for (level, ring) in self.levels.iter().enumerate().skip(1) {
                 for column in ring.iter() {
                     columns::join(&mut snapshot, &column.record(level));
@@ -199,16 +210,13 @@ impl History {
             }
             keep.snapshot(snapshot);
             self.unsaved.clear();
-            self.saved = 0;
-            self.saved_ids = places.list().len();
+            self.saved_bytes = 0;
             return;
         }
-        if !self.unsaved.is_empty() && self.saved_ids != places.list().len() {
-            keep.append(ids());
-            self.saved += 1;
-            self.saved_ids = places.list().len();
+        if new_ids {
+            self.saved_bytes += ids.len();
+            keep.append(ids);
         }
-        self.saved += self.unsaved.len();
         for record in self.unsaved.drain(..) {
             keep.append(record);
         }
@@ -239,7 +247,7 @@ impl History {
                 }
             }
         }
-        self.saved = saved.records.len();
+        self.saved_bytes = saved.records.iter().map(Vec::len).sum();
         self.resume_hour();
         Ok(())
     }

@@ -56,7 +56,8 @@ pub(super) struct Picture {
     threshold: f64,
     /// DOMs that `dus` knows of.
     placed: usize,
-    saved: usize,
+    /// Bytes of the records kept behind the snapshot.
+    saved_bytes: usize,
     saved_ids: usize,
 }
 
@@ -73,7 +74,7 @@ impl Picture {
             }),
             threshold: config.hrv_ratio_threshold,
             placed: 0,
-            saved: 0,
+            saved_bytes: 0,
             saved_ids: 0,
         };
         picture.place(places);
@@ -193,33 +194,33 @@ impl Picture {
 
     /// Hands over the new columns; all that shall be kept, when much has gathered.
     pub(super) fn persist(&mut self, places: &Places, keep: &mut Persist) {
-        let ids = || columns::ids_record(places.list().iter().map(|place| place.dom_id));
-        let kept_max: usize = self.levels.iter().map(|level| level.kept_max).sum();
-        if self.saved > 2 * kept_max.max(10) {
-            let mut snapshot = Vec::new();
-            columns::join(&mut snapshot, &ids());
-            for level in 0..self.levels.len() {
-                for record in self.newest(level, self.levels[level].kept_max) {
-                    columns::join(&mut snapshot, &record);
-                }
-            }
-            keep.snapshot(snapshot);
-            self.saved = 0;
-        } else {
-            let unsaved = self.levels.iter().any(|level| level.unsaved > 0);
-            if unsaved && self.saved_ids != places.list().len() {
-                keep.append(ids());
-            }
-            for level in 0..self.levels.len() {
-                let records: Vec<_> = self.newest(level, self.levels[level].unsaved).collect();
-                self.saved += records.len();
-                records.into_iter().for_each(|record| keep.append(record));
+        let mut records = Vec::new();
+        for level in 0..self.levels.len() {
+            records.extend(self.newest(level, self.levels[level].unsaved));
+            self.levels[level].unsaved = 0;
+        }
+        if records.is_empty() {
+            return;
+        }
+        let ids = columns::ids_record(places.list().iter().map(|place| place.dom_id));
+        if self.saved_ids != places.list().len() {
+            records.insert(0, ids.clone());
+            self.saved_ids = places.list().len();
+        }
+        self.saved_bytes += records.iter().map(Vec::len).sum::<usize>();
+        if self.saved_bytes <= columns::APPENDED_MAX {
+            records.into_iter().for_each(|record| keep.append(record));
+            return;
+        }
+        let mut snapshot = Vec::new();
+        columns::join(&mut snapshot, &ids);
+        for level in 0..self.levels.len() {
+            for record in self.newest(level, self.levels[level].kept_max) {
+                columns::join(&mut snapshot, &record);
             }
         }
-        self.saved_ids = places.list().len();
-        for level in &mut self.levels {
-            level.unsaved = 0;
-        }
+        keep.snapshot(snapshot);
+        self.saved_bytes = 0;
     }
 
     /// Iterates over the newest columns of a level as records.
@@ -277,7 +278,7 @@ impl Picture {
                 } => self.put_back(usize::from(level), at_ms, payload, &ranks)?,
             }
         }
-        self.saved = saved.records.len();
+        self.saved_bytes = saved.records.iter().map(Vec::len).sum();
         Ok(())
     }
 
