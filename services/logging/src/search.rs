@@ -1,0 +1,271 @@
+//! Finds messages in the files: by the index where there is one, line by line where not.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use fathom_formats::km3net::{LogMessage, LogSource};
+use flate2::read::MultiGzDecoder;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::{ArchiveError, Names, day_of};
+use crate::index::{ENTRY_BYTES, Entry, Level};
+
+/// Most messages of one answer.
+const LIMIT_MAX: usize = 1000;
+/// Most text read for one answer [bytes].
+const SCAN_MAX: u64 = 512 << 20;
+/// Longest record of a file without index [bytes].
+const RECORD_MAX: u64 = 1 << 20;
+
+/// What is looked for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Wanted {
+    /// Levels, such as `ERROR`; empty for all.
+    level: Vec<Level>,
+    /// Classes, such as `DataFilter`; empty for all.
+    class: Vec<LogSource>,
+    /// Part of the text, in upper or lower case.
+    text: String,
+    /// Arrival, from and to (included).
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    /// Most messages in the answer; the newest ones.
+    limit: Option<usize>,
+}
+
+/// What was found.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Answer {
+    /// Oldest first.
+    pub(crate) messages: Vec<Hit>,
+    /// There are older ones that were not looked at or did not fit.
+    truncated: bool,
+    scanned_bytes: u64,
+}
+
+/// A message that fits.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Hit {
+    /// Arrival; unknown in files without index.
+    pub(crate) at: Option<Timestamp>,
+    day: Date,
+    pub(crate) level: Level,
+    pub(crate) class: LogSource,
+    pub(crate) text: String,
+}
+
+impl Wanted {
+    /// Wants the newest messages of any sort.
+    pub(crate) fn newest(messages: usize) -> Self {
+        Self {
+            limit: Some(messages),
+            ..Self::default()
+        }
+    }
+
+    /// Searches the files from the newest day back.
+    pub(crate) fn search(mut self, names: &Names, today: Date) -> Result<Answer, ArchiveError> {
+        let _hold = names.hold();
+        let limit = self.limit.unwrap_or(200).clamp(1, LIMIT_MAX);
+        self.text = self.text.to_lowercase();
+        let mut days = names
+            .days()
+            .map_err(ArchiveError::of("list folder", &names.folder))?;
+        days.push(today);
+        let mut answer = Answer::default();
+        for (newest, &day) in days.iter().rev().enumerate() {
+            if !self.covers(day) {
+                continue;
+            }
+            let wanted = limit - answer.messages.len();
+            if wanted == 0 || answer.scanned_bytes > SCAN_MAX {
+                answer.truncated = true;
+                break;
+            }
+            let files = match newest {
+                0 => vec![(names.today("log"), Some(names.today("idx")))],
+                _ => past_files(names, day),
+            };
+            let mut hits = Vec::new();
+            for (text, index) in files {
+                let mut scan = Scan {
+                    wanted: &self,
+                    day,
+                    hits: Vec::new(),
+                    read: 0,
+                };
+                scan.file(&text, index.as_deref())
+                    .map_err(ArchiveError::of("search", &text))?;
+                answer.scanned_bytes += scan.read;
+                hits.extend(scan.hits);
+            }
+            answer.truncated |= hits.len() > wanted;
+            hits.drain(..hits.len().saturating_sub(wanted));
+            hits.append(&mut answer.messages);
+            answer.messages = hits;
+        }
+        Ok(answer)
+    }
+
+    fn covers(&self, day: Date) -> bool {
+        // Messages near midnight may stand in the file of the next day.
+        let after = |at: Timestamp| day_of(at) > day.tomorrow().unwrap_or(day);
+        let before = |at: Timestamp| day_of(at) < day.yesterday().unwrap_or(day);
+        !self.from.is_some_and(after) && !self.to.is_some_and(before)
+    }
+
+    fn fits_entry(&self, entry: &Entry) -> bool {
+        let at_ms = entry.received_ms;
+        self.from.is_none_or(|from| at_ms >= from.as_millisecond())
+            && self.to.is_none_or(|to| at_ms <= to.as_millisecond())
+            && self.fits(entry.level, entry.class)
+    }
+
+    fn fits(&self, level: Level, class: LogSource) -> bool {
+        (self.level.is_empty() || self.level.contains(&level))
+            && (self.class.is_empty() || self.class.contains(&class))
+    }
+
+    fn fits_text(&self, text: &str) -> bool {
+        self.text.is_empty() || text.to_lowercase().contains(&self.text)
+    }
+}
+
+/// A past day has its text plain or compressed; both, when the service was stopped in between.
+fn past_files(names: &Names, day: Date) -> Vec<(std::path::PathBuf, Option<std::path::PathBuf>)> {
+    let (plain, packed) = (names.of_day(day, "log"), names.of_day(day, "log.gz"));
+    let index = Some(names.of_day(day, "idx")).filter(|path| path.exists());
+    match (packed.exists(), plain.exists()) {
+        (true, true) => vec![(packed, None), (plain, None)],
+        (true, false) => vec![(packed, index)],
+        _ => vec![(plain, index)],
+    }
+}
+
+/// The search in one file.
+struct Scan<'a> {
+    wanted: &'a Wanted,
+    day: Date,
+    hits: Vec<Hit>,
+    read: u64,
+}
+
+impl Scan<'_> {
+    fn file(&mut self, text: &Path, index: Option<&Path>) -> io::Result<()> {
+        let file = match File::open(text) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        let packed = text.extension().is_some_and(|ending| ending == "gz");
+        let reader: Box<dyn Read> = match packed {
+            true => Box::new(MultiGzDecoder::new(file)),
+            false => Box::new(file),
+        };
+        let reader = BufReader::new(reader);
+        match index.map(File::open) {
+            Some(Ok(index)) => self.by_index(reader, BufReader::new(index)),
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => self.by_line(reader),
+        }
+    }
+
+    /// Reads only the texts whose entries fit.
+    fn by_index(&mut self, mut text: impl BufRead, mut index: impl Read) -> io::Result<()> {
+        let mut at = 0;
+        let mut bytes = [0; ENTRY_BYTES];
+        while read_whole(&mut index, &mut bytes)? && self.read < SCAN_MAX {
+            let Some(entry) = Entry::read(&bytes) else {
+                continue;
+            };
+            if !self.wanted.fits_entry(&entry) || entry.offset < at {
+                continue;
+            }
+            at += skip(&mut text, entry.offset - at)?;
+            let mut line = Vec::new();
+            let length = u64::from(entry.length);
+            at += text.by_ref().take(length).read_to_end(&mut line)? as u64;
+            self.read = at;
+            let line = String::from_utf8_lossy(&line);
+            let received = Timestamp::from_millisecond(entry.received_ms).ok();
+            self.judge(&line, received, entry.level, entry.class);
+        }
+        Ok(())
+    }
+
+    /// Reads everything; lines that begin with a tab continue the one before.
+    fn by_line(&mut self, mut text: impl BufRead) -> io::Result<()> {
+        let mut record = String::new();
+        loop {
+            let mut line = Vec::new();
+            let count = text
+                .by_ref()
+                .take(RECORD_MAX)
+                .read_until(b'\n', &mut line)?;
+            self.read += count as u64;
+            let ended = count == 0 || self.read >= SCAN_MAX;
+            let room = (record.len() as u64) < RECORD_MAX;
+            if line.starts_with(b"\t") && room {
+                record.push_str(&String::from_utf8_lossy(&line));
+            } else {
+                let done = std::mem::replace(&mut record, String::from_utf8_lossy(&line).into());
+                self.judge_line(done.trim_end_matches('\n'));
+            }
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
+    fn judge_line(&mut self, line: &str) {
+        if line.is_empty() {
+            return;
+        }
+        let text = line.split_once("]: ").map_or(line, |(_, text)| text);
+        let message = LogMessage::decode(text.as_bytes());
+        let start = self.day.to_zoned(TimeZone::UTC).map(|day| day.timestamp());
+        let (level, class) = (Level::of(&message), message.source());
+        let fits_day = start.is_ok_and(|start| {
+            let end = start + jiff::SignedDuration::from_hours(24);
+            self.wanted.from.is_none_or(|from| from < end)
+                && self.wanted.to.is_none_or(|to| to >= start)
+        });
+        if fits_day && self.wanted.fits(level, class) {
+            self.judge(line, None, level, class);
+        }
+    }
+
+    fn judge(&mut self, line: &str, at: Option<Timestamp>, level: Level, class: LogSource) {
+        let text = line.split_once("]: ").map_or(line, |(_, text)| text);
+        if !self.wanted.fits_text(text) {
+            return;
+        }
+        // Twice the limit, so that dropping the older half is rare.
+        if self.hits.len() >= 2 * LIMIT_MAX {
+            self.hits.drain(..LIMIT_MAX - 1);
+        }
+        self.hits.push(Hit {
+            at,
+            day: self.day,
+            level,
+            class,
+            text: text.replace("\n\t", "\n"),
+        });
+    }
+}
+
+/// Fills a buffer; `false` at the end of the file.
+fn read_whole(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
+    match reader.read_exact(bytes) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| true),
+    }
+}
+
+fn skip(reader: &mut impl Read, count: u64) -> io::Result<u64> {
+    io::copy(&mut reader.take(count), &mut io::sink())
+}
