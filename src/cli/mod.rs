@@ -1,9 +1,13 @@
 //! The command line: one file per subcommand, each an arguments struct with a `run`.
 
 mod check;
+mod completions;
 mod config_args;
 mod ctl;
+mod hash_password;
+mod healthcheck;
 mod kinds;
+mod man;
 mod root;
 mod schema;
 

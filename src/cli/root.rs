@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check, ctl, kinds, schema};
+use super::{check, completions, ctl, hash_password, healthcheck, kinds, man, schema};
 
 /// Exit code of a command that failed.
 pub const EXIT_ERROR: u8 = 1;
@@ -30,6 +30,14 @@ enum Verb {
     Schema(schema::Schema),
     /// Command a running stack.
     Ctl(ctl::Ctl),
+    /// Tell whether the stack is ready, for health checks of containers.
+    Healthcheck(healthcheck::Healthcheck),
+    /// Hash a password for the configuration.
+    HashPassword(hash_password::HashPassword),
+    /// Print the completion script of a shell.
+    Completions(completions::Completions),
+    /// Write the manual pages.
+    Man(man::Man),
 }
 
 impl Cli {
@@ -40,6 +48,10 @@ impl Cli {
             Verb::Kinds(args) => args.run(),
             Verb::Schema(args) => args.run(),
             Verb::Ctl(args) => args.run(),
+            Verb::Healthcheck(args) => args.run(),
+            Verb::HashPassword(args) => args.run(),
+            Verb::Completions(args) => args.run(),
+            Verb::Man(args) => args.run(),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A supervisor that pretends: a table of services, changed by commands as a real one would.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,9 +11,12 @@ use fathom::control::{Client, Console, ConsoleParts, Doors, Place, Server, TcpDo
 use fathom::telemetry::Records;
 use fathom_kernel::{
     Addresses, Answer, Ask, Bus, Command, ControlError, ControlHandle, Event, Health, LifeChange,
-    Outcome, Reply, ServiceStatus, StackStatus, State, Timestamp, Verdict, Want,
+    LogLine, LogStream, Outcome, Reply, ServiceStatus, StackStatus, State, Timestamp, Verdict,
+    Want,
 };
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout};
 use tokio::sync::mpsc;
 
 /// A running fake with its control API.
@@ -169,6 +174,68 @@ impl Fake {
         self.mind().change(name, to);
     }
 
+    /// Writes a line into a service's log.
+    pub(crate) fn write(&self, service: &str, line: &str) {
+        self.records.push(LogLine {
+            service: service.to_owned(),
+            stream: LogStream::Stdout,
+            line: line.to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+        });
+    }
+
+    pub(crate) fn tcp_address(&self) -> SocketAddr {
+        let server = self.server.as_ref().expect("it serves");
+        server.tcp_address().expect("on TCP")
+    }
+
+    /// Ends the control API in order.
+    pub(crate) async fn close(&mut self) {
+        let server = self.server.take().expect("it serves");
+        server.close(Duration::from_secs(5)).await;
+    }
+
+    /// Starts the program and leaves it running.
+    pub(crate) fn spawn(&self, args: &[&str]) -> Running {
+        let mut child = command(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let out = BufReader::new(child.stdout.take().expect("piped"));
+        Running { child, out }
+    }
+
+    /// Waits until the diary has taken so many events.
+    pub(crate) async fn wait_for_diary(&self, count: usize) {
+        until(async || {
+            let mut events = self
+                .client()
+                .events_since("life,alarm", count, false)
+                .await
+                .expect("a stream");
+            let mut seen = 0;
+            while events.next().await.is_some() {
+                seen += 1;
+            }
+            seen == count
+        })
+        .await;
+    }
+
+    /// Waits until somebody follows events.
+    pub(crate) async fn wait_for_follower(&self) {
+        until(async || {
+            let subscribers = self.bus.subscribers();
+            subscribers.iter().any(|s| s.name == "control/events")
+        })
+        .await;
+    }
+
+    /// Waits until a command arrived.
+    pub(crate) async fn wait_to_hear(&self) {
+        until(async || !self.heard.lock().expect("unpoisoned").is_empty()).await;
+    }
+
     pub(crate) fn last_heard(&self) -> (Command, String) {
         let heard = self.heard.lock().expect("unpoisoned");
         heard.last().expect("something was asked").clone()
@@ -184,16 +251,79 @@ impl Fake {
     }
 }
 
-/// Runs the program with these arguments, in an environment without colours or own settings.
-pub(crate) async fn fathom(args: &[&str]) -> Ran {
-    let output = tokio::process::Command::new(assert_cmd::cargo::cargo_bin!("fathom"))
+/// Makes what a control API works on, with a supervisor that is not listened to.
+pub(crate) fn console(data_dir: &Path) -> (Console, mpsc::Receiver<Ask>) {
+    let (control, asks) = ControlHandle::channel();
+    let bus = Bus::new();
+    let console = Console::new(ConsoleParts {
+        control,
+        records: Records::new(bus.clone()),
+        bus,
+        addresses: Addresses::default(),
+        log_drops: Vec::new(),
+        data_dir: data_dir.to_owned(),
+    });
+    (console, asks)
+}
+
+/// A program left running; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Running {
+    /// Waits for the next line of its output, with the line end; empty at the end.
+    pub(crate) async fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = self.out.read_line(&mut line);
+        tokio::time::timeout(PATIENCE, read)
+            .await
+            .expect("in time")
+            .expect("text");
+        line
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn code(&mut self) -> i32 {
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let status = ended.expect("in time").expect("waited");
+        status.code().expect("an exit code")
+    }
+}
+
+/// Longest wait for anything; only a broken test needs it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for a condition.
+async fn until(mut condition: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .expect("in time");
+}
+
+/// The program, in an environment without colours or own settings.
+fn command(args: &[&str]) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(assert_cmd::cargo::cargo_bin!("fathom"));
+    command
         .args(args)
         .env_remove("FATHOM_SOCKET")
         .env_remove("FATHOM_TOKEN_FILE")
         .env("NO_COLOR", "1")
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(Duration::from_secs(30), output)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs the program with these arguments.
+pub(crate) async fn fathom(args: &[&str]) -> Ran {
+    let output = command(args).output();
+    let output = tokio::time::timeout(PATIENCE, output)
         .await
         .expect("in time")
         .expect("it runs");

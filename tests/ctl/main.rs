@@ -2,6 +2,20 @@
 //! socket. One file per verb.
 
 mod api;
-#[allow(dead_code)]
+mod events;
+mod exit_codes;
 mod fake;
+mod healthcheck;
+mod logs;
+mod look;
+mod offline;
+mod request;
+mod restart;
+mod rights;
+mod shutdown;
+mod signal;
+mod start;
 mod status;
+mod stop;
+mod tail;
+mod wait;

@@ -23,4 +23,4 @@ mod version;
 mod wait;
 
 pub(super) use error::CtlError;
-pub(super) use root::Ctl;
+pub(super) use root::{Ctl, Door};
