@@ -16,7 +16,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::access::{Access, guard};
-use crate::api::{config, control, live, logs, outputs, status};
+use crate::api::{config, control, live, logs, outputs, plots, status};
 use crate::assets::{self, Assets};
 use crate::hub::Hub;
 use crate::lite;
@@ -60,6 +60,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/logs/{name}", get(logs::tail))
         .route("/api/services/{name}/{verb}", post(control::command))
         .route("/api/{*rest}", get(outputs::no_such_route))
+        .route("/plots/{file}", get(plots::picture))
         .route("/lite", get(lite::overview))
         .route("/lite/{page}", get(lite::page))
         .route("/plot/{name}", get(assets::index));

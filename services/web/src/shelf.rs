@@ -24,6 +24,7 @@ pub(crate) struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Variant {
     Json { since_ms: Option<i64>, gzip: bool },
+    Picture { width: u32, height: u32 },
 }
 
 /// What a rendering depends on: board version, and how stale the value looks.

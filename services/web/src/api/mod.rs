@@ -8,6 +8,7 @@ mod head;
 pub(crate) mod live;
 pub(crate) mod logs;
 pub(crate) mod outputs;
+pub(crate) mod plots;
 pub(crate) mod status;
 
 pub(crate) use etag::ETag;

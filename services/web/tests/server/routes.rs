@@ -268,6 +268,38 @@ async fn the_plain_page_shows_outputs_and_escapes_their_titles() {
 }
 
 #[tokio::test]
+async fn a_picture_is_drawn_once_per_version() {
+    let server = Server::start("").await;
+    server.put(image(5));
+    let first = server.get("/plots/pmt_rates_du1.png").await;
+    assert_eq!(first.headers()["content-type"], "image/png");
+    let tag = first.headers()["etag"].clone();
+    let bytes = first.bytes().await.unwrap();
+    assert!(bytes.starts_with(b"\x89PNG"));
+    let again = server.get("/plots/pmt_rates_du1.png").await;
+    assert_eq!(again.bytes().await.unwrap(), bytes);
+    let known = server.client.get(server.url("/plots/pmt_rates_du1.png"));
+    let known = known.header("if-none-match", tag).send().await.unwrap();
+    assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
+    let small = server.get("/plots/pmt_rates_du1.png?w=300&h=200").await;
+    assert_eq!(
+        small.bytes().await.unwrap()[16..24],
+        [0, 0, 1, 44, 0, 0, 0, 200]
+    );
+    for absent in [
+        "/plots/absent.png",
+        "/plots/pmt_rates_du1.gif",
+        "/plots/pmt_rates_du1",
+    ] {
+        assert_eq!(
+            server.get(absent).await.status(),
+            StatusCode::NOT_FOUND,
+            "{absent}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn no_path_leads_out_of_what_is_served() {
     let server = Server::start("").await;
     for path in [

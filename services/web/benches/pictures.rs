@@ -1,0 +1,38 @@
+//! How long a picture and a serialised output take.
+
+#[path = "../tests/pictures/samples.rs"]
+mod samples;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use fathom_kernel::Output;
+use fathom_web::picture::{Size, draw};
+
+fn pictures(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("picture");
+    let cases: [(&str, Output); 7] = [
+        ("series of 4 x 288 points", samples::trigger_rates(true)),
+        ("map of 4 DUs", samples::dom_rates(4)),
+        ("map of 230 DUs", samples::dom_rates(230)),
+        ("image of 558 x 800", samples::pmt_rates()),
+        ("histogram of 100 bins", samples::residuals()),
+        ("scalar", samples::scalar()),
+        ("table of 39 rows", samples::table()),
+    ];
+    for (name, output) in cases {
+        let size = Size::of(&output.view);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| draw(&output, samples::now(), samples::now(), size));
+        });
+    }
+    group.finish();
+}
+
+fn values(criterion: &mut Criterion) {
+    let image = samples::pmt_rates();
+    criterion.bench_function("json of an image of 558 x 800", |bencher| {
+        bencher.iter(|| serde_json::to_vec(&image.view));
+    });
+}
+
+criterion_group!(benches, pictures, values);
+criterion_main!(benches);

@@ -1,0 +1,81 @@
+//! `/plots/NAME.png`: outputs as pictures.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use fathom_kernel::{Entry, Timestamp};
+use serde::Deserialize;
+
+use super::{ETag, Fault};
+use crate::app::App;
+use crate::picture::{self, Size};
+use crate::shelf::{Edition, Key, Variant};
+
+/// Query of [`picture()`].
+#[derive(Debug, Deserialize)]
+pub(crate) struct Wanted {
+    w: Option<u32>,
+    h: Option<u32>,
+}
+
+/// Draws an output.
+pub(crate) async fn picture(
+    State(app): State<Arc<App>>,
+    Path(file): Path<String>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    let name = file
+        .strip_suffix(".png")
+        .ok_or_else(|| Fault::new(StatusCode::NOT_FOUND, "NAME.png expected"))?;
+    let entry = app
+        .board
+        .entry(name)
+        .ok_or_else(|| Fault::no_output(name))?;
+    let now = app.clock.now();
+    let edition = Edition {
+        version: entry.version,
+        staleness: staleness(&entry, now),
+    };
+    let tag = ETag::of(&app.boot, edition);
+    if tag.is_known(&headers) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag.value())]).into_response());
+    }
+    let natural = Size::of(&entry.output.view);
+    let size = Size {
+        width: wanted.w.unwrap_or(natural.width),
+        height: wanted.h.unwrap_or(natural.height),
+    }
+    .within_limits();
+    let key = Key {
+        name: name.to_owned(),
+        variant: Variant::Picture {
+            width: size.width,
+            height: size.height,
+        },
+    };
+    let make = move || picture::draw(&entry.output, entry.updated, now, size);
+    let body = app.shelf.fetch(key, edition, make).await?;
+    let mut response = body.into_response();
+    let set = response.headers_mut();
+    set.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
+    set.insert(header::ETAG, tag.value());
+    Ok(response)
+}
+
+/// A picture tells its age once it is stale; it is drawn again when that age changes visibly.
+fn staleness(entry: &Entry, now: Timestamp) -> u64 {
+    if !entry.output.is_stale(now) {
+        return 0;
+    }
+    let Some(datum) = entry.output.datum else {
+        return 1;
+    };
+    // Every minute for an hour, then every hour.
+    match now.duration_since(datum).as_mins().max(0).unsigned_abs() {
+        minutes @ 0..60 => 2 + minutes,
+        minutes => 62 + minutes / 60,
+    }
+}

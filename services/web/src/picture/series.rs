@@ -1,0 +1,220 @@
+//! Curves over time.
+
+use fathom_kernel::view::{Curve, Mark, Marker, Series};
+
+use super::axes::{self, Axis};
+use super::canvas::{Canvas, Rect};
+use super::frame::Frame;
+use super::legend::{self, colour_of};
+use super::shapes::{Pen, Point};
+use super::text::{Anchor, Type};
+use super::{MARK_COLOUR, Rgb, parse, ticks};
+
+/// Draws curves.
+pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Series) {
+    legend::draw(canvas, frame, &view.curves);
+    let room = frame.scale;
+    let area = Rect {
+        left: frame.inner.left + 70.0 * room,
+        top: frame.inner.top,
+        right: frame.inner.right - 56.0 * room,
+        bottom: frame.inner.bottom - 24.0 * room,
+    }
+    .crisp();
+    let (Some(x), Some(y)) = (time_axis(view, area), value_axis(view, area)) else {
+        axes::border(canvas, area);
+        return frame.nothing(canvas, "no data yet");
+    };
+    axes::vertical(canvas, frame, area, y);
+    let wanted = f64::from(area.width() / (170.0 * room));
+    let times = ticks::time(x.low, x.high, wanted, true);
+    axes::horizontal(canvas, frame, area, x, &times.major, true);
+    if view.x_minor_ticks {
+        axes::horizontal_minor(canvas, frame, area, x, &times.minor);
+    }
+    axes::vertical_label(canvas, frame, area, &view.y_label);
+    mark_lines(canvas, area, x, &view.marks);
+    canvas.clip(Rect {
+        left: area.left - 5.0 * room,
+        top: area.top - 5.0 * room,
+        right: area.right + 5.0 * room,
+        bottom: area.bottom + 5.0 * room,
+    });
+    let radius = marker_radius(view, x, room);
+    for (index, curve) in view.curves.iter().enumerate() {
+        let colour = colour_of(curve, index);
+        draw_curve(
+            canvas,
+            area,
+            (x, y),
+            &view.times_ms,
+            curve,
+            (colour, radius),
+        );
+    }
+    canvas.unclip();
+    mark_texts(canvas, frame, area, x, &view.marks);
+    axes::border(canvas, area);
+}
+
+fn time_axis(view: &Series, area: Rect) -> Option<Axis> {
+    let (first, last) = (*view.times_ms.iter().min()?, *view.times_ms.iter().max()?);
+    // A single point stands in the middle of a minute.
+    let pad = ((last.saturating_sub(first)) as f64 * 0.01).max(if first == last {
+        30_000.0
+    } else {
+        1.0
+    });
+    Some(Axis {
+        low: first as f64 - pad,
+        high: last as f64 + pad,
+        log: false,
+        from: area.left,
+        to: area.right,
+    })
+}
+
+fn value_axis(view: &Series, area: Rect) -> Option<Axis> {
+    let values = view.curves.iter().flat_map(|curve| &curve.values).copied();
+    let shown = values.filter(|v| v.is_finite() && (!view.y_log || *v > 0.0));
+    let (low, high) = shown.fold((f64::MAX, f64::MIN), |(low, high), v| {
+        (low.min(v), high.max(v))
+    });
+    if low > high {
+        // Only zeros on a logarithmic axis are data all the same.
+        let zeros = view.curves.iter().any(|curve| curve.values.contains(&0.0));
+        return (view.y_log && zeros).then(|| axis(0.1, 10.0, true, area));
+    }
+    if view.y_log {
+        let (low, high) = (low / 1.6, high * 1.6);
+        // At least one power of ten, so that there are ticks to read.
+        let high = high.max(low * 10.0);
+        return Some(axis(low, high, true, area));
+    }
+    // Rates read best above zero, unless they hardly vary.
+    let low = if low >= 0.0 && low < 0.7 * high {
+        0.0
+    } else {
+        low
+    };
+    let span = if high > low {
+        high - low
+    } else {
+        high.abs().max(1.0) * 0.1
+    };
+    let bottom = if low == 0.0 { 0.0 } else { low - 0.06 * span };
+    Some(axis(bottom, high + 0.08 * span, false, area))
+}
+
+fn axis(low: f64, high: f64, log: bool, area: Rect) -> Axis {
+    Axis {
+        low,
+        high,
+        log,
+        from: area.bottom,
+        to: area.top,
+    }
+}
+
+/// Smaller markers where points are close.
+fn marker_radius(view: &Series, x: Axis, scale: f32) -> f32 {
+    let points = view.times_ms.len().max(2) as f32;
+    let spacing = (x.to - x.from) / points;
+    (spacing * 0.6).clamp(1.4 * scale, 4.5 * scale)
+}
+
+fn draw_curve(
+    canvas: &mut Canvas,
+    area: Rect,
+    (x, y): (Axis, Axis),
+    times_ms: &[i64],
+    curve: &Curve,
+    (colour, radius): (Rgb, f32),
+) {
+    let scale = canvas.scale;
+    // With markers the line only leads the eye.
+    let bare = curve.marker == Marker::None;
+    let pen = Pen {
+        colour,
+        width: if bare { 1.6 * scale } else { scale },
+        alpha: if bare { 1.0 } else { 0.45 },
+    };
+    let mut last: Option<Point> = None;
+    for (index, (time, value)) in times_ms.iter().zip(&curve.values).enumerate() {
+        if !value.is_finite() {
+            last = None;
+            continue;
+        }
+        // What a logarithmic axis cannot show lies on its floor, hollow.
+        let on_floor = y.log && *value <= 0.0;
+        let at_y = if on_floor {
+            area.bottom
+        } else {
+            y.pixel(*value)
+        };
+        let point = (x.pixel(*time as f64), at_y);
+        if let Some(from) = last {
+            canvas.line(from, point, pen);
+        }
+        if let Some(error) = curve
+            .errors
+            .get(index)
+            .filter(|e| e.is_finite() && **e > 0.0)
+        {
+            error_bar(canvas, y, point, (*value, *error), colour);
+        }
+        canvas.marker(curve.marker, point, radius, colour);
+        if on_floor && radius > 2.0 {
+            canvas.marker(curve.marker, point, radius * 0.5, Rgb::WHITE);
+        }
+        last = Some(point);
+    }
+}
+
+fn error_bar(canvas: &mut Canvas, y: Axis, at: Point, (value, error): (f64, f64), colour: Rgb) {
+    let pen = Pen {
+        colour,
+        width: 1.0,
+        alpha: 0.55,
+    };
+    let low = value - error;
+    let low = if y.log && low <= 0.0 { y.low } else { low };
+    canvas.line((at.0, y.pixel(low)), (at.0, y.pixel(value + error)), pen);
+}
+
+/// Places of the marks within the area, with their texts.
+fn places(marks: &[Mark], area: Rect, x: Axis) -> impl Iterator<Item = (f32, &str)> {
+    let placed = marks
+        .iter()
+        .map(move |mark| (x.pixel(mark.at_ms as f64), mark.text.as_str()));
+    placed.filter(move |(at, _)| (area.left..=area.right).contains(at))
+}
+
+fn mark_pen(scale: f32) -> Pen {
+    Pen {
+        colour: parse(MARK_COLOUR).unwrap_or(Rgb::BLACK),
+        width: scale,
+        alpha: 0.8,
+    }
+}
+
+fn mark_lines(canvas: &mut Canvas, area: Rect, x: Axis, marks: &[Mark]) {
+    let pen = mark_pen(canvas.scale);
+    for (at, _) in places(marks, area, x) {
+        canvas.dashes(at, area.top, area.bottom, pen);
+    }
+}
+
+/// Writes the texts at half height, leaving out those that would run into each other.
+fn mark_texts(canvas: &mut Canvas, frame: &Frame, area: Rect, x: Axis, marks: &[Mark]) {
+    let unit = frame.scale;
+    let style = Type::new(12.0 * unit, mark_pen(unit).colour);
+    let mut free_from = f32::MIN;
+    for (at, text) in places(marks, area, x) {
+        if at >= free_from {
+            let middle = (at + 5.0 * unit, (area.top + area.bottom) / 2.0);
+            canvas.haloed_text(middle, 60.0, Anchor::LEFT, style, text);
+            free_from = at + 20.0 * unit;
+        }
+    }
+}

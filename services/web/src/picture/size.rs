@@ -1,0 +1,71 @@
+//! How large pictures are.
+
+use fathom_kernel::view::{Image, Map, View};
+
+/// Smallest and largest width and height.
+const WIDTH: (u32, u32) = (240, 2_400);
+const HEIGHT: (u32, u32) = (160, 1_600);
+
+/// Width and height of a picture [pixels].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Width.
+    pub width: u32,
+    /// Height.
+    pub height: u32,
+}
+
+impl Size {
+    /// Returns the size that suits a view.
+    pub fn of(view: &View) -> Self {
+        let (width, height) = match view {
+            View::Series(_) => (1_600, 400),
+            View::Map(map) => of_map(map),
+            View::Image(image) => of_image(image),
+            View::Histogram(_) => (960, 560),
+            View::Scalar(_) => (480, 240),
+            View::Table(table) => {
+                let rows = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);
+                (960, rows.saturating_mul(22).saturating_add(130))
+            }
+        };
+        Self { width, height }.within_limits()
+    }
+
+    /// Returns the nearest size that is drawn.
+    #[must_use]
+    pub fn within_limits(self) -> Self {
+        Self {
+            width: self.width.clamp(WIDTH.0, WIDTH.1),
+            height: self.height.clamp(HEIGHT.0, HEIGHT.1),
+        }
+    }
+
+    /// Returns how large text and lines are, against a picture of 1600 x 400.
+    pub(super) fn scale(self) -> f32 {
+        ((self.width * self.height) as f32 / 640_000.0)
+            .sqrt()
+            .clamp(0.8, 1.6)
+    }
+}
+
+/// Large enough that neighbouring dots stay apart.
+fn of_map(map: &Map) -> (u32, u32) {
+    let span = |list: &[i32]| match (list.iter().min(), list.iter().max()) {
+        (Some(low), Some(high)) => high.abs_diff(*low).saturating_add(1),
+        _ => 1,
+    };
+    let (columns, rows) = (span(&map.x), span(&map.y));
+    (
+        columns.saturating_mul(9).saturating_add(200).max(960),
+        rows.saturating_mul(12).saturating_add(180).max(660),
+    )
+}
+
+/// One pixel per number where that fits, beside room for axes.
+fn of_image(image: &Image) -> (u32, u32) {
+    (
+        image.columns_max.saturating_add(215).max(960),
+        image.rows.saturating_add(140).max(520),
+    )
+}

@@ -1,0 +1,232 @@
+//! Text from the embedded font, straight or turned.
+
+use std::sync::LazyLock;
+
+use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
+
+use super::canvas::Canvas;
+use super::colour::Rgb;
+use super::shapes::Point;
+
+static PLAIN: LazyLock<FontRef<'static>> = LazyLock::new(|| {
+    FontRef::try_from_slice(include_bytes!("../../assets/DejaVuSans-subset.ttf"))
+        .expect("the embedded font is whole")
+});
+static BOLD: LazyLock<FontRef<'static>> = LazyLock::new(|| {
+    FontRef::try_from_slice(include_bytes!("../../assets/DejaVuSans-Bold-subset.ttf"))
+        .expect("the embedded font is whole")
+});
+
+/// Most characters of one text; the rest is left out.
+const CHARS_MAX: usize = 400;
+
+/// How a text looks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Type {
+    /// Height of a line [pixels].
+    pub(super) size: f32,
+    pub(super) colour: Rgb,
+    pub(super) bold: bool,
+}
+
+/// Which point of a text is given: fractions of its width and height, from the left and the top.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Anchor(pub(super) f32, pub(super) f32);
+
+impl Anchor {
+    pub(super) const LEFT: Self = Self(0.0, 0.5);
+    pub(super) const RIGHT: Self = Self(1.0, 0.5);
+    pub(super) const CENTRE: Self = Self(0.5, 0.5);
+    pub(super) const TOP: Self = Self(0.5, 0.0);
+    pub(super) const TOP_LEFT: Self = Self(0.0, 0.0);
+    pub(super) const TOP_RIGHT: Self = Self(1.0, 0.0);
+}
+
+impl Type {
+    pub(super) const fn new(size: f32, colour: Rgb) -> Self {
+        Self {
+            size,
+            colour,
+            bold: false,
+        }
+    }
+
+    pub(super) const fn bold(mut self) -> Self {
+        self.bold = true;
+        self
+    }
+
+    fn font(&self) -> &'static FontRef<'static> {
+        if self.bold { &BOLD } else { &PLAIN }
+    }
+
+    /// Returns the width of a text.
+    pub(super) fn width(&self, text: &str) -> f32 {
+        self.layout(text).1
+    }
+
+    /// Shortens a text to a width, with an ellipsis where something is left out.
+    pub(super) fn fitted(&self, text: &str, width: f32) -> String {
+        if self.width(text) <= width {
+            return text.to_owned();
+        }
+        let mut short: String = text.chars().take(CHARS_MAX).collect();
+        while short.pop().is_some() {
+            let candidate = format!("{}…", short.trim_end());
+            if self.width(&candidate) <= width {
+                return candidate;
+            }
+        }
+        String::new()
+    }
+
+    /// Places the glyphs on a base line at zero; returns them with the width of all.
+    fn layout(&self, text: &str) -> (Vec<Glyph>, f32) {
+        let font = self.font().as_scaled(PxScale::from(self.size));
+        let mut glyphs = Vec::with_capacity(text.len());
+        let mut x = 0.0;
+        let mut last = None;
+        for c in text.chars().take(CHARS_MAX).filter(|c| !c.is_control()) {
+            let id = font.glyph_id(c);
+            if let Some(last) = last {
+                x += font.kern(last, id);
+            }
+            glyphs.push(id.with_scale_and_position(self.size, point(x, 0.0)));
+            x += font.h_advance(id);
+            last = Some(id);
+        }
+        (glyphs, x)
+    }
+}
+
+impl Canvas {
+    /// Writes a line of text.
+    pub(super) fn text(&mut self, at: Point, anchor: Anchor, style: Type, text: &str) {
+        let (glyphs, width) = style.layout(text);
+        let font = style.font();
+        let scaled = font.as_scaled(PxScale::from(style.size));
+        // Whole pixels keep stems equally sharp.
+        let left = (at.0 - width * anchor.0).round();
+        let height = scaled.ascent() - scaled.descent();
+        let base = (at.1 - height * anchor.1 + scaled.ascent()).round();
+        let all = self.bounds();
+        for mut glyph in glyphs {
+            glyph.position = point(glyph.position.x + left, base);
+            let Some(outline) = font.outline_glyph(glyph) else {
+                continue;
+            };
+            let corner = outline.px_bounds().min;
+            outline.draw(|x, y, cover| {
+                let (x, y) = (x as f32 + corner.x, y as f32 + corner.y);
+                if x >= 0.0 && y >= 0.0 && x < all.right && y < all.bottom {
+                    self.blend(x as usize, y as usize, style.colour, cover.min(1.0));
+                }
+            });
+        }
+    }
+
+    /// Writes a line of text turned counter-clockwise about the given point. Upright text lies on
+    /// whole pixels, so that it stays sharp.
+    pub(super) fn turned_text(
+        &mut self,
+        at: Point,
+        degrees: f32,
+        anchor: Anchor,
+        style: Type,
+        text: &str,
+    ) {
+        let stamp = Stamp::of(style, text);
+        self.stamp(&stamp, at, degrees, anchor, style.colour);
+    }
+
+    /// Writes turned text with a bright edge, to be read on top of curves.
+    pub(super) fn haloed_text(
+        &mut self,
+        at: Point,
+        degrees: f32,
+        anchor: Anchor,
+        style: Type,
+        text: &str,
+    ) {
+        let stamp = Stamp::of(style, text);
+        for (dx, dy) in [(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0)] {
+            self.stamp(&stamp, (at.0 + dx, at.1 + dy), degrees, anchor, Rgb::WHITE);
+        }
+        self.stamp(&stamp, at, degrees, anchor, style.colour);
+    }
+
+    fn stamp(&mut self, stamp: &Stamp, at: Point, degrees: f32, anchor: Anchor, colour: Rgb) {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        let at = (at.0.round(), at.1.round());
+        let ax = (stamp.width as f32 * anchor.0).round();
+        let ay = (stamp.height as f32 * anchor.1).round();
+        let reach = (stamp.width as f32).hypot(stamp.height as f32) + 1.0;
+        for y in self.rows(at.1 - reach, at.1 + reach) {
+            for x in self.columns(at.0 - reach, at.0 + reach) {
+                let (dx, dy) = (x as f32 + 0.5 - at.0, y as f32 + 0.5 - at.1);
+                let cover = stamp.sample(dx * cos - dy * sin + ax, dx * sin + dy * cos + ay);
+                if cover > 0.0 {
+                    self.blend(x, y, colour, cover);
+                }
+            }
+        }
+    }
+}
+
+/// A line of text as coverage, for turning.
+struct Stamp {
+    width: usize,
+    height: usize,
+    cover: Vec<f32>,
+}
+
+impl Stamp {
+    fn of(style: Type, text: &str) -> Self {
+        let (glyphs, width) = style.layout(text);
+        let font = style.font();
+        let scaled = font.as_scaled(PxScale::from(style.size));
+        let width = width.clamp(0.0, 4_000.0).ceil() as usize + 2;
+        let height = (scaled.ascent() - scaled.descent())
+            .clamp(0.0, 400.0)
+            .ceil() as usize
+            + 2;
+        let mut cover = vec![0.0; width * height];
+        for mut glyph in glyphs {
+            glyph.position = point(glyph.position.x + 1.0, scaled.ascent() + 1.0);
+            let Some(outline) = font.outline_glyph(glyph) else {
+                continue;
+            };
+            let corner = outline.px_bounds().min;
+            outline.draw(|x, y, part| {
+                let (x, y) = (x as f32 + corner.x, y as f32 + corner.y);
+                if x >= 0.0 && y >= 0.0 && (x as usize) < width {
+                    let at = y as usize * width + x as usize;
+                    if let Some(cell) = cover.get_mut(at) {
+                        *cell = (*cell + part).min(1.0);
+                    }
+                }
+            });
+        }
+        Self {
+            width,
+            height,
+            cover,
+        }
+    }
+
+    /// Returns the coverage at a point, interpolated between the four cells around it.
+    fn sample(&self, x: f32, y: f32) -> f32 {
+        let (x, y) = (x - 0.5, y - 0.5);
+        let (left, top) = (x.floor(), y.floor());
+        let (fx, fy) = (x - left, y - top);
+        let cell = |dx: f32, dy: f32| {
+            let (x, y) = (left + dx, top + dy);
+            let inside = x >= 0.0 && y >= 0.0 && (x as usize) < self.width;
+            let at = inside.then(|| y as usize * self.width + x as usize);
+            at.and_then(|at| self.cover.get(at)).copied().unwrap_or(0.0)
+        };
+        let upper = cell(0.0, 0.0) * (1.0 - fx) + cell(1.0, 0.0) * fx;
+        let lower = cell(0.0, 1.0) * (1.0 - fx) + cell(1.0, 1.0) * fx;
+        upper * (1.0 - fy) + lower * fy
+    }
+}
