@@ -10,14 +10,19 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use fathom_kernel::{Addresses, Ask, Board, Bus, Caller, Clock, Command, ControlHandle};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
+use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::actors::{Ended, Ping, Supervisor, Take};
-use crate::body::World;
+use crate::body::{Logs, Spawner, World};
 use crate::checkpoints::FileStore;
 use crate::config::plan::Plan;
+use crate::control::{Console, ConsoleParts, Doors, ServeError, TcpDoor, serve};
 use crate::files;
+use crate::telemetry::Records;
 
 /// Name of the control socket in the data folder.
 pub const SOCKET_NAME: &str = "fathom.sock";
@@ -27,6 +32,9 @@ pub const ADDRESSES_NAME: &str = "addresses.json";
 
 /// Fewest threads of the pool: a service that blocks one must not silence the control socket.
 const THREADS_MIN: usize = 4;
+
+/// Time for answers on their way when the control API closes.
+const CLOSE_WAIT: Duration = Duration::from_millis(500);
 
 /// Time between two questions to the supervisor whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(5);
@@ -50,10 +58,12 @@ pub struct Stack {
 }
 
 /// What a stack does beside what its plan says.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// End on SIGTERM and SIGINT; a second one kills.
     pub signals: bool,
+    /// Records of our own that could not be written, for the metrics.
+    pub log_drops: Vec<ErrorCounter>,
 }
 
 /// Why a stack cannot be started.
@@ -71,6 +81,9 @@ pub enum StackError {
     /// Another supervisor works on the same data folder.
     #[error("another fathom runs on {}", .0.display())]
     Locked(PathBuf),
+    /// The control API cannot be served.
+    #[error("cannot take commands")]
+    Control(#[from] ServeError),
     /// No threads.
     #[error("cannot start threads")]
     Threads(#[source] std::io::Error),
@@ -86,38 +99,39 @@ impl Stack {
         let lock = lock(&data_dir)?;
         let (control, asks) = ControlHandle::channel();
         let bus = Bus::new();
-        let world = World {
+        let parts = Parts {
             board: Board::new(bus.clone()),
             bus,
             control,
-            clock: Clock::system(),
-            checkpoints: Arc::new(FileStore::new(data_dir.join("checkpoints"))),
             addresses: Addresses::default(),
-            data_dir: data_dir.clone(),
-            changes: Arc::default(),
+            options,
         };
         let (tell_ended, ended) = watch::channel(None);
         let (tell_up, up) = std::sync::mpsc::sync_channel(1);
         let stack = Self {
-            control: world.control.clone(),
-            bus: world.bus.clone(),
-            board: world.board.clone(),
-            addresses: world.addresses.clone(),
+            control: parts.control.clone(),
+            bus: parts.bus.clone(),
+            board: parts.board.clone(),
+            addresses: parts.addresses.clone(),
             data_dir,
             ended,
-        };
-        let life = Life {
-            plan: Arc::new(plan),
-            world,
-            options,
-            ended: tell_ended,
         };
         std::thread::Builder::new()
             .name("fathom".to_owned())
             .spawn(move || {
-                let outcome = runtime().map(|runtime| {
+                let outcome = runtime().and_then(|runtime| {
                     let system = actix::System::with_tokio_rt(|| runtime);
-                    system.block_on(life.run(asks, lock, tell_up.clone()));
+                    system.block_on(async {
+                        let world = parts.world(&plan)?;
+                        let life = Life {
+                            plan: Arc::new(plan),
+                            world,
+                            options: parts.options,
+                            ended: tell_ended,
+                        };
+                        life.run(asks, lock, tell_up.clone()).await;
+                        Ok(())
+                    })
                 });
                 if let Err(error) = outcome {
                     tell_up.send(Err(StackError::Threads(error))).ok();
@@ -151,6 +165,42 @@ impl Stack {
     }
 }
 
+/// What a stack is made of before its threads run.
+struct Parts {
+    bus: Bus,
+    board: Board,
+    control: ControlHandle,
+    addresses: Addresses,
+    options: Options,
+}
+
+impl Parts {
+    /// Makes what all services share; runs on the stack's own threads.
+    fn world(&self, plan: &Plan) -> std::io::Result<World> {
+        let data_dir = plan.setup.data_dir.clone();
+        Ok(World {
+            bus: self.bus.clone(),
+            board: self.board.clone(),
+            control: self.control.clone(),
+            clock: Clock::system(),
+            checkpoints: Arc::new(FileStore::new(data_dir.join("checkpoints"))),
+            addresses: self.addresses.clone(),
+            config_dir: plan.setup.config_dir.clone(),
+            data_dir,
+            changes: Arc::default(),
+            boot_id: boot_id().into(),
+            spawner: Spawner::start()?,
+            records: Records::new(self.bus.clone()),
+            logs: Logs::default(),
+        })
+    }
+}
+
+/// Returns a text that no other run of any stack has.
+fn boot_id() -> String {
+    format!("{:016x}", SmallRng::from_os_rng().random::<u64>())
+}
+
 /// Everything the thread of a stack works with.
 struct Life {
     plan: Arc<Plan>,
@@ -166,6 +216,14 @@ impl Life {
         lock: File,
         up: std::sync::mpsc::SyncSender<Result<(), StackError>>,
     ) {
+        let served = serve(self.console(), self.doors()).await;
+        let server = match served {
+            Ok(server) => server,
+            Err(error) => {
+                up.send(Err(error.into())).ok();
+                return;
+            }
+        };
         let (tell_ended, ended) = oneshot::channel();
         let supervisor = Supervisor::new(self.plan.clone(), self.world.clone(), tell_ended).start();
         let addresses = self.world.data_dir.join(ADDRESSES_NAME);
@@ -183,9 +241,34 @@ impl Life {
         for helper in helpers.iter().chain(&signals) {
             helper.abort();
         }
+        server.close(CLOSE_WAIT).await;
         drop(lock);
         info!(?how, "the stack has ended");
         self.ended.send_replace(Some(how));
+    }
+
+    fn console(&self) -> Console {
+        Console::new(ConsoleParts {
+            control: self.world.control.clone(),
+            bus: self.world.bus.clone(),
+            addresses: self.world.addresses.clone(),
+            records: self.world.records.clone(),
+            log_drops: self.options.log_drops.clone(),
+            data_dir: self.world.data_dir.clone(),
+        })
+    }
+
+    fn doors(&self) -> Doors {
+        let plan = &self.plan.control;
+        Doors {
+            socket: self.world.data_dir.join(SOCKET_NAME),
+            mode: plan.socket_mode,
+            tcp: plan.listen.map(|listen| TcpDoor {
+                listen,
+                token_file: None,
+                hosts: Vec::new(),
+            }),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use super::status::{description, is_finished};
 use super::supervisor::{Ended, Supervisor, answer};
 use super::target;
 use crate::config::plan::{Body, Until};
+use crate::telemetry::shown;
 
 /// Longest wait for the answer of a service.
 const REQUEST_WAIT: Duration = Duration::from_secs(30);
@@ -189,8 +190,23 @@ impl Supervisor {
         ctx.spawn(deliver.into_actor(self));
     }
 
-    fn tail(&self, name: &str, _lines: usize, reply: To) {
-        answer(Some(reply), Err(ControlError::NoLog(name.to_owned())));
+    fn tail(&self, name: &str, lines: usize, reply: To) {
+        let records = &self.world.records;
+        let said = match target::resolve(&self.plan, &[name.to_owned()]) {
+            _ if name.is_empty() => Ok(records.tail("", lines).unwrap_or_default()),
+            Ok(chosen) => match chosen.as_slice() {
+                [index] => {
+                    let name = &self.plan.services[*index].name;
+                    records
+                        .tail(name, lines)
+                        .ok_or_else(|| ControlError::NoLog(name.to_string()))
+                }
+                _ => Err(ControlError::NoLog(name.to_owned())),
+            },
+            Err(error) => Err(error),
+        };
+        let texts = said.map(|lines| Reply::Lines(lines.iter().map(|line| shown(line)).collect()));
+        answer(Some(reply), texts);
     }
 
     fn status(&self, targets: &[String]) -> Answer {

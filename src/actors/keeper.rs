@@ -23,7 +23,7 @@ const MAILBOX_MAX: usize = 64;
 
 /// The keeper of one service.
 pub(super) struct Keeper {
-    plan: ServicePlan,
+    plan: Arc<ServicePlan>,
     world: World,
     counters: Arc<Counters>,
     window: Window,
@@ -51,7 +51,7 @@ impl Keeper {
         Self {
             life: Life::new(Policy::of(&plan), seed.finish()),
             shown: window.look(),
-            plan,
+            plan: Arc::new(plan),
             world,
             counters,
             window,
@@ -81,8 +81,8 @@ impl Keeper {
             // The supervisor sees the phase and answers with `Cleared` or `Blocked`.
             Effect::AskClearance => {}
             Effect::Spawn(incarnation) => {
-                let reporter = Reporter::new(incarnation, self.news_to.clone());
-                let body = body::start(&self.plan, &self.world, &self.counters, reporter);
+                let news = (incarnation, self.news_to.clone());
+                let body = body::start(&self.plan, &self.world, &self.counters, news);
                 self.body = Some(body);
             }
             Effect::Terminate => self.end_body(Urgency::Terminate),

@@ -1,10 +1,19 @@
 //! What a keeper keeps: one incarnation of a service, in this process or in a child.
 
+mod capture;
+mod child;
+mod launch;
+mod logfile;
 mod nurse;
+mod prepare;
+mod probe;
 mod report;
+mod spawner;
+pub(crate) mod strays;
 mod task;
 mod world;
 
 pub use nurse::{Handle, start};
 pub use report::{News, Reporter, Urgency};
-pub use world::World;
+pub use spawner::Spawner;
+pub use world::{Logs, World};

@@ -6,11 +6,15 @@ use fathom_kernel::{Counters, Exit, Request};
 use nix::sys::signal::Signal;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
+use super::child::{self, Orders};
+use super::launch::Launch;
+use super::probe::Probe;
 use super::task::{self, Running};
-use super::world::{Line, World};
+use super::world::World;
 use super::{News, Reporter, Urgency};
-use crate::config::plan::{Body, ServicePlan};
+use crate::config::plan::{Body, Ready, ServicePlan};
 
 /// Most signals waiting to be sent to one child; further ones are refused.
 const SIGNALS_MAX: usize = 16;
@@ -55,31 +59,48 @@ impl Drop for Handle {
 
 /// Starts an incarnation of a service.
 pub fn start(
-    plan: &ServicePlan,
+    plan: &Arc<ServicePlan>,
     world: &World,
     counters: &Arc<Counters>,
-    reporter: Reporter,
+    (incarnation, news): (u64, mpsc::Sender<(u64, News)>),
 ) -> Handle {
     let (urgency, urgency_seen) = watch::channel(Urgency::None);
     let (signals, signals_seen) = mpsc::channel(SIGNALS_MAX);
+    let reporter = Reporter::new(incarnation, news);
     let mut inbox = None;
     let nurse = match &plan.body {
         Body::Kind(body) => {
             let (cx, line) = world.context(&plan.name, counters);
             inbox = Some(line.inbox.clone());
-            drop(signals_seen);
-            tokio::spawn(in_process(
-                task::run(body, cx),
-                line,
-                urgency_seen,
-                reporter,
-            ))
+            let probe = probe_of(plan, world, counters, line.ready);
+            let patient = Patient {
+                running: task::run(body, cx, world.records.span(&plan.name)),
+                stop: line.stop,
+                urgency: urgency_seen,
+                probe,
+            };
+            tokio::spawn(in_process(patient, reporter))
         }
-        Body::Command(_) => tokio::spawn(async move {
-            reporter
-                .tell(News::Ended(Exit::NotStarted("not yet".to_owned())))
-                .await;
-        }),
+        Body::Command(_) => {
+            let (plan, world, counters) = (plan.clone(), world.clone(), counters.clone());
+            let orders = Orders {
+                urgency: urgency_seen,
+                signals: signals_seen,
+            };
+            tokio::spawn(async move {
+                let launch = Launch {
+                    plan: &plan,
+                    world: &world,
+                    counters: &counters,
+                    incarnation,
+                };
+                let launched = match &plan.body {
+                    Body::Command(body) => launch.program(body).await,
+                    Body::Kind(_) => Err(std::io::Error::other("not a program")),
+                };
+                child::attend(launched, plan.stop.clone(), orders, reporter).await;
+            })
+        }
     };
     Handle {
         urgency,
@@ -89,14 +110,37 @@ pub fn start(
     }
 }
 
-/// Stays with a service of this process.
-async fn in_process(
+/// A service of this process and what watches over it.
+struct Patient {
     running: std::io::Result<Running>,
-    mut line: Line,
-    mut urgency: watch::Receiver<Urgency>,
-    reporter: Reporter,
-) {
-    let mut running = match running {
+    stop: CancellationToken,
+    urgency: watch::Receiver<Urgency>,
+    probe: Probe,
+}
+
+/// Makes the probe of a service of this process.
+fn probe_of(
+    plan: &ServicePlan,
+    world: &World,
+    counters: &Arc<Counters>,
+    said: watch::Receiver<bool>,
+) -> Probe {
+    match &plan.ready {
+        Ready::Spawn | Ready::Secs(_) => Probe::None,
+        // It has neither output nor descriptors of its own: it says so itself.
+        Ready::Notify | Ready::Fd(_) | Ready::Log(_) => Probe::Told(said),
+        Ready::Tcp(address) => Probe::Tcp(address.clone()),
+        Ready::Http(url) => Probe::Http(url.clone()),
+        Ready::Exec(argv) => Probe::Exec(argv.clone()),
+        Ready::File(path) => Probe::File(world.data_dir.join(path), world.clock.now().into()),
+        Ready::Flow => Probe::Flow(counters.clone()),
+    }
+}
+
+/// Stays with a service of this process.
+async fn in_process(patient: Patient, reporter: Reporter) {
+    let mut urgency = patient.urgency;
+    let mut running = match patient.running {
         Ok(running) => running,
         Err(error) => {
             let exit = Exit::NotStarted(error.to_string());
@@ -104,27 +148,23 @@ async fn in_process(
         }
     };
     reporter.tell(News::Spawned(0)).await;
-    let mut ready = false;
+    let mut ready = Box::pin(patient.probe.ready());
+    let mut is_ready = false;
     let exit = loop {
-        // All branches are cancel-safe: each only looks at a state that stays.
+        // All branches are cancel-safe: a state that stays, or a future that is polled on.
         tokio::select! {
             biased;
             exit = running.ended() => break exit,
             Ok(()) = urgency.changed() => match *urgency.borrow() {
                 Urgency::None => {}
-                Urgency::Terminate => line.stop.cancel(),
+                Urgency::Terminate => patient.stop.cancel(),
                 Urgency::Kill => running.abort(),
             },
-            true = said_ready(&mut line.ready), if !ready => {
-                ready = true;
+            () = &mut ready, if !is_ready => {
+                is_ready = true;
                 reporter.tell(News::Ready).await;
             }
         }
     };
     reporter.tell(News::Ended(exit)).await;
-}
-
-/// Waits until a service says that it is ready; `false` when it never will.
-async fn said_ready(ready: &mut watch::Receiver<bool>) -> bool {
-    ready.wait_for(|ready| *ready).await.is_ok()
 }

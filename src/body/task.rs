@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, Span};
 
 use crate::config::plan::{KindBody, Placement};
 
@@ -28,21 +28,20 @@ pub(super) enum Running {
     },
 }
 
-/// Starts the service of a kind.
-pub(super) fn run(body: &KindBody, cx: ServiceCx) -> std::io::Result<Running> {
+/// Starts the service of a kind; its records carry the span.
+pub(super) fn run(body: &KindBody, cx: ServiceCx, span: Span) -> std::io::Result<Running> {
     let factory = body.factory.clone();
     match body.placement {
         Placement::Pool => {
-            let span = info_span!("service", name = %cx.name);
             // Made inside the task, so that a panic while making it is caught as well.
             let run = async move { factory().run(cx).await };
             Ok(Running::Pool(tokio::spawn(run.instrument(span))))
         }
-        Placement::Thread => run_on_thread(factory, cx),
+        Placement::Thread => run_on_thread(factory, cx, span),
     }
 }
 
-fn run_on_thread(factory: Factory, cx: ServiceCx) -> std::io::Result<Running> {
+fn run_on_thread(factory: Factory, cx: ServiceCx, span: Span) -> std::io::Result<Running> {
     let (tell, end) = oneshot::channel();
     let abort = CancellationToken::new();
     let aborted = abort.clone();
@@ -52,7 +51,6 @@ fn run_on_thread(factory: Factory, cx: ServiceCx) -> std::io::Result<Running> {
     // The kernel keeps 15 bytes of a thread's name; the end of ours tells more than its group.
     let name = cx.name.rsplit(':').next().unwrap_or("service").to_owned();
     std::thread::Builder::new().name(name).spawn(move || {
-        let span = info_span!("service", name = %cx.name);
         let run = AssertUnwindSafe(async move { factory().run(cx).await }).catch_unwind();
         let exit = runtime.block_on(
             async move {
@@ -155,7 +153,7 @@ mod tests {
             run: crate::config::plan::Run::Actor,
             placement,
         };
-        let mut running = run(&body, cx).unwrap();
+        let mut running = run(&body, cx, Span::none()).unwrap();
         if matches!(end, End::Never) {
             running.abort();
         }

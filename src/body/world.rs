@@ -1,8 +1,9 @@
 //! What all services of a stack share.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fathom_kernel::{
     Addresses, Board, Bus, Checkpoint, CheckpointStore, Clock, ControlHandle, Counters, CxParts,
@@ -10,6 +11,10 @@ use fathom_kernel::{
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+
+use super::logfile::LogFile;
+use super::spawner::Spawner;
+use crate::telemetry::Records;
 
 /// What all services of a stack share.
 #[derive(Clone)]
@@ -28,8 +33,33 @@ pub struct World {
     pub addresses: Addresses,
     /// Folder of the stack.
     pub data_dir: PathBuf,
+    /// Folder of the configuration file.
+    pub config_dir: PathBuf,
     /// Numbers the changes of state, without gaps.
     pub changes: Arc<AtomicU64>,
+    /// Tells this run of the stack from all others.
+    pub boot_id: Arc<str>,
+    /// Makes children.
+    pub spawner: Spawner,
+    /// The last lines of every service.
+    pub records: Records,
+    /// The log files of children.
+    pub logs: Logs,
+}
+
+/// The log files of all services, each made once and kept over incarnations.
+#[derive(Debug, Clone, Default)]
+pub struct Logs(Arc<Mutex<HashMap<String, Arc<LogFile>>>>);
+
+impl Logs {
+    /// Returns the log file of a name.
+    pub(super) fn of(&self, name: String, make: impl FnOnce() -> LogFile) -> Arc<LogFile> {
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        files
+            .entry(name)
+            .or_insert_with(|| Arc::new(make()))
+            .clone()
+    }
 }
 
 /// The supervisor's ends of a service's context.

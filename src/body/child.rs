@@ -1,0 +1,190 @@
+//! Runs a child process: own group, captured output, signal, grace, kill. It has ended only when
+//! the process is reaped, its group is empty, no marked process is left and its output is written.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use fathom_kernel::Exit;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::Child;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use super::launch::Launched;
+use super::report::{News, Reporter, Urgency};
+use super::strays;
+use crate::config::plan::StopPlan;
+
+/// Longest wait for output after the end of a child; a stray may hold the pipe open.
+const DRAIN_MAX: Duration = Duration::from_secs(1);
+
+/// First and longest time between two looks at a group that outlives its leader.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+
+/// How the keeper speaks to a child.
+pub(super) struct Orders {
+    pub(super) urgency: watch::Receiver<Urgency>,
+    pub(super) signals: mpsc::Receiver<Signal>,
+}
+
+/// Stays with a child until nothing of it is left.
+pub(super) async fn attend(
+    launched: std::io::Result<Launched>,
+    stop: StopPlan,
+    orders: Orders,
+    reporter: Reporter,
+) {
+    let launched = match launched {
+        Ok(launched) => launched,
+        Err(error) => {
+            let exit = Exit::NotStarted(error.to_string());
+            return reporter.tell(News::Ended(exit)).await;
+        }
+    };
+    reporter
+        .tell(News::Spawned(launched.group.as_raw().unsigned_abs()))
+        .await;
+    let mut outputs = launched.outputs;
+    let mut attendance = Attendance {
+        child: launched.child,
+        group: launched.group,
+        marker: launched.marker,
+        stop,
+        orders,
+        reporter,
+    };
+    let exit = attendance.until_exit(launched.probe.ready()).await;
+    attendance.until_empty(&exit).await;
+    // Last words come before the news of the end.
+    let drained = async {
+        for output in &mut outputs {
+            while output.changed().await.is_ok() {}
+        }
+    };
+    if timeout(DRAIN_MAX, drained).await.is_err() {
+        tracing::warn!(marker = attendance.marker, "somebody keeps the output open");
+    }
+    attendance.reporter.tell(News::Ended(exit)).await;
+}
+
+struct Attendance {
+    child: Child,
+    group: Pid,
+    marker: String,
+    stop: StopPlan,
+    orders: Orders,
+    reporter: Reporter,
+}
+
+impl Attendance {
+    /// Waits for the exit of the process, carrying out orders meanwhile.
+    async fn until_exit(&mut self, ready: impl Future<Output = ()>) -> Exit {
+        let mut ready = Box::pin(ready);
+        let mut is_ready = false;
+        loop {
+            // All branches are cancel-safe; the readiness probe is polled on, not made anew.
+            tokio::select! {
+                biased;
+                status = self.child.wait() => return status.map_or_else(
+                    |error| Exit::Failed(format!("cannot wait for it: {error}")),
+                    exit_of,
+                ),
+                Ok(()) = self.orders.urgency.changed() => self.end(),
+                Some(signal) = self.orders.signals.recv() => self.pass_on(signal),
+                () = &mut ready, if !is_ready => {
+                    is_ready = true;
+                    self.reporter.tell(News::Ready).await;
+                }
+            }
+        }
+    }
+
+    /// Waits until the group is empty and no marked process is left.
+    async fn until_empty(&mut self, exit: &Exit) {
+        let (mut pause, longest) = LOOKS;
+        let mut told = false;
+        loop {
+            let urgency = *self.orders.urgency.borrow_and_update();
+            if !self.something_lives(urgency).await {
+                return;
+            }
+            if urgency == Urgency::None && !told {
+                told = true;
+                self.reporter.tell(News::LeaderExited(exit.clone())).await;
+            }
+            // Looks again at once when the order comes to kill.
+            timeout(pause, self.orders.urgency.changed()).await.ok();
+            if *self.orders.urgency.borrow() == Urgency::Kill {
+                strays::signal_group(self.group, Signal::SIGKILL);
+            }
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    /// Looks for members of the group and, once there are none, for marked processes, which have
+    /// no more time: they left the group that was asked to end.
+    async fn something_lives(&self, urgency: Urgency) -> bool {
+        let (group, marker) = (self.group, self.marker.clone());
+        let look = move || {
+            if strays::group_lives(group) {
+                return true;
+            }
+            let marked = strays::signal_marked(&marker, Signal::SIGKILL);
+            if marked > 0 {
+                tracing::warn!(marker, marked, ?urgency, "killed processes left behind");
+            }
+            marked > 0
+        };
+        // A panic while looking is not a reason to wait for ever.
+        tokio::task::spawn_blocking(look).await.unwrap_or(false)
+    }
+
+    fn end(&self) {
+        match *self.orders.urgency.borrow() {
+            Urgency::None => {}
+            Urgency::Terminate if self.stop.group => {
+                strays::signal_group(self.group, self.stop.signal);
+            }
+            Urgency::Terminate => self.pass_on(self.stop.signal),
+            Urgency::Kill => strays::signal_group(self.group, Signal::SIGKILL),
+        }
+    }
+
+    /// Sends a signal to the process alone. It is not reaped yet, so its id is still its own.
+    fn pass_on(&self, signal: Signal) {
+        if let Err(error) = kill(self.group, signal)
+            && error != Errno::ESRCH
+        {
+            tracing::warn!(pid = %self.group, %signal, %error, "cannot signal a process");
+        }
+    }
+}
+
+fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(signal)) => Exit::Signal(signal),
+        (None, None) => Exit::Failed(format!("unknown status {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn codes_and_signals_are_told_apart() {
+        let status = |script: &str| {
+            let script = script.to_owned();
+            async move {
+                let mut command = tokio::process::Command::new("sh");
+                exit_of(command.args(["-c", &script]).status().await.unwrap())
+            }
+        };
+        assert_eq!(status("exit 3").await, Exit::Code(3));
+        assert_eq!(status("kill -9 $$").await, Exit::Signal(9));
+    }
+}

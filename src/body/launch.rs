@@ -1,0 +1,250 @@
+//! Launches a child: program, environment, limits, user, pipes, readiness.
+
+use std::ffi::CString;
+use std::io::{self, PipeWriter};
+use std::os::fd::{OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use fathom_kernel::{Counters, LogStream};
+use nix::sys::resource::Resource;
+use nix::unistd::{Pid, User, getgrouplist};
+use regex::Regex;
+use tokio::net::UnixDatagram;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use super::capture::{Capture, capture};
+use super::logfile::{LogFile, Rotation};
+use super::prepare::{Identity, Preparation, prepare};
+use super::probe::{Probe, SocketFile};
+use super::strays::MARKER;
+use super::world::World;
+use crate::config::plan::{CommandBody, Limits, Ready, ServicePlan, Stderr};
+use crate::files;
+
+/// A child that was just made.
+pub(super) struct Launched {
+    pub(super) child: Child,
+    /// Its process group, whose number is its own.
+    pub(super) group: Pid,
+    /// What marks every process of this incarnation.
+    pub(super) marker: String,
+    pub(super) probe: Probe,
+    /// Each closes when one of its pipes is read to the end.
+    pub(super) outputs: Vec<watch::Receiver<()>>,
+}
+
+/// What is launched.
+pub(super) struct Launch<'a> {
+    pub(super) plan: &'a ServicePlan,
+    pub(super) world: &'a World,
+    pub(super) counters: &'a Arc<Counters>,
+    pub(super) incarnation: u64,
+}
+
+impl Launch<'_> {
+    /// Launches a program.
+    pub(super) async fn program(&self, body: &CommandBody) -> io::Result<Launched> {
+        let (program, args) = body
+            .argv
+            .split_first()
+            .ok_or_else(|| io::Error::other("no program is named"))?;
+        let mut command = Command::new(program);
+        command.args(args).envs(&body.env).stdin(Stdio::null());
+        let folder = body.cwd.as_ref().unwrap_or(&self.world.config_dir);
+        if !folder.as_os_str().is_empty() {
+            if !folder.is_dir() {
+                let text = format!("no such folder: {}", folder.display());
+                return Err(io::Error::new(io::ErrorKind::NotFound, text));
+            }
+            command.current_dir(folder);
+        }
+        let preparation = Preparation {
+            identity: body.user.as_deref().map(identity).transpose()?,
+            ..Preparation::default()
+        };
+        self.launch(command, preparation)
+            .await
+            .map_err(|error| explain(program, error))
+    }
+
+    async fn launch(
+        &self,
+        mut command: Command,
+        mut preparation: Preparation,
+    ) -> io::Result<Launched> {
+        let (name, group) = (&*self.plan.name, &*self.plan.group);
+        let marker = format!("{}/{name}/{}", self.world.boot_id, self.incarnation);
+        command
+            .env(MARKER, &marker)
+            .env("SUPERVISOR_ENABLED", "1")
+            .env("SUPERVISOR_GROUP_NAME", group)
+            .env(
+                "SUPERVISOR_PROCESS_NAME",
+                name.rsplit(':').next().unwrap_or(name),
+            )
+            .kill_on_drop(true);
+        preparation.limits = limits(&self.plan.limits);
+        let (told, telling) = self.pattern()?;
+        let probe = self.probe(told, &mut command, &mut preparation)?;
+        prepare(&mut command, preparation);
+        let outputs = self.pipes(&mut command, telling)?;
+        let child = self.world.spawner.spawn(command).await?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
+        Ok(Launched {
+            child,
+            group: Pid::from_raw(pid),
+            marker,
+            probe,
+            outputs,
+        })
+    }
+
+    /// Makes the pattern of `ready = "log:…"`, with both ends of its news.
+    #[expect(clippy::type_complexity, reason = "two halves of one thing, used once")]
+    fn pattern(
+        &self,
+    ) -> io::Result<(
+        Option<watch::Receiver<bool>>,
+        Option<(Regex, watch::Sender<bool>)>,
+    )> {
+        let Ready::Log(pattern) = &self.plan.ready else {
+            return Ok((None, None));
+        };
+        let pattern = Regex::new(pattern).map_err(io::Error::other)?;
+        let (tell, told) = watch::channel(false);
+        Ok((Some(told), Some((pattern, tell))))
+    }
+
+    fn probe(
+        &self,
+        told: Option<watch::Receiver<bool>>,
+        command: &mut Command,
+        preparation: &mut Preparation,
+    ) -> io::Result<Probe> {
+        Ok(match &self.plan.ready {
+            Ready::Spawn | Ready::Secs(_) => Probe::None,
+            Ready::Log(_) => told.map_or(Probe::None, Probe::Told),
+            Ready::Notify => {
+                let file = SocketFile(self.notify_path()?);
+                let socket = UnixDatagram::bind(&file.0)?;
+                command.env("NOTIFY_SOCKET", &file.0);
+                Probe::Notified(socket, file)
+            }
+            Ready::Fd(number) => {
+                let (reader, writer) = io::pipe()?;
+                let number = RawFd::try_from(*number).map_err(io::Error::other)?;
+                preparation.inherit = Some((OwnedFd::from(writer), number));
+                Probe::Pipe(reader)
+            }
+            Ready::Tcp(address) => Probe::Tcp(address.clone()),
+            Ready::Http(url) => Probe::Http(url.clone()),
+            Ready::Exec(argv) => Probe::Exec(argv.clone()),
+            Ready::File(path) => Probe::File(
+                self.world.data_dir.join(path),
+                self.world.clock.now().into(),
+            ),
+            Ready::Flow => Probe::Flow(self.counters.clone()),
+        })
+    }
+
+    fn notify_path(&self) -> io::Result<PathBuf> {
+        let folder = self.world.data_dir.join("run");
+        std::fs::create_dir_all(&folder)?;
+        let name = format!("{}.{}", files::name_of(&self.plan.name), self.incarnation);
+        let path = std::path::absolute(folder.join(name))?;
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(path),
+        }
+    }
+
+    /// Connects standard output and error to log files.
+    fn pipes(
+        &self,
+        command: &mut Command,
+        mut ready: Option<(Regex, watch::Sender<bool>)>,
+    ) -> io::Result<Vec<watch::Receiver<()>>> {
+        let (out, out_done) = self.pipe(LogStream::Stdout, "log", ready.take())?;
+        let mut outputs = vec![out_done];
+        match self.plan.log.stderr {
+            Stderr::Merge => {
+                command.stderr(out.try_clone()?);
+            }
+            Stderr::Separate => {
+                let (err, err_done) = self.pipe(LogStream::Stderr, "stderr.log", None)?;
+                command.stderr(err);
+                outputs.push(err_done);
+            }
+        }
+        command.stdout(out);
+        Ok(outputs)
+    }
+
+    fn pipe(
+        &self,
+        stream: LogStream,
+        ending: &str,
+        ready: Option<(Regex, watch::Sender<bool>)>,
+    ) -> io::Result<(PipeWriter, watch::Receiver<()>)> {
+        let (reader, writer) = io::pipe()?;
+        let job = Capture {
+            service: self.plan.name.clone(),
+            stream,
+            log: self.log_file(ending),
+            records: self.world.records.clone(),
+            clock: self.world.clock.clone(),
+            ready,
+        };
+        Ok((writer, capture(reader, job)?))
+    }
+
+    fn log_file(&self, ending: &str) -> Arc<LogFile> {
+        let name = format!("{}.{ending}", files::name_of(&self.plan.name));
+        let plan = &self.plan.log;
+        let rotation = Rotation {
+            max_bytes: plan.max.bytes(),
+            age: plan.age,
+            backups: plan.backups,
+        };
+        let path = self.world.data_dir.join("logs").join(&name);
+        self.world.logs.of(name, || LogFile::new(path, rotation))
+    }
+}
+
+/// Says what could not be run, as supervisord's users know it.
+fn explain(program: &str, error: io::Error) -> io::Error {
+    let text = match error.kind() {
+        io::ErrorKind::NotFound => format!("can't find command '{program}'"),
+        io::ErrorKind::PermissionDenied => format!("command at '{program}' is not executable"),
+        _ => return error,
+    };
+    io::Error::new(error.kind(), text)
+}
+
+fn limits(limits: &Limits) -> Vec<(Resource, u64)> {
+    let wanted = [
+        (Resource::RLIMIT_NOFILE, limits.nofile),
+        (Resource::RLIMIT_AS, limits.memory),
+        (Resource::RLIMIT_CORE, limits.core),
+    ];
+    let given = wanted.into_iter();
+    given
+        .filter_map(|(what, limit)| Some((what, limit?)))
+        .collect()
+}
+
+/// Looks up a user: everything that asks the system must be done before the fork.
+fn identity(name: &str) -> io::Result<Identity> {
+    let user = User::from_name(name)?
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no user '{name}'")))?;
+    let login = CString::new(name).map_err(io::Error::other)?;
+    Ok(Identity {
+        user: user.uid,
+        group: user.gid,
+        groups: getgrouplist(&login, user.gid)?,
+    })
+}

@@ -1,0 +1,95 @@
+//! What a child does between fork and exec.
+//!
+//! The only unsafe code of the supervisor: code may run between fork and exec only if it neither
+//! allocates nor takes a lock, since other threads do not exist in the child.
+#![allow(unsafe_code, reason = "running code between fork and exec")]
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Pid, Uid, getppid, setgid, setgroups, setuid};
+
+/// What is to be done in the child.
+#[derive(Debug, Default)]
+pub(super) struct Preparation {
+    /// Limits, soft and hard.
+    pub(super) limits: Vec<(Resource, u64)>,
+    /// Another user, when wanted.
+    pub(super) identity: Option<Identity>,
+    /// A descriptor to be inherited under a number.
+    pub(super) inherit: Option<(OwnedFd, RawFd)>,
+}
+
+/// As whom to run.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub(super) user: Uid,
+    pub(super) group: Gid,
+    /// Supplementary groups.
+    pub(super) groups: Vec<Gid>,
+}
+
+/// Makes a command prepare its child so: own process group, limits, user, and a signal when the
+/// thread that spawns it ends.
+pub(super) fn prepare(command: &mut tokio::process::Command, preparation: Preparation) {
+    command.process_group(0);
+    let parent = Pid::this();
+    // SAFETY: `in_child` makes system calls only; everything it reads was made before the fork, and
+    // an error is returned as its number, which allocates nothing.
+    unsafe {
+        command.pre_exec(move || in_child(parent, &preparation).map_err(std::io::Error::from));
+    }
+}
+
+fn in_child(parent: Pid, preparation: &Preparation) -> Result<(), Errno> {
+    for (resource, limit) in &preparation.limits {
+        setrlimit(*resource, *limit, *limit)?;
+    }
+    if let Some(identity) = &preparation.identity {
+        setgroups(&identity.groups)?;
+        setgid(identity.group)?;
+        setuid(identity.user)?;
+    }
+    close_on_exec()?;
+    if let Some((fd, number)) = &preparation.inherit {
+        // SAFETY: the child owns all its descriptors, and nothing in it uses this number: whatever
+        // stood there is closed by the exec anyhow.
+        // Equal numbers need the close-on-exec mark taken away, which `dup2` does for others.
+        let result = unsafe {
+            match fd.as_raw_fd() {
+                same if same == *number => nix::libc::fcntl(same, nix::libc::F_SETFD, 0),
+                other => nix::libc::dup2(other, *number),
+            }
+        };
+        Errno::result(result)?;
+    }
+    // After the change of user, which would take it back.
+    set_pdeathsig(Signal::SIGTERM)?;
+    // The parent may have ended before the line above.
+    if getppid() != parent {
+        return Err(Errno::ECHILD);
+    }
+    Ok(())
+}
+
+/// Marks every descriptor above standard error to be closed by the exec; some may have been
+/// inherited by the supervisor itself without that mark.
+fn close_on_exec() -> Result<(), Errno> {
+    // SAFETY: takes three numbers and touches no memory; the mark takes effect at the exec.
+    let result = unsafe {
+        nix::libc::syscall(
+            nix::libc::SYS_close_range,
+            3_u32,
+            u32::MAX,
+            nix::libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    match Errno::result(result) {
+        // Kernels before 5.11 do not know it; our own descriptors carry the mark from the start.
+        Ok(_) | Err(Errno::ENOSYS | Errno::EINVAL) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

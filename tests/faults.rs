@@ -1,0 +1,241 @@
+//! What goes wrong with services, and what the supervisor makes of it.
+
+mod rig;
+
+use std::path::Path;
+use std::time::Duration;
+
+use fathom::config::plan::{Budget, Ready, Restart, Stderr};
+use fathom_kernel::{Command, Reply, Span, State, Verdict};
+
+use rig::*;
+
+fn log(folder: &Path, name: &str) -> String {
+    std::fs::read_to_string(folder.join("logs").join(name)).unwrap_or_default()
+}
+
+/// Tells whether a process exists and is no zombie.
+fn lives(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[tokio::test]
+async fn a_child_runs_writes_takes_signals_and_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "trap 'echo usr1' USR1; echo out; echo err >&2; while :; do sleep 0.01; done";
+    let mut stack = start(folder.path(), vec![script("talk", text)]);
+    let now = until_state(&stack, "talk", State::Running).await;
+    assert!(
+        now.description
+            .starts_with(&format!("pid {}, uptime", now.pid))
+    );
+    wait_for(|| log(folder.path(), "talk.log") == "out\nerr\n").await;
+    let signal = Command::Signal {
+        targets: vec!["talk".to_owned()],
+        signal: "USR1".to_owned(),
+    };
+    assert_eq!(
+        results(&done(&stack, signal).await),
+        [("talk", Verdict::Signalled)]
+    );
+    wait_for(|| log(folder.path(), "talk.log") == "out\nerr\nusr1\n").await;
+    let tail = Command::Tail {
+        name: "talk".to_owned(),
+        lines: 2,
+    };
+    let Reply::Lines(lines) = ask(&stack, tail).await.unwrap() else {
+        panic!("no lines")
+    };
+    assert_eq!(lines, ["err", "usr1"]);
+    assert_eq!(
+        results(&done(&stack, stop("talk")).await),
+        [("talk", Verdict::Stopped)]
+    );
+    assert_eq!(
+        status(&stack, "talk").await.last_exit.as_deref(),
+        Some("signal:15")
+    );
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn standard_error_can_have_a_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut both = script("both", "echo out; echo err >&2");
+    both.log.stderr = Stderr::Separate;
+    both.restart = Restart::Never;
+    let mut stack = start(folder.path(), vec![both]);
+    let now = until_state(&stack, "both", State::Exited).await;
+    assert!(now.finished);
+    // Output is written before the end is told.
+    assert_eq!(log(folder.path(), "both.log"), "out\n");
+    assert_eq!(log(folder.path(), "both.stderr.log"), "err\n");
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_child_that_ignores_its_stop_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut deaf = script(
+        "deaf",
+        "trap '' TERM; echo up; while :; do sleep 0.05; done",
+    );
+    deaf.ready = Ready::Log("^up$".to_owned());
+    deaf.stop.wait = Duration::from_millis(200);
+    let mut stack = start(folder.path(), vec![deaf]);
+    until_state(&stack, "deaf", State::Running).await;
+    assert_eq!(
+        results(&done(&stack, stop("deaf")).await),
+        [("deaf", Verdict::Stopped)]
+    );
+    assert_eq!(
+        status(&stack, "deaf").await.last_exit.as_deref(),
+        Some("signal:9")
+    );
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_flapping_child_backs_off_and_becomes_fatal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut flapping = script("flapping", "exit 3");
+    flapping.ready = Ready::Secs(Duration::from_secs(1));
+    flapping.backoff.base = Span::from_millis(50);
+    flapping.budget = Budget {
+        restarts: 3,
+        period: Span::from_secs(60),
+    };
+    let mut stack = start(folder.path(), vec![flapping]);
+    let now = until_state(&stack, "flapping", State::Backoff).await;
+    let text = "Exited too quickly (process log may have details), retry in 1s (attempt ";
+    assert!(now.description.starts_with(text), "{}", now.description);
+    let now = until_state(&stack, "flapping", State::Fatal).await;
+    assert_eq!((now.incarnation, now.restarts), (4, 3));
+    assert_eq!(now.last_exit.as_deref(), Some("exit:3"));
+    assert_eq!(
+        now.description,
+        "Exited too quickly (process log may have details)"
+    );
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_missing_program_is_told_apart_from_one_that_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut missing = command("missing", &["/no/such/program"]);
+    let file = folder.path().join("no-program");
+    std::fs::write(&file, "").unwrap();
+    let mut plain = command("plain", &[file.to_str().unwrap()]);
+    let mut failing = script("failing", "exit 1");
+    for service in [&mut missing, &mut plain, &mut failing] {
+        service.autostart = false;
+        service.ready = Ready::Secs(Duration::from_secs(1));
+    }
+    let mut stack = start(folder.path(), vec![missing, plain, failing]);
+    let outcomes = done(&stack, start_of("all")).await;
+    let expected = [
+        ("missing", Verdict::SpawnError),
+        ("plain", Verdict::SpawnError),
+        ("failing", Verdict::AbnormalTermination),
+    ];
+    assert_eq!(results(&outcomes), expected);
+    assert_eq!(outcomes[0].message, "can't find command '/no/such/program'");
+    assert!(
+        outcomes[1].message.ends_with("is not executable"),
+        "{outcomes:?}"
+    );
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn grandchildren_are_not_left_over_by_a_crash_or_a_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let pids = folder.path().join("pids");
+    // One stays in the group, one leaves it.
+    let text = format!(
+        "sleep 300 & echo $! > {0}; setsid sleep 300 & echo $! >> {0}; echo up; wait",
+        pids.display()
+    );
+    let mut parent = script("parent", &text);
+    parent.ready = Ready::Log("^up$".to_owned());
+    let mut stack = start(folder.path(), vec![parent]);
+    let now = until_state(&stack, "parent", State::Running).await;
+    let first = std::fs::read_to_string(&pids).unwrap();
+    assert!(
+        first.lines().count() == 2 && first.lines().all(lives),
+        "{first}"
+    );
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(now.pid.try_into().unwrap()),
+        nix::sys::signal::Signal::SIGKILL,
+    )
+    .unwrap();
+    until(&stack, "parent", |now| {
+        now.incarnation == 2 && now.state == State::Running
+    })
+    .await;
+    assert!(!first.lines().any(lives), "left over by the crash: {first}");
+    let second = std::fs::read_to_string(&pids).unwrap();
+    done(&stack, stop("parent")).await;
+    assert!(
+        !second.lines().any(lives),
+        "left over by the stop: {second}"
+    );
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn much_output_is_kept_to_the_last_byte() {
+    const BYTES: usize = 100 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("seq 1000000000 | head -c {BYTES}");
+    let mut noisy = script("noisy", &text);
+    noisy.restart = Restart::Never;
+    noisy.log.max = fathom_kernel::Size::from_mib(30);
+    noisy.log.backups = 10;
+    let mut stack = start(folder.path(), vec![noisy]);
+    until(&stack, "noisy", |now| now.state == State::Exited).await;
+    stack.shutdown().await;
+    let mut all = Vec::with_capacity(BYTES);
+    for number in (1..=10).rev() {
+        let path = folder.path().join(format!("logs/noisy.log.{number}"));
+        if let Ok(mut part) = std::fs::read(path) {
+            assert_eq!(part.last(), Some(&b'\n'));
+            all.append(&mut part);
+        }
+    }
+    all.append(&mut std::fs::read(folder.path().join("logs/noisy.log")).unwrap());
+    assert_eq!(all.len(), BYTES);
+    for (number, line) in all.split(|byte| *byte == b'\n').enumerate().step_by(1000) {
+        let expected = (number + 1).to_string();
+        assert!(expected.as_bytes().starts_with(line), "line {number}");
+    }
+}
+
+#[tokio::test]
+async fn readiness_comes_by_notification_or_descriptor() {
+    let folder = tempfile::tempdir().unwrap();
+    let python = "import os, socket, time\n\
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
+        s.sendto(b'STATUS=on its way\\nREADY=1', os.environ['NOTIFY_SOCKET'])\n\
+        time.sleep(300)";
+    let mut notifies = command("notifies", &["python3", "-c", python]);
+    notifies.ready = Ready::Notify;
+    let mut pipe = script("pipe", "echo >&7; sleep 300");
+    pipe.ready = Ready::Fd(7);
+    let mut stack = start(folder.path(), vec![notifies, pipe]);
+    until_state(&stack, "pipe", State::Running).await;
+    until_state(&stack, "notifies", State::Running).await;
+    stack.shutdown().await;
+}
+
+async fn wait_for(what: impl Fn() -> bool) {
+    for _ in 0..2000 {
+        if what() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it never came");
+}
