@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use file_rotate::compression::Compression;
 use file_rotate::suffix::AppendCount;
@@ -111,6 +112,9 @@ pub(super) struct Sink {
 /// Most records waiting for a writer; further ones are dropped and counted.
 const WAITING_MAX: usize = 16_384;
 
+/// Whether this process has logging; a second one would only open its files again.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+
 impl Telemetry {
     /// Installs logging and the panic hook. In a process that has logging already (a second stack of
     /// a test), that one stays and nothing is written twice.
@@ -129,6 +133,9 @@ impl Telemetry {
             drops: Vec::new(),
             _writers: Vec::new(),
         };
+        if INSTALLED.load(Relaxed) {
+            return Ok(telemetry);
+        }
         let mut sinks = Vec::new();
         if options.stderr {
             let colour = std::io::stderr().is_terminal()
@@ -143,6 +150,7 @@ impl Telemetry {
             .with(filter)
             .with(Tagging { sinks });
         if tracing::subscriber::set_global_default(subscriber).is_ok() {
+            INSTALLED.store(true, Relaxed);
             super::panics::install();
         }
         Ok(telemetry)
