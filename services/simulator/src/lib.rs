@@ -1,6 +1,37 @@
 //! Detector simulator, recorder and replay.
+//!
+//! [`Generator`] is the simulated detector, a pure state machine; the kind `fake_detector` paces it
+//! and sends what it makes to the bus or to a ligier.
+#![warn(missing_docs)]
+
+mod batch;
+mod chance;
+mod fake_detector;
+mod fault;
+mod generator;
+mod layout;
+mod options;
+mod outlet;
+mod pace;
+mod physics;
+mod streams;
+mod timeline;
 
 use fathom_kernel::Kind;
 
+pub use batch::{Chunk, Sealed};
+pub use fake_detector::FakeDetector;
+pub use fault::{Fault, FaultKind, FaultSpec};
+pub use generator::{Disturbance, Generator, Position, STEP_S, STEPS_PER_FRAME, Step};
+pub use layout::{Dom, Layout, Pmt};
+pub use options::{
+    BurstOptions, EventOptions, FakeDetectorOptions, MessageOptions, RateOptions, SliceOptions,
+    StreamOptions,
+};
+pub use outlet::{Outlet, OutletParts, Target};
+
 /// The kinds of this crate.
-pub const KINDS: &[Kind] = &[];
+pub const KINDS: &[Kind] = &[Kind::service::<FakeDetectorOptions, FakeDetector>(
+    "fake_detector",
+    "Simulates a detector: K40, bioluminescence, muons, run changes and faults on demand",
+)];
