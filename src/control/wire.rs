@@ -75,7 +75,7 @@ pub struct AddressBook {
 /// What a process uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Usage {
-    /// Processor time used since it started [s].
+    /// Processor time used since it started, in seconds.
     pub cpu_s: f64,
     /// Resident memory [bytes].
     pub rss_bytes: u64,

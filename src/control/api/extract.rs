@@ -1,11 +1,16 @@
 //! Reads path, query and body of a request; what cannot be read becomes a [`Failure`].
 
+use std::time::Duration;
+
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{StatusCode, request::Parts};
 use fathom_kernel::Caller;
 use serde::de::DeserializeOwned;
 
 use super::Failure;
+
+/// Time for a client to send its body.
+const BODY_MAX: Duration = Duration::from_secs(10);
 
 /// The query of the address.
 pub(super) struct Query<T>(pub(super) T);
@@ -56,8 +61,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let bytes = bytes::Bytes::from_request(request, state)
+        let bytes = tokio::time::timeout(BODY_MAX, bytes::Bytes::from_request(request, state))
             .await
+            .map_err(|_| {
+                let late = "the body did not come in time";
+                Failure::new(StatusCode::REQUEST_TIMEOUT, "late_body", late)
+            })?
             .map_err(|error| Failure::new(error.status(), "bad_request", error.body_text()))?;
         // No content type is asked for: writing needs the socket or a token, so a browser's form of
         // another site cannot get here.
