@@ -11,6 +11,9 @@ use serde::Serialize;
 use crate::config::{KindOption, kind_options, nearest};
 use crate::registry;
 
+/// A longer default does not fit beside its option.
+const DEFAULT_COLUMNS: usize = 60;
+
 /// Arguments of `fathom kinds`.
 #[derive(Debug, Args)]
 pub(crate) struct Kinds {
@@ -87,6 +90,9 @@ fn print_options(kind: &'static Kind) {
             line.push_str(&format!(" [{unit}]"));
         }
         match &option.default {
+            Some(default) if default.len() > DEFAULT_COLUMNS => {
+                line.push_str(", default see below")
+            }
             Some(default) => line.push_str(&format!(", default {default}")),
             None if option.required => line.push_str(", required"),
             None => line.push_str(", not set by default"),
@@ -94,6 +100,9 @@ fn print_options(kind: &'static Kind) {
         println!("{line}");
         for text in option.text.lines().filter(|text| !text.is_empty()) {
             println!("      {text}");
+        }
+        if let Some(default) = option.default.filter(|text| text.len() > DEFAULT_COLUMNS) {
+            println!("      default: {default}");
         }
     }
     println!();

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::shape::Shape;
 
-/// One option of a kind. Options of tables within are named `table.option`.
+/// One option of a kind. Options of tables within are named `table.option`, those of lists of tables
+/// `list[].option`.
 #[derive(Debug, Clone, Serialize)]
 pub struct KindOption {
     /// Name of the key.
@@ -41,20 +42,25 @@ fn collect(shape: &Shape, prefix: &str, defaults: Option<&Value>, options: &mut 
             collect(&inner, &format!("{name}."), default, options);
             continue;
         }
+        let items = inner.items().filter(|items| !items.keys().is_empty());
         options.push(KindOption {
             type_name: inner.type_name(),
             default: default.filter(|value| !value.is_null()).map(to_toml),
             unit: inner.text("unit").map(str::to_owned),
             required: shape.requires(&key),
             text: inner.text("description").unwrap_or_default().to_owned(),
-            name,
+            name: name.clone(),
         });
+        if let Some(items) = items {
+            collect(&items, &format!("{name}[]."), None, options);
+        }
     }
 }
 
 /// Writes a value of JSON as one of TOML.
 fn to_toml(value: &Value) -> String {
     match value {
+        Value::Object(entries) if entries.is_empty() => "{}".to_owned(),
         Value::Object(entries) => {
             let entries = entries
                 .iter()

@@ -12,7 +12,7 @@ use super::document::{CommandDoc, ServiceDoc};
 use super::gather::{Subject, gather};
 use super::pipeline::Pipeline;
 use super::plan::{Body, CommandBody, KindBody};
-use super::problem::Problem;
+use super::problem::{Problem, nearest};
 use super::shape::Shape;
 use super::source::Place;
 use super::text::to_text;
@@ -128,10 +128,11 @@ impl<'a> Readers<'a> {
     ) -> Option<Body> {
         self.only_commands(doc);
         let Some(found) = registry::find(kind.get_ref()) else {
-            let names = registry::kinds().map(|kind| kind.name);
-            let problem = Problem::error(format!("unknown kind `{kind}`"))
-                .at(kind.span())
-                .suggest(kind.get_ref(), names, "kind");
+            let problem = Problem::error(format!("unknown kind `{kind}`")).at(kind.span());
+            let problem = match nearest(kind.get_ref(), registry::kinds().map(|kind| kind.name)) {
+                Some(near) => problem.label(format!("did you mean `{near}`?")),
+                None => problem.help("`fathom kinds` lists them all"),
+            };
             self.problems.push(problem);
             return None;
         };

@@ -48,8 +48,7 @@ impl Shape {
                     .get("additionalProperties")
                     .filter(|v| v.is_object())
             })?;
-        let (root, here) = (self.root.clone(), here.clone());
-        Some(Self { root, here }.resolved())
+        Some(self.at(here))
     }
 
     /// Returns the keys of a table, sorted.
@@ -99,14 +98,22 @@ impl Shape {
             Some("size") => return "size".into(),
             _ => {}
         }
+        let variants = self.here.get("anyOf").or_else(|| self.here.get("oneOf"));
+        if let Some(variants) = variants.and_then(Value::as_array) {
+            let named = variants.iter().map(|here| self.at(here).type_name());
+            let mut named: Vec<String> = named.filter(|name| name != "null").collect();
+            named.dedup();
+            return named.join(" | ");
+        }
         let mut types = Vec::new();
         self.types(&self.here, &mut types);
-        types.retain(|name| name != "null");
-        types.dedup();
+        if types.len() > 1 {
+            types.retain(|name| name != "null");
+        }
         let named = types.iter().map(|name| match name.as_str() {
             "string" => "text".to_owned(),
             "boolean" => "true | false".to_owned(),
-            "array" => match self.key_of_list() {
+            "array" => match self.items() {
                 Some(item) => format!("list of {}", item.type_name()),
                 None => "list".to_owned(),
             },
@@ -116,16 +123,15 @@ impl Shape {
         named.collect::<Vec<_>>().join(" | ")
     }
 
-    /// Returns the schema of a list's elements.
-    fn key_of_list(&self) -> Option<Self> {
-        let here = self.here.get("items")?;
-        Some(
-            Self {
-                root: self.root.clone(),
-                here: here.clone(),
-            }
-            .resolved(),
-        )
+    /// Looks at another part of the same schema.
+    fn at(&self, here: &Value) -> Self {
+        let (root, here) = (self.root.clone(), here.clone());
+        Self { root, here }.resolved()
+    }
+
+    /// Looks at the elements of a list.
+    pub(crate) fn items(&self) -> Option<Self> {
+        self.here.get("items").map(|here| self.at(here))
     }
 
     /// Returns the words of an enum of texts.
