@@ -76,10 +76,12 @@ impl Check {
                 detector.id.0
             );
         }
+        let width = plan.services.iter().map(|service| service.name.len()).max();
+        let width = width.unwrap_or_default();
         println!("start order:");
         for (number, level) in plan.levels.iter().enumerate() {
             for service in level.iter().filter_map(|name| plan.service(name)) {
-                println!("  {}. {}", number + 1, line(service));
+                println!("  {}. {}", number + 1, line(service, width));
             }
         }
         let listens = listens(plan);
@@ -87,20 +89,26 @@ impl Check {
             println!("listens:");
         }
         for listen in listens {
-            println!(
-                "  {:<32} {} = {}",
-                listen.service, listen.key, listen.address
-            );
+            let Listen {
+                service,
+                key,
+                address,
+            } = listen;
+            println!("  {service:<width$}  {key} = {address}");
         }
     }
 }
 
-fn line(service: &ServicePlan) -> String {
+fn line(service: &ServicePlan, width: usize) -> String {
     let what = match &service.body {
         Body::Kind(body) => body.kind.name.to_owned(),
         Body::Command(body) => body.argv.join(" "),
     };
-    let mut line = format!("{:<32} {:<8} {what}", service.name, service.run_word());
+    let mut line = format!(
+        "{:<width$}  {:<7}  {what}",
+        service.name,
+        service.run_word()
+    );
     if !service.after.is_empty() {
         let after = service.after.iter().map(|after| match after.until {
             Until::Ready => after.name.to_string(),
