@@ -17,16 +17,19 @@ pub struct Stat {
 
 impl Default for Stat {
     fn default() -> Self {
-        Self {
-            count: 0,
-            sum: 0.0,
-            min: f64::INFINITY,
-            max: f64::NEG_INFINITY,
-        }
+        Self::NONE
     }
 }
 
 impl Stat {
+    /// No numbers yet.
+    pub const NONE: Self = Self {
+        count: 0,
+        sum: 0.0,
+        min: f64::INFINITY,
+        max: f64::NEG_INFINITY,
+    };
+
     /// Adds a number.
     pub fn add(&mut self, value: f64) {
         self.count += 1;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{ms_of, ms_of_header, seconds, timestamp};
 use crate::faulty::Faulty;
 use crate::places::{Found, Place, Places, Strangers};
-use crate::timeline::Timeline;
+use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
 
 /// Without any slice for so long the source is silent, and single DOMs are not judged [ms].
 const SILENT_AFTER_MS: i64 = 30_000;
@@ -83,6 +83,8 @@ pub struct DomActivity {
     strangers: Strangers,
     doms: Vec<Dom>,
     timeline: Timeline,
+    /// Slices far off the clock.
+    strays: u64,
     detector_id: Option<i32>,
     newest_ms: Option<i64>,
     /// Arrival of the newest slice, host time [ms].
@@ -129,6 +131,7 @@ impl Monitor for DomActivity {
             places,
             strangers: Strangers::default(),
             timeline: Timeline::default(),
+            strays: 0,
             detector_id: setup.detector.as_ref().map(|d| d.id.0),
             newest_ms: None,
             arrived_ms: None,
@@ -212,9 +215,16 @@ impl DomActivity {
     fn take(&mut self, frame: &Frame, slice: &SummarySlice<'_>) {
         let data_ms = ms_of_header(&slice.header);
         let host_ms = frame.received.as_millisecond();
-        self.timeline.saw(data_ms, host_ms);
-        self.newest_ms = self.newest_ms.max(Some(data_ms));
         self.arrived_ms = Some(host_ms);
+        match self.timeline.saw(data_ms, host_ms) {
+            Fit::Near => self.newest_ms = self.newest_ms.max(Some(data_ms)),
+            Fit::Set => self.newest_ms = Some(data_ms),
+            // One broken time must not make DOMs look alive for years.
+            Fit::Stray => {
+                self.strays += 1;
+                return;
+            }
+        }
         self.listening_since_ms.get_or_insert(host_ms);
         self.detector_id.get_or_insert(slice.header.detector_id.0);
         for frame in slice.frames {
@@ -222,7 +232,9 @@ impl DomActivity {
             match self.places.find(dom_id) {
                 Found::Dom(rank) => {
                     let dom = self.dom(rank);
-                    dom.last_ms = dom.last_ms.max(Some(data_ms));
+                    // A last time far ahead is from before the clock was set back, by a replay.
+                    let kept = dom.last_ms.filter(|last| last - data_ms <= TOLERANCE_MS);
+                    dom.last_ms = kept.max(Some(data_ms));
                 }
                 Found::Base | Found::Unknown => self.strangers.saw(dom_id, data_ms),
             }
@@ -379,6 +391,7 @@ impl DomActivity {
             ("inactive", count(&|age| age > limit_s).into()),
             ("ahead of the clock", count(&|age| age < 0.0).into()),
             ("never seen", count(&f64::is_nan).into()),
+            ("slices far off the clock", self.strays.into()),
             ("newest slice [UTC]", newest.into()),
             ("host clock [UTC]", crate::clock::text_of_ms(now_ms).into()),
             (

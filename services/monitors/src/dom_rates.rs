@@ -52,10 +52,12 @@ impl Default for Config {
 }
 
 /// What one DOM sent in the interval.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Dom {
     /// Sum over all channels [kHz].
     all_khz: Stat,
+    /// The same in the newest slice [kHz].
+    newest_khz: f64,
     /// Sum over the channels in neither veto nor FIFO-full [kHz].
     live_khz: Stat,
     live_channels: Stat,
@@ -63,6 +65,19 @@ struct Dom {
     fifo_channels: Stat,
     out_of_sync: u64,
     incomplete: u64,
+}
+
+impl Dom {
+    const SILENT: Self = Self {
+        all_khz: Stat::NONE,
+        newest_khz: f64::NAN,
+        live_khz: Stat::NONE,
+        live_channels: Stat::NONE,
+        hrv_channels: Stat::NONE,
+        fifo_channels: Stat::NONE,
+        out_of_sync: 0,
+        incomplete: 0,
+    };
 }
 
 /// The rates of one frame.
@@ -118,6 +133,7 @@ pub struct DomRates {
     places: Places,
     strangers: Strangers,
     doms: Vec<Dom>,
+    /// Slices of the interval.
     slices: u64,
     timeline: Timeline,
     history: Option<History>,
@@ -151,7 +167,7 @@ impl Monitor for DomRates {
             history: config.history.then(History::default),
             config,
             setup: setup.clone(),
-            doms: vec![Dom::default(); places.list().len()],
+            doms: vec![Dom::SILENT; places.list().len()],
             places,
             strangers: Strangers::default(),
             slices: 0,
@@ -178,7 +194,8 @@ impl Monitor for DomRates {
         let due = self
             .drawn_ms
             .is_none_or(|at| now_ms - at >= interval_ms || now_ms < at);
-        if due {
+        // Without any slice the last map stays, and its age shows.
+        if due && (self.slices > 0 || self.drawn_ms.is_none()) {
             self.drawn_ms = Some(now_ms);
             self.draw(out);
         }
@@ -208,9 +225,11 @@ impl Monitor for DomRates {
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {
         match &mut self.history {
-            Some(history) => history.restore(saved, &mut self.places),
-            None => Ok(()),
+            Some(history) => history.restore(saved, &mut self.places)?,
+            None => return Ok(()),
         }
+        self.trend_from_history();
+        Ok(())
     }
 }
 
@@ -218,14 +237,18 @@ impl DomRates {
     fn take(&mut self, frame: &Frame, slice: &SummarySlice<'_>) {
         let data_ms = ms_of_header(&slice.header);
         let fit = self.timeline.saw(data_ms, frame.received.as_millisecond());
-        if let (Fit::Set, Some(history)) = (fit, &mut self.history) {
-            history.jump();
+        if fit == Fit::Set {
             self.newest_ms = None;
+            if let Some(history) = &mut self.history {
+                history.jump();
+            }
         }
         self.slices += 1;
-        self.newest_ms = self.newest_ms.max(Some(data_ms));
-        if let (true, Some(history)) = (fit != Fit::Stray, &mut self.history) {
-            history.advance(data_ms);
+        if fit != Fit::Stray {
+            self.newest_ms = self.newest_ms.max(Some(data_ms));
+            if let Some(history) = &mut self.history {
+                history.advance(data_ms);
+            }
         }
         for frame in slice.frames {
             let dom_id = frame.dom_id().0;
@@ -235,7 +258,7 @@ impl DomRates {
             };
             let rates = FrameRates::of(frame);
             if rank >= self.doms.len() {
-                self.doms.resize(rank + 1, Dom::default());
+                self.doms.resize(rank + 1, Dom::SILENT);
             }
             self.doms[rank].add(frame, rates);
             if let (true, Some(history)) = (fit != Fit::Stray, &mut self.history) {
@@ -245,34 +268,9 @@ impl DomRates {
     }
 
     fn draw(&mut self, out: &mut Outputs) {
-        self.doms.resize(self.places.list().len(), Dom::default());
-        let of = |number: &dyn Fn(&Dom) -> f64| self.doms.iter().map(number).collect::<Vec<_>>();
-        #[expect(clippy::cast_precision_loss, reason = "slices of one interval")]
-        let details: [(&str, Vec<f64>); 9] = [
-            ("min [kHz]", of(&|dom| dom.all_khz.smallest())),
-            ("max [kHz]", of(&|dom| dom.all_khz.largest())),
-            (
-                "without vetoed channels [kHz]",
-                of(&|dom| dom.live_khz.mean()),
-            ),
-            ("live channels", of(&|dom| dom.live_channels.mean())),
-            (
-                "channels in high-rate veto",
-                of(&|dom| dom.hrv_channels.mean()),
-            ),
-            (
-                "channels with full FIFO",
-                of(&|dom| dom.fifo_channels.mean()),
-            ),
-            ("slices", of(&|dom| dom.all_khz.count as f64)),
-            ("slices out of sync", of(&|dom| dom.out_of_sync as f64)),
-            ("incomplete slices", of(&|dom| dom.incomplete as f64)),
-        ];
-        let details = details.map(|(name, values)| Detail {
-            name: name.to_owned(),
-            values,
-        });
-        let means = of(&|dom| dom.all_khz.mean());
+        self.doms.resize(self.places.list().len(), Dom::SILENT);
+        let details = self.details();
+        let means: Vec<_> = self.doms.iter().map(|dom| dom.all_khz.mean()).collect();
         self.add_to_trend(&means);
         let colours = Colours {
             map: "coolwarm".into(),
@@ -284,7 +282,7 @@ impl DomRates {
             missing: "black".into(),
             label: "rate [kHz]".into(),
         };
-        let map = self.places.map(means, details.to_vec(), colours);
+        let map = self.places.map(means, details, colours);
         let title = match &self.setup.detector {
             Some(detector) => format!("DOM Rates for DetID-{} - via Summary Slices", detector.id),
             None => "DOM Rates - via Summary Slices".to_owned(),
@@ -304,7 +302,40 @@ impl DomRates {
                 out,
             );
         }
-        self.doms.fill(Dom::default());
+        self.doms.fill(Dom::SILENT);
+        self.slices = 0;
+    }
+
+    fn details(&self) -> Vec<Detail> {
+        let of = |number: &dyn Fn(&Dom) -> f64| self.doms.iter().map(number).collect::<Vec<_>>();
+        #[expect(clippy::cast_precision_loss, reason = "slices of one interval")]
+        let details: [(&str, Vec<f64>); 10] = [
+            ("newest [kHz]", of(&|dom| dom.newest_khz)),
+            ("min [kHz]", of(&|dom| dom.all_khz.smallest())),
+            ("max [kHz]", of(&|dom| dom.all_khz.largest())),
+            (
+                "without vetoed channels [kHz]",
+                of(&|dom| dom.live_khz.mean()),
+            ),
+            ("live channels", of(&|dom| dom.live_channels.mean())),
+            (
+                "channels in high-rate veto",
+                of(&|dom| dom.hrv_channels.mean()),
+            ),
+            (
+                "channels with full FIFO",
+                of(&|dom| dom.fifo_channels.mean()),
+            ),
+            ("slices", of(&|dom| dom.all_khz.count as f64)),
+            ("slices out of sync", of(&|dom| dom.out_of_sync as f64)),
+            ("incomplete slices", of(&|dom| dom.incomplete as f64)),
+        ];
+        details
+            .map(|(name, values)| Detail {
+                name: name.to_owned(),
+                values,
+            })
+            .to_vec()
     }
 
     fn add_to_trend(&mut self, means: &[f64]) {
@@ -325,6 +356,21 @@ impl DomRates {
             high_khz: quantile(finite(), 0.9).unwrap_or(f64::NAN),
             live_fraction: live.mean() / channels,
         });
+    }
+
+    /// Continues the trend from the minutes that were kept; the live channels were not.
+    fn trend_from_history(&mut self) {
+        let Some(history) = &self.history else { return };
+        for (at_ms, khz) in history.minutes() {
+            let quantile = |fraction| quantile(khz.iter().copied(), fraction).unwrap_or(f64::NAN);
+            self.trend.push(TrendPoint {
+                at_ms,
+                median_khz: median(khz.iter().copied()).unwrap_or(f64::NAN),
+                low_khz: quantile(0.1),
+                high_khz: quantile(0.9),
+                live_fraction: f64::NAN,
+            });
+        }
     }
 
     fn trend_view(&self) -> Series {
@@ -360,6 +406,7 @@ impl Dom {
     fn add(&mut self, frame: &SummaryFrame, rates: FrameRates) {
         let status = frame.status();
         self.all_khz.add(rates.all_khz);
+        self.newest_khz = rates.all_khz;
         self.live_khz.add(rates.live_khz);
         self.live_channels.add(f64::from(rates.live_channels));
         self.hrv_channels

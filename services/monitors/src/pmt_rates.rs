@@ -354,6 +354,8 @@ impl PmtRates {
         ] {
             rows.push(vec![json!(name), json!(number)]);
         }
+        let memory_mb = self.picture.memory_bytes() / 1_000_000;
+        rows.push(vec![json!("memory of the columns [MB]"), json!(memory_mb)]);
         rows.push(vec![
             json!("newest packet [UTC]"),
             json!(self.newest_ms.map(text_of_ms)),

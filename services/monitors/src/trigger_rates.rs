@@ -286,19 +286,20 @@ impl TriggerRates {
     fn count(&mut self, frame: &Frame, payload: &Payload<'_>) {
         let data_ms = ms_of_header(&payload.header);
         let host_ms = frame.received.as_millisecond();
-        match self.timeline.saw(data_ms, host_ms) {
-            Fit::Near => {}
-            Fit::Set => {
-                let is_replay = data_ms.abs_diff(host_ms) > TOLERANCE_MS.unsigned_abs();
-                self.bins.jump(data_ms, is_replay);
-                self.runs.jump();
-                self.newest_ms = None;
-            }
-            Fit::Stray => self.stray += 1,
+        let fit = self.timeline.saw(data_ms, host_ms);
+        if fit == Fit::Set {
+            let is_replay = data_ms.abs_diff(host_ms) > TOLERANCE_MS.unsigned_abs();
+            self.bins.jump(data_ms, is_replay);
+            self.runs.jump();
+            self.newest_ms = None;
         }
         let run = Run::of(&payload.header);
-        self.runs.saw(run, data_ms);
-        self.newest_ms = self.newest_ms.max(Some(data_ms));
+        if fit == Fit::Stray {
+            self.stray += 1;
+        } else {
+            self.runs.saw(run, data_ms);
+            self.newest_ms = self.newest_ms.max(Some(data_ms));
+        }
         #[expect(clippy::cast_precision_loss, reason = "a message has far fewer hits")]
         self.multiplicity.fill(payload.triggered.len() as f64, 1.0);
 

@@ -157,3 +157,22 @@ fn detector_files_of_versions_4_and_5_give_the_same_map() {
     assert_eq!(map(DetxVersion::V5), v3);
     assert_eq!(v3.0.len(), 36);
 }
+
+#[test]
+fn one_slice_from_the_far_future_does_not_make_a_dom_immortal() {
+    let setup = setup(1);
+    let doms = ids(&setup);
+    let mut bench = Bench::<DomActivity>::new(Config::default(), &setup);
+    bench.take(&slice(T0, &[(doms[0], 50)]));
+    let fathom_kernel::Event::Frame(mut broken) = slice(2_100_000_000_000, &[(doms[0], 50)]) else {
+        panic!("no frame")
+    };
+    broken.received = common::ms(T0 + 100);
+    bench.take(&fathom_kernel::Event::Frame(broken));
+    bench.tick(T0 + 60_000);
+    assert_eq!(age(&bench, doms[0]), 60.0);
+    assert_eq!(
+        bench.cell("dom_activity_summary", "slices far off the clock", 1),
+        json!(1)
+    );
+}

@@ -41,18 +41,27 @@ fn the_map_shows_mean_and_extremes_of_the_interval() {
         (khz(40) + khz(60) + khz(50)) / 3.0,
         1e-12
     ));
-    assert!(close(map.details[0].values[0], khz(40), 1e-12), "min");
-    assert!(close(map.details[1].values[0], khz(60), 1e-12), "max");
+    assert!(close(map.details[1].values[0], khz(40), 1e-12), "min");
+    assert!(close(map.details[2].values[0], khz(60), 1e-12), "max");
     assert!(
         map.values[1..].iter().all(|value| value.is_nan()),
         "the others sent nothing"
     );
     assert_eq!(map.colours.missing, "black");
 
+    assert!(close(map.details[0].values[0], khz(50), 1e-12), "newest");
+    let shown = bench.out.outputs.len();
     bench.tick(T0 + 20_000);
+    assert_eq!(
+        bench.out.outputs.len(),
+        shown,
+        "without slices the map stays and goes stale"
+    );
+    bench.take(&slice(T0 + 21_000, &[]));
+    bench.tick(T0 + 30_000);
     assert!(
         bench.map("dom_rates").values[0].is_nan(),
-        "a new interval starts empty"
+        "a DOM that is not in the slices is missing"
     );
 }
 
@@ -121,6 +130,9 @@ fn the_history_has_seconds_and_minutes_and_survives_a_restart() {
     let store = Store::default();
     let mut bench = bench.restarted(Config::default(), &setup, &store);
     check(&history(&mut bench, dom, "1min"));
+    bench.tick(T0 + 200_000);
+    let trend = bench.curve("dom_rates_trend", "median of DOMs");
+    assert!(close(trend[0], khz(40), 3e-4) && close(trend[1], khz(80), 3e-4));
     let error = bench
         .monitor
         .on_request("history", &json!({"du": 99, "floor": 1}));

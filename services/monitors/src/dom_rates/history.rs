@@ -252,6 +252,13 @@ impl History {
         Ok(())
     }
 
+    /// Iterates over the minutes: start [ms] and mean rates of the DOMs [kHz].
+    pub(super) fn minutes(&self) -> impl Iterator<Item = (i64, Vec<f64>)> {
+        let khz = |cell: &Cell| cell.mean.value() / 1000.0;
+        let minutes = self.levels[1].iter();
+        minutes.map(move |column| (column.start_ms, column.doms.iter().map(khz).collect()))
+    }
+
     /// Fills the hour that was under way from its minutes.
     fn resume_hour(&mut self) {
         let (_, hour_ms, _) = LEVELS[2];

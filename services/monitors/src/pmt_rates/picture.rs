@@ -192,6 +192,15 @@ impl Picture {
         })
     }
 
+    /// Returns the memory of all columns [bytes].
+    pub(super) fn memory_bytes(&self) -> usize {
+        let moments = self.levels.iter().flat_map(|level| level.columns.iter());
+        let columns = moments.flat_map(|moment| moment.columns.iter().flatten());
+        columns
+            .map(|column| 4 * column.values.len() + column.overlay.len())
+            .sum()
+    }
+
     /// Hands over the new columns; all that shall be kept, when much has gathered.
     pub(super) fn persist(&mut self, places: &Places, keep: &mut Persist) {
         let mut records = Vec::new();
