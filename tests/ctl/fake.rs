@@ -322,7 +322,18 @@ fn command(args: &[&str]) -> tokio::process::Command {
 
 /// Runs the program with these arguments.
 pub(crate) async fn fathom(args: &[&str]) -> Ran {
-    let output = command(args).output();
+    run(command(args)).await
+}
+
+/// Runs the program as if it wrote to a terminal with colours.
+pub(crate) async fn fathom_in_colour(args: &[&str]) -> Ran {
+    let mut command = command(args);
+    command.env_remove("NO_COLOR").env("CLICOLOR_FORCE", "1");
+    run(command).await
+}
+
+async fn run(mut command: tokio::process::Command) -> Ran {
+    let output = command.output();
     let output = tokio::time::timeout(PATIENCE, output)
         .await
         .expect("in time")

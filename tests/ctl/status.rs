@@ -3,7 +3,7 @@
 use fathom_kernel::State;
 use serde_json::Value;
 
-use crate::fake::{Fake, example, service};
+use crate::fake::{Fake, example, fathom_in_colour, service};
 
 #[tokio::test]
 async fn one_line_per_service_as_supervisorctl_prints_it() {
@@ -16,6 +16,16 @@ async fn one_line_per_service_as_supervisorctl_prints_it() {
     monitoring_process:ztplot        BACKOFF   Exited too quickly (process log may have details)
     webserver                        STOPPED   Nov 21 12:19 AM
     ");
+}
+
+#[tokio::test]
+async fn states_have_colours_where_they_are_wanted() {
+    let fake = Fake::start(vec![service("web", State::Running, "up")]).await;
+    let socket = fake.socket.display().to_string();
+    let ran = fathom_in_colour(&["ctl", "-s", &socket, "status"]).await;
+    let line = format!("{:33}\u{1b}[32mRUNNING   \u{1b}[0mup\n", "web");
+    assert_eq!(ran.out, line);
+    assert!(!fake.ctl(&["status"]).await.out.contains('\u{1b}'));
 }
 
 #[tokio::test]
