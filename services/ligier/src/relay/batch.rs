@@ -277,3 +277,108 @@ fn count(counts: &mut Vec<TagCount>, frame: &FrameRange) -> usize {
 fn to_usize(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use fathom_formats::controlhost::{Splitter, encode_frame, tags};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TAGS: [Tag; 3] = [tags::IO_EVT, tags::MSG, tags::IO_SUM];
+
+    fn chunk(frames: &[(usize, usize)]) -> (Bytes, Vec<FrameRange>) {
+        let mut bytes = BytesMut::new();
+        for (at, (tag, length)) in frames.iter().enumerate() {
+            encode_frame(TAGS[*tag], &vec![at as u8; *length], &mut bytes).unwrap();
+        }
+        let bytes = bytes.freeze();
+        let mut splitter = Splitter::new(usize::MAX);
+        let frames = splitter.frames(&bytes).map(Result::unwrap).collect();
+        (bytes, frames)
+    }
+
+    fn batch(bytes: &Bytes, frames: &[FrameRange]) -> Batch {
+        let stamp = Stamp {
+            queued: Instant::now(),
+            received: Timestamp::UNIX_EPOCH,
+        };
+        let mut frames = frames;
+        let batch = Batch::of((bytes, bytes.len()), &mut frames, false, stamp);
+        assert!(frames.is_empty());
+        batch
+    }
+
+    #[test]
+    fn who_wants_everything_gets_the_chunk_itself() {
+        let (bytes, frames) = chunk(&[(0, 10), (1, 20)]);
+        let slabs = batch(&bytes, &frames).slabs(Wanted { any: 3, all: 0 });
+        assert_eq!(slabs.len(), 1);
+        assert_eq!(slabs[0].1.bytes().as_ptr(), bytes.as_ptr());
+    }
+
+    #[test]
+    fn large_neighbours_are_one_slice_and_small_frames_one_copy() {
+        let (bytes, frames) = chunk(&[(0, 5000), (0, 5000), (1, 5000), (0, 5000)]);
+        let slabs = batch(&bytes, &frames).slabs(Wanted { any: 1, all: 0 });
+        let messages: Vec<usize> = slabs.iter().map(|(_, slab)| slab.messages()).collect();
+        assert_eq!(messages, [2, 1]);
+        assert_eq!(slabs[0].1.bytes().as_ptr(), bytes.as_ptr());
+        let (bytes, frames) = chunk(&[(0, 50), (1, 50), (0, 50)]);
+        let slabs = batch(&bytes, &frames).slabs(Wanted { any: 1, all: 0 });
+        assert_eq!((slabs.len(), slabs[0].1.messages()), (1, 2));
+    }
+
+    #[test]
+    fn more_tags_than_bits_make_two_batches() {
+        let mut bytes = BytesMut::new();
+        for n in 0..=TAGS_MAX {
+            encode_frame(format!("T{n}").parse().unwrap(), b"x", &mut bytes).unwrap();
+        }
+        let bytes = bytes.freeze();
+        let mut splitter = Splitter::new(100);
+        let all: Vec<FrameRange> = splitter.frames(&bytes).map(Result::unwrap).collect();
+        let stamp = Stamp {
+            queued: Instant::now(),
+            received: Timestamp::UNIX_EPOCH,
+        };
+        let mut frames = &all[..];
+        let first = Batch::of((&bytes, bytes.len()), &mut frames, false, stamp);
+        assert_eq!((first.tags().len(), frames.len()), (TAGS_MAX, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn slabs_are_the_wanted_frames_in_order(
+            frames in prop::collection::vec((0..3_usize, prop_oneof![0..300_usize, 2000..4000_usize]), 1..40),
+            any in 0..8_u64,
+            all in 0..8_u64,
+        ) {
+            let (bytes, ranges) = chunk(&frames);
+            let batch = batch(&bytes, &ranges);
+            let wanted = Wanted { any, all };
+            let place = |tag: Tag| batch.tags().iter().position(|count| count.tag == tag);
+            let expected: Vec<u8> = ranges
+                .iter()
+                .filter(|f| f.body_len() > 0 && wanted.mode_of(place(f.tag).unwrap()).is_some())
+                .flat_map(|f| bytes[f.whole()].to_vec())
+                .collect();
+            let slabs = batch.slabs(wanted);
+            let got: Vec<u8> = slabs.iter().flat_map(|(_, slab)| slab.bytes().to_vec()).collect();
+            prop_assert_eq!(got, expected);
+            for (mode, slab) in &slabs {
+                let mut splitter = Splitter::new(usize::MAX);
+                let inside: Vec<_> = splitter.frames(slab.bytes()).map(Result::unwrap).collect();
+                prop_assert_eq!(inside.len(), slab.messages());
+                prop_assert!(inside.iter().all(|f| wanted.mode_of(place(f.tag).unwrap()) == Some(*mode)));
+            }
+            let bodies: Vec<_> = batch.bodies(any).map(|(tag, body)| (tag, body.len())).collect();
+            let expected: Vec<_> = ranges
+                .iter()
+                .filter(|f| f.body_len() > 0 && any >> place(f.tag).unwrap() & 1 == 1)
+                .map(|f| (f.tag, f.body_len()))
+                .collect();
+            prop_assert_eq!(bodies, expected);
+        }
+    }
+}

@@ -143,3 +143,66 @@ impl Flight {
         *self = Self::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use fathom_formats::controlhost::{encode_frame, tags};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const FRAME_BYTES: usize = 20;
+
+    fn flight(slabs: usize) -> Flight {
+        let mut flight = Flight::default();
+        for _ in 0..slabs {
+            let mut bytes = BytesMut::new();
+            for tag in [tags::MSG, tags::IO_EVT, tags::MSG] {
+                encode_frame(tag, b"body", &mut bytes).unwrap();
+            }
+            flight.push(Slab::new(bytes.freeze(), 3, 0, Instant::now()));
+        }
+        flight
+    }
+
+    #[test]
+    fn a_frame_that_is_partly_sent_is_not_discarded() {
+        // Of each slab only its second frame is wanted, at bytes 20 to 40.
+        for (sent, end) in [
+            (0, 40),
+            (1, 60),
+            (20, 60),
+            (30, 60),
+            (40, 60),
+            (41, 80),
+            (59, 80),
+        ] {
+            let mut flight = flight(2);
+            flight.advance(sent);
+            flight.discard(|tag| tag == tags::IO_EVT, &mut Lost::default());
+            assert_eq!(flight.len() + sent, end, "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_new_connection_starts_with_the_frame_that_was_cut() {
+        for (sent, left) in [(0, 6), (19, 6), (20, 5), (45, 4), (60, 3), (61, 3)] {
+            let mut flight = flight(2);
+            flight.advance(sent);
+            flight.rewind();
+            assert_eq!(flight.len(), left * FRAME_BYTES, "{sent}");
+        }
+    }
+
+    #[test]
+    fn sending_releases_slab_by_slab() {
+        let mut flight = flight(2);
+        let all = flight.charge();
+        assert_eq!(flight.advance(59).released, 0);
+        let progress = flight.advance(2);
+        assert_eq!((progress.messages, progress.released), (3, all / 2));
+        assert_eq!(flight.advance(59).messages, 3);
+        assert!(flight.is_empty());
+    }
+}

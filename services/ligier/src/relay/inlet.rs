@@ -154,3 +154,73 @@ fn tidy(buffer: &mut BytesMut, frame: &FrameRange) {
         *padding = [0; PADDING_BYTES];
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fathom_formats::controlhost::{encode_frame, tags};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Reads a stream that arrives in pieces of certain sizes; returns bodies and the most memory.
+    async fn bodies(stream: &[u8], pieces: &[usize]) -> (Vec<Vec<u8>>, usize) {
+        let mut inlet = Inlet::new(1 << 30);
+        let (mut bodies, mut most, mut rest) = (Vec::new(), 0, stream);
+        for size in pieces.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (mut piece, later) = rest.split_at((*size).min(rest.len()));
+            rest = later;
+            while !piece.is_empty() {
+                inlet.read(&mut piece).await.unwrap();
+                most = most.max(inlet.buffer.capacity());
+                let arrival = inlet.split();
+                assert_eq!(arrival.error, None);
+                assert!(arrival.held >= arrival.chunk.len());
+                assert!(arrival.held <= arrival.chunk.len() * 2, "little holds much");
+                bodies.extend(
+                    arrival
+                        .frames
+                        .iter()
+                        .map(|f| arrival.chunk[f.body()].to_vec()),
+                );
+            }
+        }
+        assert_eq!(inlet.rest(), 0);
+        (bodies, most)
+    }
+
+    #[tokio::test]
+    async fn an_announced_length_is_not_allocated_before_the_bytes_come() {
+        let mut inlet = Inlet::new(64 << 20);
+        let mut start = Vec::new();
+        encode_frame(tags::MSG, &vec![0; 50 << 20], &mut start).unwrap();
+        let mut piece = &start[..100_000];
+        while !piece.is_empty() {
+            inlet.read(&mut piece).await.unwrap();
+            assert!(inlet.split().frames.is_empty());
+        }
+        assert!(inlet.buffer.capacity() <= 200_000);
+    }
+
+    proptest! {
+        // A case moves up to two megabytes in pieces.
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn any_pieces_give_the_same_frames(
+            lengths in prop::collection::vec(prop_oneof![0..300_usize, 0..70_000_usize], 1..30),
+            pieces in prop::collection::vec(prop_oneof![1..40_usize, 1..200_000_usize], 1..5),
+        ) {
+            let sent: Vec<Vec<u8>> = lengths.iter().map(|n| vec![*n as u8; *n]).collect();
+            let mut stream = Vec::new();
+            for body in &sent {
+                encode_frame(tags::MSG, body, &mut stream).unwrap();
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let (got, most) = runtime.block_on(bodies(&stream, &pieces));
+            prop_assert_eq!(got, sent);
+            prop_assert!(most <= 2 * BUFFER_BYTES_MAX, "{most}");
+        }
+    }
+}

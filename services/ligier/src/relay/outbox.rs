@@ -208,3 +208,174 @@ impl Lane {
         self.charge = self.slabs.iter().map(|(_, slab)| slab.charge()).sum();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Bytes, BytesMut};
+    use fathom_formats::controlhost::{encode_frame, tags};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::relay::slab::{SLAB_OVERHEAD_BYTES, walk};
+
+    /// Makes a slab of numbered messages; mode any has the tag MSG, mode all IO_EVT.
+    fn slab(mode: Mode, numbers: std::ops::Range<u32>, body_bytes: usize) -> Slab {
+        let tag = match mode {
+            Mode::Any => tags::MSG,
+            Mode::All => tags::IO_EVT,
+        };
+        let mut bytes = BytesMut::new();
+        let messages = numbers.len();
+        for number in numbers {
+            let mut body = vec![0; body_bytes.max(4)];
+            body[..4].copy_from_slice(&number.to_le_bytes());
+            encode_frame(tag, &body, &mut bytes).unwrap();
+        }
+        let bytes = bytes.freeze();
+        let held = bytes.len();
+        Slab::new(bytes, messages, held, Instant::now())
+    }
+
+    fn numbers(bytes: &Bytes) -> Vec<(Tag, u32)> {
+        let number = |body: &[u8]| u32::from_le_bytes(body[..4].try_into().unwrap());
+        walk(bytes)
+            .map(|frame| (frame.tag, number(&bytes[frame.body()])))
+            .collect()
+    }
+
+    fn taken(outbox: &mut Outbox, bytes_max: usize, credit: &mut Credit) -> Vec<(Tag, u32)> {
+        let mut flight = Flight::default();
+        outbox.take(&mut flight, bytes_max, credit);
+        let mut all = Vec::new();
+        let mut slices = [std::io::IoSlice::new(&[]); crate::relay::flight::SLICES_MAX];
+        for slice in flight.slices(&mut slices) {
+            all.extend(numbers(&Bytes::copy_from_slice(slice)));
+        }
+        all
+    }
+
+    fn of_tag(tag: Tag, numbers: std::ops::Range<u32>) -> Vec<(Tag, u32)> {
+        numbers.map(|n| (tag, n)).collect()
+    }
+
+    #[test]
+    fn the_oldest_of_a_slab_are_dropped_one_by_one() {
+        let mut outbox = Outbox::default();
+        outbox.push(Mode::Any, slab(Mode::Any, 0..10, 4));
+        let mut lost = Lost::default();
+        let limits = Limits {
+            messages: 3,
+            bytes: usize::MAX,
+        };
+        outbox.shed(limits, 0, &mut lost);
+        assert_eq!((lost.messages(), lost.bytes()), (7, 140));
+        let rest = taken(&mut outbox, usize::MAX, &mut Credit::Unlimited);
+        assert_eq!(rest, of_tag(tags::MSG, 7..10));
+    }
+
+    #[test]
+    fn memory_that_a_slice_holds_is_charged_until_it_is_copied_out() {
+        let mut outbox = Outbox::default();
+        let part = slab(Mode::Any, 0..10, 1000);
+        let held = part.len() * 2;
+        let sliced = Slab::new(part.bytes().clone(), 10, held, Instant::now());
+        outbox.push(Mode::Any, sliced);
+        assert_eq!(outbox.charge(), held + SLAB_OVERHEAD_BYTES);
+        let limits = Limits {
+            messages: usize::MAX,
+            bytes: 3000,
+        };
+        outbox.shed(limits, 0, &mut Lost::default());
+        assert!(outbox.charge() <= 3000, "{}", outbox.charge());
+        let rest = taken(&mut outbox, usize::MAX, &mut Credit::Unlimited);
+        assert_eq!(rest.last(), Some(&(tags::MSG, 9)));
+    }
+
+    #[test]
+    fn credit_cuts_a_slab_and_keeps_the_order_of_both_modes() {
+        let mut outbox = Outbox::default();
+        outbox.push(Mode::Any, slab(Mode::Any, 0..3, 4));
+        outbox.push(Mode::All, slab(Mode::All, 3..5, 4));
+        outbox.push(Mode::Any, slab(Mode::Any, 5..6, 4));
+        let mut credit = Credit::Messages(2);
+        assert_eq!(
+            taken(&mut outbox, 1000, &mut credit),
+            of_tag(tags::MSG, 0..2)
+        );
+        assert_eq!(credit, Credit::Messages(0));
+        let rest = taken(&mut outbox, 1000, &mut Credit::Unlimited);
+        let order: Vec<u32> = rest.iter().map(|(_, n)| *n).collect();
+        assert_eq!(order, [2, 3, 4, 5]);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Push {
+            is_all: bool,
+            messages: u32,
+            body_bytes: usize,
+        },
+        Take {
+            bytes_max: usize,
+            credit: Option<u64>,
+        },
+        DiscardAny,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (any::<bool>(), 1..40_u32, 4..300_usize).prop_map(|(is_all, messages, body_bytes)| {
+                Step::Push { is_all, messages, body_bytes }
+            }),
+            3 => (1..5000_usize, prop::option::of(0..10_u64)).prop_map(|(bytes_max, credit)| {
+                Step::Take { bytes_max, credit }
+            }),
+            1 => Just(Step::DiscardAny),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_message_is_sent_lost_or_waits(
+            steps in prop::collection::vec(step(), 1..60),
+            messages in 1..100_usize,
+            bytes in 1..20_000_usize,
+        ) {
+            let limits = Limits { messages, bytes };
+            let (mut outbox, mut lost) = (Outbox::default(), Lost::default());
+            let (mut next, mut got) = (0, Vec::new());
+            let mut pushed_all = 0;
+            for step in steps {
+                match step {
+                    Step::Push { is_all, messages, body_bytes } => {
+                        let mode = if is_all { Mode::All } else { Mode::Any };
+                        outbox.push(mode, slab(mode, next..next + messages, body_bytes));
+                        next += messages;
+                        pushed_all += if is_all { messages } else { 0 };
+                        outbox.shed(limits, 0, &mut lost);
+                        let any = &outbox.any;
+                        prop_assert!(any.messages <= limits.messages.max(1));
+                        prop_assert!(any.charge <= limits.bytes || any.messages == 1);
+                    }
+                    Step::Take { bytes_max, credit } => {
+                        let mut credit = credit.map_or(Credit::Unlimited, Credit::Messages);
+                        got.extend(taken(&mut outbox, bytes_max, &mut credit));
+                    }
+                    Step::DiscardAny => outbox.discard(|tag| tag != tags::MSG, &mut lost),
+                }
+                let waiting = outbox.messages() as u64;
+                prop_assert_eq!(u64::from(next), got.len() as u64 + lost.messages() + waiting);
+                let slabs = || outbox.any.slabs.iter().chain(&outbox.all.slabs);
+                let held: usize = slabs().map(|(_, slab)| slab.charge()).sum();
+                prop_assert_eq!(outbox.charge(), held);
+                prop_assert!(slabs().all(|(_, slab)| slab.charge() > slab.len()));
+            }
+            while outbox.messages() > 0 {
+                got.extend(taken(&mut outbox, usize::MAX, &mut Credit::Unlimited));
+            }
+            prop_assert!(got.is_sorted_by_key(|(_, number)| *number));
+            let kept = got.iter().filter(|(tag, _)| *tag == tags::IO_EVT).count();
+            prop_assert_eq!(kept, pushed_all as usize);
+        }
+    }
+}
