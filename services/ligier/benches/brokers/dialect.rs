@@ -118,8 +118,9 @@ impl Dialect {
             }
             Nats => {
                 nats_hello(&mut stream)?;
-                for tag in tags {
-                    stream.write_all(format!("SUB {tag} 1\r\n").as_bytes())?;
+                // Subscription numbers of one digit, as `delivered` takes them to be.
+                for (number, tag) in (1..10).zip(tags) {
+                    stream.write_all(format!("SUB {tag} {number}\r\n").as_bytes())?;
                 }
                 stream.write_all(b"PING\r\n")?;
                 read_until(&mut stream, b"PONG\r\n")?;

@@ -4,6 +4,7 @@
 //! apt-get install nats-server redis-server libzmq3-dev     # those that are absent are skipped by name
 //! cargo bench -p fathom-ligier --bench brokers              # all cases, about four minutes
 //! cargo bench -p fathom-ligier --bench brokers -- six       # one tag to all | six tags | pace | stalled
+//! cargo bench -p fathom-ligier --bench brokers -- six 5000  # bodies of that size only
 //! ```
 //!
 //! Every broker runs in a process of its own. Producer and subscribers are the same program for all of
@@ -36,15 +37,19 @@ fn main() {
     {
         return server::serve(name, options);
     }
-    let chosen: Vec<&String> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
+    let words = arguments.iter().filter(|word| !word.starts_with('-'));
+    let (sizes, chosen): (Vec<&String>, Vec<&String>) =
+        words.partition(|word| word.parse::<usize>().is_ok());
     let is_chosen = |case: &str| chosen.is_empty() || chosen.iter().any(|c| case.contains(*c));
+    let is_size = |size: &usize| sizes.is_empty() || sizes.iter().any(|s| **s == size.to_string());
+    let bodies: Vec<usize> = BODIES.into_iter().filter(is_size).collect();
     let ours = Server::ligier("");
     let peers = Server::peers();
     if is_chosen("one tag to all") {
-        one_tag(&ours, &peers);
+        one_tag(&ours, &peers, &bodies);
     }
     if is_chosen("six tags") {
-        six_tags(&ours, &peers);
+        six_tags(&ours, &peers, &bodies);
     }
     drop(ours);
     if is_chosen("pace") {
@@ -56,10 +61,10 @@ fn main() {
     }
 }
 
-fn one_tag(ours: &Server, peers: &[Server]) {
+fn one_tag(ours: &Server, peers: &[Server], bodies: &[usize]) {
     println!("\n== one tag to all subscribers");
     let raw = Server::raw();
-    for body_bytes in BODIES {
+    for &body_bytes in bodies {
         for subscribers in SUBSCRIBERS {
             let traffic = Traffic {
                 body_bytes,
@@ -72,9 +77,9 @@ fn one_tag(ours: &Server, peers: &[Server]) {
     }
 }
 
-fn six_tags(ours: &Server, peers: &[Server]) {
+fn six_tags(ours: &Server, peers: &[Server], bodies: &[usize]) {
     println!("\n== six mixed tags, 12 subscribers that want two of them each");
-    for body_bytes in BODIES {
+    for &body_bytes in bodies {
         let traffic = Traffic {
             body_bytes,
             tags: SIX,

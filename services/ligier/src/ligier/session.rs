@@ -94,7 +94,7 @@ async fn read(
     client: &Arc<Client>,
     stream: &mut OwnedReadHalf,
 ) -> Result<(), SessionError> {
-    let mut inlet = Inlet::new(broker.rules.body_bytes_max);
+    let mut inlet = Inlet::new(broker.rules.body_bytes_max, broker.hub.pool.clone());
     loop {
         if inlet.read(stream).await? == 0 {
             if inlet.rest() > 0 {

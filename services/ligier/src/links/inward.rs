@@ -113,7 +113,7 @@ async fn read(
     status: &LinkStatus,
 ) -> Result<End, LinkError> {
     stream.write_all(&greeting(&shared.plan.tags)?).await?;
-    let mut inlet = Inlet::new(shared.plan.body_bytes_max);
+    let mut inlet = Inlet::new(shared.plan.body_bytes_max, shared.hub.pool.clone());
     loop {
         if inlet.read(stream).await? == 0 {
             return Err(LinkError::Closed);

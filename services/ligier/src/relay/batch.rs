@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::lost::TagCount;
+use super::pool::Pool;
 use super::slab::Slab;
 
 /// Most different tags in one batch: one bit each in a mask.
@@ -142,7 +143,7 @@ impl Batch {
     }
 
     /// Returns the wanted frames in order, adjacent ones as one slab.
-    pub(crate) fn slabs(&self, wanted: Wanted) -> Vec<(Mode, Slab)> {
+    pub(crate) fn slabs(&self, wanted: Wanted, pool: &Pool) -> Vec<(Mode, Slab)> {
         let all = self.total(|_| true);
         let total = self.total(|tag| wanted.mode_of(tag).is_some());
         if total.bytes == all.bytes
@@ -162,20 +163,24 @@ impl Batch {
             };
             return runs.iter().map(|run| (run.mode, slab(run))).collect();
         }
-        self.gather(&runs, total.bytes)
+        self.gather(&runs, total.bytes, pool)
     }
 
     /// Copies runs together, one slab for neighbours of the same mode.
-    fn gather(&self, runs: &[Run], bytes: usize) -> Vec<(Mode, Slab)> {
-        let mut copy = BytesMut::with_capacity(bytes);
+    fn gather(&self, runs: &[Run], bytes: usize, pool: &Pool) -> Vec<(Mode, Slab)> {
+        let mut copy = pool.lend(bytes);
+        for run in runs {
+            copy.extend_from_slice(self.chunk.get(run.range.clone()).unwrap_or_default());
+        }
+        let held = copy.capacity();
+        let mut copy = pool.share(copy);
         let mut slabs = Vec::new();
         for runs in runs.chunk_by(|a, b| a.mode == b.mode) {
-            for run in runs {
-                copy.extend_from_slice(self.chunk.get(run.range.clone()).unwrap_or_default());
-            }
-            let part = copy.split().freeze();
-            let messages = runs.iter().map(|run| run.messages).sum();
-            let held = part.len();
+            let (length, messages) = runs.iter().fold((0, 0), |(length, messages), run| {
+                (length + run.range.len(), messages + run.messages)
+            });
+            let part = copy.split_to(length);
+            let held = held.saturating_mul(length) / bytes.max(1);
             let mode = runs.first().map_or(Mode::Any, |run| run.mode);
             slabs.push((mode, Slab::new(part, messages, held, self.queued)));
         }
@@ -290,7 +295,7 @@ mod tests {
     fn chunk(frames: &[(usize, usize)]) -> (Bytes, Vec<FrameRange>) {
         let mut bytes = BytesMut::new();
         for (at, (tag, length)) in frames.iter().enumerate() {
-            encode_frame(TAGS[*tag], &vec![at as u8; *length], &mut bytes).unwrap();
+            encode_frame(TAGS[*tag], &vec![u8::try_from(at).unwrap(); *length], &mut bytes).unwrap();
         }
         let bytes = bytes.freeze();
         let mut splitter = Splitter::new(usize::MAX);
@@ -312,7 +317,7 @@ mod tests {
     #[test]
     fn who_wants_everything_gets_the_chunk_itself() {
         let (bytes, frames) = chunk(&[(0, 10), (1, 20)]);
-        let slabs = batch(&bytes, &frames).slabs(Wanted { any: 3, all: 0 });
+        let slabs = batch(&bytes, &frames).slabs(Wanted { any: 3, all: 0 }, &Pool::default());
         assert_eq!(slabs.len(), 1);
         assert_eq!(slabs[0].1.bytes().as_ptr(), bytes.as_ptr());
     }
@@ -320,12 +325,12 @@ mod tests {
     #[test]
     fn large_neighbours_are_one_slice_and_small_frames_one_copy() {
         let (bytes, frames) = chunk(&[(0, 5000), (0, 5000), (1, 5000), (0, 5000)]);
-        let slabs = batch(&bytes, &frames).slabs(Wanted { any: 1, all: 0 });
+        let slabs = batch(&bytes, &frames).slabs(Wanted { any: 1, all: 0 }, &Pool::default());
         let messages: Vec<usize> = slabs.iter().map(|(_, slab)| slab.messages()).collect();
         assert_eq!(messages, [2, 1]);
         assert_eq!(slabs[0].1.bytes().as_ptr(), bytes.as_ptr());
         let (bytes, frames) = chunk(&[(0, 50), (1, 50), (0, 50)]);
-        let slabs = batch(&bytes, &frames).slabs(Wanted { any: 1, all: 0 });
+        let slabs = batch(&bytes, &frames).slabs(Wanted { any: 1, all: 0 }, &Pool::default());
         assert_eq!((slabs.len(), slabs[0].1.messages()), (1, 2));
     }
 
@@ -363,7 +368,7 @@ mod tests {
                 .filter(|f| f.body_len() > 0 && wanted.mode_of(place(f.tag).unwrap()).is_some())
                 .flat_map(|f| bytes[f.whole()].to_vec())
                 .collect();
-            let slabs = batch.slabs(wanted);
+            let slabs = batch.slabs(wanted, &Pool::default());
             let got: Vec<u8> = slabs.iter().flat_map(|(_, slab)| slab.bytes().to_vec()).collect();
             prop_assert_eq!(got, expected);
             for (mode, slab) in &slabs {

@@ -13,6 +13,7 @@ use super::client::{Client, ClientParts};
 use super::inlet::Arrival;
 use super::lost::Lost;
 use super::outbox::Credit;
+use super::pool::Pool;
 use super::routes::{Route, Routes};
 use super::slab::Slab;
 use super::tally::{TagRow, Tallies};
@@ -39,6 +40,8 @@ pub(crate) struct Hub {
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) clock: Clock,
+    /// Buffers for streams and copies.
+    pub(crate) pool: Pool,
     bus: Option<BusDoor>,
     forward_empty: bool,
     routes: RwLock<Arc<Routes>>,
@@ -52,6 +55,7 @@ impl Hub {
             budget: parts.budget,
             counters: parts.counters,
             clock: parts.clock,
+            pool: Pool::default(),
             bus: parts.bus,
             forward_empty: parts.forward_empty,
             routes: RwLock::default(),
@@ -166,7 +170,7 @@ impl Hub {
         for (route, wanted) in routes.wanted(batch.tags()) {
             let known = groups.iter().position(|(group, _)| *group == wanted);
             let at = known.unwrap_or_else(|| {
-                groups.push((wanted, batch.slabs(wanted)));
+                groups.push((wanted, batch.slabs(wanted, &self.pool)));
                 groups.len() - 1
             });
             if let Some((_, slabs)) = groups.get(at) {

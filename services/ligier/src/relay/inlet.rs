@@ -2,11 +2,12 @@
 
 use std::io;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use fathom_formats::controlhost::{FrameError, FrameRange, PREFIX_BYTES, Splitter, TAG_BYTES};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
+use super::pool::Pool;
 use super::slab::Slab;
 
 /// Capacity of the first buffer; a client that only receives never needs more.
@@ -21,9 +22,10 @@ const LACKING_BYTES_MIN: usize = 64 << 10;
 
 /// The receiving side of one connection.
 pub(crate) struct Inlet {
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     splitter: Splitter,
     capacity: usize,
+    pool: Pool,
 }
 
 /// The complete frames of one read.
@@ -44,11 +46,12 @@ impl Arrival {
 }
 
 impl Inlet {
-    pub(crate) fn new(body_bytes_max: usize) -> Self {
+    pub(crate) fn new(body_bytes_max: usize, pool: Pool) -> Self {
         Self {
-            buffer: BytesMut::new(),
+            buffer: Vec::new(),
             splitter: Splitter::new(body_bytes_max),
             capacity: BUFFER_BYTES_MIN,
+            pool,
         }
     }
 
@@ -97,13 +100,13 @@ impl Inlet {
     /// Makes room in the buffer and returns how many bytes to read.
     fn make_room(&mut self) -> usize {
         let length = self.buffer.len();
-        if length == 0 && self.buffer.capacity() != self.capacity {
-            self.buffer = BytesMut::with_capacity(self.capacity);
+        if length == 0 && self.buffer.capacity() < self.capacity {
+            self.replace_buffer(self.capacity);
         }
         let lacking = self.splitter.missing(&self.buffer);
         if self.buffer.capacity() == length {
             // The peer announces the length of a frame, but memory follows the bytes that came.
-            self.buffer.reserve(lacking.min(length));
+            self.buffer.reserve_exact(lacking.min(length));
         }
         let room = self.buffer.capacity() - length;
         if length > 0 && lacking >= LACKING_BYTES_MIN {
@@ -120,26 +123,41 @@ impl Inlet {
             return (Bytes::new(), 0);
         }
         if consumed * 2 < capacity {
-            let copy = Bytes::copy_from_slice(self.buffer.get(..consumed).unwrap_or_default());
+            let mut copy = self.pool.lend(consumed);
+            copy.extend_from_slice(self.buffer.get(..consumed).unwrap_or_default());
+            let held = copy.capacity();
             let rest = self.buffer.len() - consumed;
             self.buffer.copy_within(consumed.., 0);
             self.buffer.truncate(rest);
-            if consumed < capacity / 8 && rest == 0 {
+            if consumed < capacity / 8 && rest == 0 && self.capacity > BUFFER_BYTES_MIN {
                 self.capacity = (self.capacity / 2).max(BUFFER_BYTES_MIN);
+                self.replace_buffer(self.capacity);
             }
-            return (copy, consumed);
+            return (self.pool.share(copy), held);
         }
-        let rest = self.buffer.get(consumed..).unwrap_or_default();
-        let mut next = BytesMut::with_capacity(self.capacity.max(rest.len() * 2));
-        next.extend_from_slice(rest);
+        let rest = self.buffer.len() - consumed;
+        let mut next = self.pool.lend(self.capacity.max(rest * 2));
+        next.extend_from_slice(self.buffer.get(consumed..).unwrap_or_default());
         let mut full = std::mem::replace(&mut self.buffer, next);
         full.truncate(consumed);
-        (full.freeze(), capacity)
+        (self.pool.share(full), capacity)
+    }
+
+    fn replace_buffer(&mut self, capacity: usize) {
+        let next = self.pool.lend(capacity);
+        self.pool
+            .give_back(std::mem::replace(&mut self.buffer, next));
+    }
+}
+
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        self.pool.give_back(std::mem::take(&mut self.buffer));
     }
 }
 
 /// Writes the prefix as receivers expect it: nothing after the tag, padding zero.
-fn tidy(buffer: &mut BytesMut, frame: &FrameRange) {
+fn tidy(buffer: &mut [u8], frame: &FrameRange) {
     let prefix = frame.whole().start..frame.body().start;
     let Some(prefix) = buffer.get_mut(prefix) else {
         return;
@@ -164,7 +182,7 @@ mod tests {
 
     /// Reads a stream that arrives in pieces of certain sizes; returns bodies and the most memory.
     async fn bodies(stream: &[u8], pieces: &[usize]) -> (Vec<Vec<u8>>, usize) {
-        let mut inlet = Inlet::new(1 << 30);
+        let mut inlet = Inlet::new(1 << 30, Pool::default());
         let (mut bodies, mut most, mut rest) = (Vec::new(), 0, stream);
         for size in pieces.iter().cycle() {
             if rest.is_empty() {
@@ -178,7 +196,10 @@ mod tests {
                 let arrival = inlet.split();
                 assert_eq!(arrival.error, None);
                 assert!(arrival.held >= arrival.chunk.len());
-                assert!(arrival.held <= arrival.chunk.len() * 2, "little holds much");
+                assert!(
+                    arrival.held <= arrival.chunk.len() * 2 + 64,
+                    "little holds much"
+                );
                 bodies.extend(
                     arrival
                         .frames
@@ -193,7 +214,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_announced_length_is_not_allocated_before_the_bytes_come() {
-        let mut inlet = Inlet::new(64 << 20);
+        let mut inlet = Inlet::new(64 << 20, Pool::default());
         let mut start = Vec::new();
         encode_frame(tags::MSG, &vec![0; 50 << 20], &mut start).unwrap();
         let mut piece = &start[..100_000];
@@ -212,7 +233,7 @@ mod tests {
             lengths in prop::collection::vec(prop_oneof![0..300_usize, 0..70_000_usize], 1..30),
             pieces in prop::collection::vec(prop_oneof![1..40_usize, 1..200_000_usize], 1..5),
         ) {
-            let sent: Vec<Vec<u8>> = lengths.iter().map(|n| vec![*n as u8; *n]).collect();
+            let sent: Vec<Vec<u8>> = lengths.iter().map(|n| vec![n.to_le_bytes()[0]; *n]).collect();
             let mut stream = Vec::new();
             for body in &sent {
                 encode_frame(tags::MSG, body, &mut stream).unwrap();

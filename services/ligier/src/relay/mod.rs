@@ -10,6 +10,7 @@ mod inlet;
 mod lost;
 mod outbox;
 mod outlet;
+mod pool;
 mod routes;
 mod slab;
 mod socket;
