@@ -5,6 +5,22 @@
 //! never makes anybody wait: serialising and drawing run on blocking threads, results are cached by
 //! version, and a client that cannot follow loses events, counted. The front end lives in `ui/` and
 //! is built by this crate's build script; without it the plain pages of `/lite` remain.
+//!
+//! | route | answer |
+//! |---|---|
+//! | `GET /`, pages of the configuration, `/plot/NAME` | the front end, or `/lite` without one |
+//! | `GET /lite`, `/lite/PAGE` | the same as plain pages with pictures |
+//! | `GET /api/config` | pages, colour maps, who is asking |
+//! | `GET /api/outputs` | all outputs without their values |
+//! | `GET /api/outputs/NAME?since=MS` | one output with its value; of an image only newer columns |
+//! | `GET /api/live` | server-sent events: `hello`, `outputs`, `status`, `nostatus`, `life`, `alarm`, `lagged` |
+//! | `GET /api/status`, `/api/alarms`, `/api/life` | state of all services, conditions that hold, recent state changes |
+//! | `GET /api/logs/NAME?lines=N` | end of a service's log; `_` is the supervisor |
+//! | `POST /api/services/NAME/VERB` | `start`, `stop`, `restart`, for operators |
+//! | `GET /plots/NAME.png?w=&h=` | an output as a picture |
+//! | `GET /healthz` | `ok`, without login |
+//!
+//! Outputs and pictures have entity tags; failures are `{"error": "..."}` with their status.
 
 mod access;
 mod api;

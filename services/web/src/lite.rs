@@ -62,6 +62,7 @@ async fn render(app: &App, page: Option<&PageConfig>) -> Response {
                 meta http-equiv="refresh" content=(REFRESH_S);
                 meta name="viewport" content="width=device-width";
                 title { (stack) ": " (title) }
+                link rel="icon" href="data:,";
                 link rel="stylesheet" href="/lite/style.css";
             }
             body {

@@ -20,8 +20,9 @@ use crate::options::{Role, WebServerConfig};
 const REMEMBERED_FOR: Duration = Duration::from_secs(300);
 /// Most verified logins remembered.
 const REMEMBERED_MAX: usize = 256;
-/// Argon2 needs 19 MiB and tens of milliseconds of a core each time; so many run at once ...
-const CHECKS_AT_ONCE: usize = 2;
+/// Argon2 needs 19 MiB and tens of milliseconds of a core each time; so many run at once, which
+/// leaves the other cores to the detector whatever somebody tries here ...
+const CHECKS_AT_ONCE: usize = 1;
 /// ... and a login that waits longer than this for its turn is told to come back.
 const CHECK_WAIT: Duration = Duration::from_secs(5);
 
@@ -126,6 +127,12 @@ impl Access {
     /// Tells whether nobody can log in at all.
     pub(crate) fn is_open(&self) -> bool {
         self.accounts.is_empty()
+    }
+
+    /// Returns how many refused logins there were since the last that stands in the log; `None` when
+    /// that was a moment ago, so that guessing does not fill the log.
+    pub(crate) fn refusals_to_log(&self) -> Option<u64> {
+        self.failures.refusals_to_log()
     }
 
     /// Checks a name with its password, asked from an address.

@@ -19,9 +19,21 @@ const WATCHED_MAX: usize = 4_096;
 /// Where an attempt came from, and for which name (digested).
 pub(crate) type Attempt = (IpAddr, [u8; 32]);
 
+/// Shortest time between two log records about refused logins.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
 /// Recent failures by address and name.
 #[derive(Default)]
-pub(crate) struct Failures(Mutex<HashMap<Attempt, Record>>);
+pub(crate) struct Failures {
+    records: Mutex<HashMap<Attempt, Record>>,
+    log: Mutex<Log>,
+}
+
+#[derive(Default)]
+struct Log {
+    untold: u64,
+    last: Option<Instant>,
+}
 
 struct Record {
     failures: u32,
@@ -40,7 +52,7 @@ impl Record {
 impl Failures {
     /// Returns the seconds that this attempt must wait, rounded up; `None` when it need not.
     pub(crate) fn wait_s(&self, attempt: &Attempt) -> Option<u64> {
-        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         let free_at = records.get(attempt)?.free_at();
         let wait = free_at.checked_duration_since(Instant::now())?;
         (!wait.is_zero()).then(|| wait.as_secs() + 1)
@@ -49,7 +61,7 @@ impl Failures {
     /// Counts a failure.
     pub(crate) fn count(&self, attempt: Attempt) {
         let now = Instant::now();
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         if records.len() >= WATCHED_MAX && !records.contains_key(&attempt) {
             records.retain(|_, record| now.duration_since(record.last) < FORGET_AFTER);
             forget_oldest(&mut records);
@@ -65,9 +77,24 @@ impl Failures {
         record.last = now;
     }
 
+    /// Counts a refusal; returns the number not logged yet when it is time to log them.
+    pub(crate) fn refusals_to_log(&self) -> Option<u64> {
+        let now = Instant::now();
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.untold += 1;
+        if log
+            .last
+            .is_some_and(|last| now.duration_since(last) < LOG_EVERY)
+        {
+            return None;
+        }
+        log.last = Some(now);
+        Some(std::mem::take(&mut log.untold))
+    }
+
     /// Forgets the failures of who has shown the right password.
     pub(crate) fn forget(&self, attempt: &Attempt) {
-        self.0
+        self.records
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(attempt);

@@ -142,7 +142,9 @@ async fn identify(
             role,
         }),
         Err(denied) => {
-            tracing::warn!(%from, user, error = %denied, "login refused");
+            if let Some(refused) = app.access.refusals_to_log() {
+                tracing::warn!(%from, user, refused, error = %denied, "login refused");
+            }
             Err(refuse(denied))
         }
     }

@@ -27,9 +27,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server with these options, beside its address.
+    /// Starts a server with these options on a free port.
     pub(crate) async fn start(options: &str) -> Self {
-        let config = toml::from_str(&format!("listen = \"127.0.0.1:0\"\n{options}")).unwrap();
+        Self::start_at("127.0.0.1:0", options).await
+    }
+
+    /// Starts a server with these options, beside its address.
+    pub(crate) async fn start_at(listen: &str, options: &str) -> Self {
+        let config = toml::from_str(&format!("listen = \"{listen}\"\n{options}")).unwrap();
         WebServer::check(&config, &Setup::default()).unwrap();
         let server = Box::new(WebServer::from_config(&config, &Setup::default()));
         let (cx, mut outside) = ServiceCx::alone("webserver", "/nonexistent");

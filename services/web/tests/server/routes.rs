@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use crate::fixture::{Server, scalar};
 use fathom_kernel::view::{Colours, Column, Image};
-use fathom_kernel::{Alarm, Command, Event, LifeChange, Output, Severity, State, Timestamp};
+use fathom_kernel::{
+    Alarm, Command, Event, FromConfig, LifeChange, Output, Service, ServiceCx, Setup, Severity,
+    State, Timestamp,
+};
+use fathom_web::WebServer;
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -200,6 +204,44 @@ async fn the_server_ends_while_a_client_listens() {
     read_until(&mut stream, &mut text, "event: hello").await;
     server.stop().await.unwrap();
     while let Ok(Some(_)) = stream.chunk().await {}
+}
+
+#[tokio::test]
+async fn a_restarted_server_takes_its_address_again_and_is_known_as_another_start() {
+    let mut listen = "127.0.0.1:0".to_owned();
+    let mut boots = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let server = Server::start_at(&listen, "").await;
+        listen = server.address.to_string();
+        let config = server.json("/api/config").await;
+        boots.insert(config["boot"].as_str().unwrap().to_owned());
+        server.stop().await.unwrap();
+    }
+    assert_eq!(boots.len(), 3);
+}
+
+#[tokio::test]
+async fn a_taken_address_is_an_error_that_names_it() {
+    let server = Server::start("").await;
+    let config = toml::from_str(&format!("listen = \"{}\"", server.address)).unwrap();
+    let second = Box::new(WebServer::from_config(&config, &Setup::default()));
+    let (cx, _outside) = ServiceCx::alone("webserver", "/nonexistent");
+    let error = second.run(cx).await.unwrap_err().chain();
+    assert!(
+        error.starts_with(&format!("cannot listen on {}", server.address)),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_request_with_a_body_too_large_or_a_head_too_long_is_refused() {
+    let server = Server::start("").await;
+    let post = server.client.post(server.url("/api/services/x/start"));
+    let answer = post.body(vec![0; 100_000]).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let request = server.client.get(server.url("/api/outputs"));
+    let answer = request.header("x-long", "x".repeat(100_000)).send().await;
+    assert!(answer.is_err() || answer.is_ok_and(|a| a.status().is_client_error()));
 }
 
 #[tokio::test]
