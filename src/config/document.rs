@@ -229,7 +229,8 @@ pub(crate) struct ServiceDoc {
     #[serde(skip_serializing)]
     pub(crate) on_fatal: OnFatal,
     /// When it counts as ready: `spawn`, `secs:N`, `notify`, `fd:N`, `tcp:HOST:PORT`, `http:URL`,
-    /// `exec:COMMAND`, `log:REGEX`, `file:PATH`; `notify` for kinds, `secs:1` for programs.
+    /// `exec:COMMAND`, `log:REGEX`, `file:PATH`, `flow`; by default `notify` for kinds and `secs:1`
+    /// for programs.
     #[schemars(with = "Option<String>")]
     #[serde(skip_serializing)]
     pub(crate) ready: Option<Spanned<Ready>>,

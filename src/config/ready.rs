@@ -27,7 +27,7 @@ pub enum Ready {
     Log(String),
     /// This file was created or touched after the start; relative to the data folder.
     File(PathBuf),
-    /// The first item was seen on the `out` of a flow rule.
+    /// It has sent its first message or output; kinds only.
     Flow,
 }
 
@@ -44,6 +44,14 @@ pub enum ReadyError {
         text: String,
         /// What would have been right.
         expected: &'static str,
+    },
+    /// A pattern that is no regular expression.
+    #[error("`{pattern}` is no regular expression: {why}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
     },
 }
 
@@ -81,11 +89,29 @@ impl FromStr for Ready {
                 Some(argv) if !argv.is_empty() => Ok(Self::Exec(argv)),
                 _ => Err(wrong("`exec:COMMAND`")),
             },
-            "log" => given("`log:REGEX`").map(Self::Log),
+            "log" => {
+                let pattern = given("`log:REGEX`")?;
+                regex::Regex::new(&pattern).map_err(|error| ReadyError::Pattern {
+                    // Its last line says why; the lines before draw what the caret shows anyway.
+                    why: error
+                        .to_string()
+                        .lines()
+                        .last()
+                        .unwrap_or_default()
+                        .to_owned(),
+                    pattern: pattern.clone(),
+                })?;
+                Ok(Self::Log(pattern))
+            }
             "file" => given("`file:PATH`").map(|path| Self::File(path.into())),
             _ => Err(ReadyError::Unknown(text.to_owned())),
         }
     }
+}
+
+fn last_line(text: &str) -> &str {
+    let line = text.lines().last().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line)
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -121,13 +147,12 @@ impl Ready {
     /// Says why a form cannot be used with a kind (or a program), if so.
     pub(crate) fn refused(&self, is_kind: bool) -> Option<&'static str> {
         match self {
-            Self::Flow => Some("readiness by `flow` is not supported by this version"),
-            Self::Fd(_) => Some("readiness by `fd` is not supported by this version"),
-            Self::Notify if !is_kind => {
-                Some("readiness by `notify` of a program is not supported by this version")
+            Self::Fd(_) | Self::Log(_) if is_kind => {
+                Some("a kind has no output of its own to look at; it says itself when it is ready")
             }
-            Self::Http(_) => Some("readiness by `http` is not supported by this version"),
-            Self::Exec(_) => Some("readiness by `exec` is not supported by this version"),
+            Self::Flow if !is_kind => {
+                Some("the data flow of programs is not watched by this version")
+            }
             _ => None,
         }
     }
