@@ -6,23 +6,30 @@
 
 mod batch;
 mod chance;
+mod decode;
 mod fake_detector;
 mod fault;
 mod generator;
+mod input;
 mod layout;
 mod options;
 mod outlet;
 mod pace;
 mod physics;
+mod record;
+mod recording;
+mod replay;
 mod streams;
 mod timeline;
 
 use fathom_kernel::Kind;
 
 pub use batch::{Chunk, Sealed};
+pub use decode::{DecodeOptions, Decoded, decode};
 pub use fake_detector::FakeDetector;
 pub use fault::{Fault, FaultKind, FaultSpec};
 pub use generator::{Disturbance, Generator, Position, STEP_S, STEPS_PER_FRAME, Step};
+pub use input::{FileMessage, FileProblem, InputFile, OpenError, guess_tag};
 pub use layout::{Dom, Layout, Pmt};
 pub use options::{
     BurstOptions, EventOptions, FakeDetectorOptions, MessageOptions, RateOptions, SliceOptions,
@@ -30,8 +37,18 @@ pub use options::{
 };
 pub use outlet::{Outlet, OutletParts, Target};
 
+pub use record::{RecordError, RecordOptions, Recorded, record};
+pub use recording::{Record, Recording, RecordingError, RecordingWriter};
+pub use replay::{Feed, Played, Player, Replay, ReplayOptions, Speed, Timed};
+
 /// The kinds of this crate.
-pub const KINDS: &[Kind] = &[Kind::service::<FakeDetectorOptions, FakeDetector>(
-    "fake_detector",
-    "Simulates a detector: K40, bioluminescence, muons, run changes and faults on demand",
-)];
+pub const KINDS: &[Kind] = &[
+    Kind::service::<FakeDetectorOptions, FakeDetector>(
+        "fake_detector",
+        "Simulates a detector: K40, bioluminescence, muons, run changes and faults on demand",
+    ),
+    Kind::service::<ReplayOptions, Replay>(
+        "replay",
+        "Plays recordings and raw dumps again, at real, scaled or full speed",
+    ),
+];
