@@ -7,7 +7,7 @@ mod history;
 
 use fathom_formats::km3net::{CHANNELS, SummaryFrame, SummarySlice, rate_table};
 use fathom_hist::{Ring, Stat, median, quantile};
-use fathom_kernel::view::{Colours, Curve, Detail, Marker, Series, View};
+use fathom_kernel::view::{Colours, Curve, Detail, Image, Marker, Series, View};
 use fathom_kernel::{
     Event, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Span, Timestamp, Topics, tags,
 };
@@ -199,6 +199,7 @@ impl Monitor for DomRates {
             self.drawn_ms = Some(now_ms);
             self.draw(out);
         }
+        self.draw_history(out);
     }
 
     fn reset(&mut self) {
@@ -272,17 +273,7 @@ impl DomRates {
         let details = self.details();
         let means: Vec<_> = self.doms.iter().map(|dom| dom.all_khz.mean()).collect();
         self.add_to_trend(&means);
-        let colours = Colours {
-            map: "coolwarm".into(),
-            low: self.config.lowest_rate,
-            high: self.config.highest_rate,
-            log: false,
-            under: Some("darkorchid".into()),
-            over: Some("deeppink".into()),
-            missing: "black".into(),
-            label: "rate [kHz]".into(),
-        };
-        let map = self.places.map(means, details, colours);
+        let map = self.places.map(means, details, self.colours());
         let title = match &self.setup.detector {
             Some(detector) => format!("DOM Rates for DetID-{} - via Summary Slices", detector.id),
             None => "DOM Rates - via Summary Slices".to_owned(),
@@ -304,6 +295,46 @@ impl DomRates {
         }
         self.doms.fill(Dom::SILENT);
         self.slices = 0;
+    }
+
+    fn colours(&self) -> Colours {
+        Colours {
+            map: "coolwarm".into(),
+            low: self.config.lowest_rate,
+            high: self.config.highest_rate,
+            log: false,
+            under: Some("darkorchid".into()),
+            over: Some("deeppink".into()),
+            missing: "black".into(),
+            label: "rate [kHz]".into(),
+        }
+    }
+
+    /// Puts the picture of all DOMs over the last hours when a minute has ended.
+    fn draw_history(&mut self, out: &mut Outputs) {
+        let history = self.history.as_mut();
+        let Some(columns) = history.and_then(History::picture_if_changed) else {
+            return;
+        };
+        let rows = u32::try_from(self.places.list().len()).unwrap_or(u32::MAX);
+        let image = Image {
+            rows,
+            column_s: 60.0,
+            columns_max: u32::try_from(history::PICTURE_COLUMNS).unwrap_or(u32::MAX),
+            row_labels: self.places.du_labels(),
+            columns,
+            colours: self.colours(),
+            overlay_threshold: 1.0,
+            overlay_colour: "red".into(),
+            overlay_label: String::new(),
+        };
+        let title = "Rates of all DOMs, minute by minute";
+        let datum = self.newest_ms.map(timestamp);
+        out.put(
+            Output::new("dom_rates_history", title, image)
+                .at(datum)
+                .every(60.0),
+        );
     }
 
     fn details(&self) -> Vec<Detail> {

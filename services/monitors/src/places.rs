@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use fathom_kernel::Setup;
-use fathom_kernel::view::{Colours, Detail, Map, Table};
+use fathom_kernel::view::{Colours, Detail, Map, RowLabel, Table};
 use serde_json::json;
 
 use crate::clock::text_of_ms;
@@ -126,6 +126,19 @@ impl Places {
             details,
             colours,
         }
+    }
+
+    /// Labels the first module of each DU.
+    pub(crate) fn du_labels(&self) -> Vec<RowLabel> {
+        let mut labels: Vec<RowLabel> = Vec::new();
+        let mut before = None;
+        for (place, row) in self.list.iter().zip(0..) {
+            if before.replace(place.du) != Some(place.du) {
+                let text = format!("DU {}", place.du);
+                labels.push(RowLabel { row, text });
+            }
+        }
+        labels
     }
 
     /// Returns the floors that a DU is drawn with at least.

@@ -127,6 +127,16 @@ fn the_history_has_seconds_and_minutes_and_survives_a_restart() {
     };
     // The second minute is complete when a second of the third is.
     check(&history(&mut bench, dom, "1min"));
+    bench.tick(T0 + 125_000);
+    let View::Image(image) = &bench.output("dom_rates_history").view else {
+        panic!("no image")
+    };
+    assert_eq!((image.rows, image.columns.len()), (18, 2));
+    assert!(close(image.columns[1].values[0].into(), khz(80), 3e-4));
+    assert_eq!(
+        (image.row_labels.len(), &*image.row_labels[0].text),
+        (1, "DU 1")
+    );
     let store = Store::default();
     let mut bench = bench.restarted(Config::default(), &setup, &store);
     check(&history(&mut bench, dom, "1min"));
