@@ -1,5 +1,6 @@
 """Checks of the ligier with km3pipe's Client and CHPump and with the controlhost package."""
 
+import contextlib
 import logging
 import queue
 import signal
@@ -50,7 +51,7 @@ def received(client, count):
 
 def dumps_byte_for_byte(broker, client):
     expected = [(tag, body) for tag in DUMPS for body in dump(tag)]
-    assert len(expected) > 20
+    assert len(expected) >= 15, len(expected)
     reader = Background(lambda: received(client, len(expected)))
     writer = publisher(broker)
     for tag, body in expected:
@@ -116,7 +117,8 @@ def empty_body(broker):
 
 def linked_pump(broker, **options):
     """Starts a pump and waits until messages reach it."""
-    pump = CHPump(host="127.0.0.1", port=broker.port, timeout=20, max_queue=1000, **options)
+    with contextlib.redirect_stdout(None):
+        pump = CHPump(host="127.0.0.1", port=broker.port, timeout=20, max_queue=1000, **options)
     tag = options["tags"].split(",")[-1].strip()
     link_up(broker, pump, tag)
     return pump
@@ -176,7 +178,9 @@ def wait_for_broker(broker):
     def sleep(seconds):
         if seconds < 30:
             return time_sleep(seconds)
-        until(broker.listens, "the broker is back")
+        # A pump of an earlier check may still wait here; it must not disturb the others.
+        while not broker.answers():
+            time_sleep(0.02)
 
     km3pipe.controlhost.time = km3pipe.io.ch.time = Patched(sleep)
 

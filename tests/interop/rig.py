@@ -51,6 +51,9 @@ class Broker:
     def listens(self):
         if self.process.poll() is not None:
             raise AssertionError("fathom ended:\n" + (self.folder / "fathom.log").read_text())
+        return self.answers()
+
+    def answers(self):
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 

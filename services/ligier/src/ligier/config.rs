@@ -21,7 +21,7 @@ pub(crate) struct LigierConfig {
     /// dropped and counted.
     pub(crate) queue_messages: usize,
     /// Most memory of messages waiting for one client, of tags subscribed in mode any (`w`). The
-    /// oldest are dropped and counted. All clients together share at most half of `memory`.
+    /// oldest are dropped and counted, sooner when half of `memory` is used up.
     pub(crate) queue_bytes: Size,
     /// Most memory of messages kept for one client, of tags subscribed in mode all (`a`).
     pub(crate) kept_bytes: Size,

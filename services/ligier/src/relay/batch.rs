@@ -295,7 +295,12 @@ mod tests {
     fn chunk(frames: &[(usize, usize)]) -> (Bytes, Vec<FrameRange>) {
         let mut bytes = BytesMut::new();
         for (at, (tag, length)) in frames.iter().enumerate() {
-            encode_frame(TAGS[*tag], &vec![u8::try_from(at).unwrap(); *length], &mut bytes).unwrap();
+            encode_frame(
+                TAGS[*tag],
+                &vec![u8::try_from(at).unwrap(); *length],
+                &mut bytes,
+            )
+            .unwrap();
         }
         let bytes = bytes.freeze();
         let mut splitter = Splitter::new(usize::MAX);

@@ -54,13 +54,19 @@ impl Budget {
         }
     }
 
-    /// Returns the bounds of one queue: half of the memory is shared equally by messages that may
-    /// be dropped, so that all stalled clients together leave the other half to those that are kept.
+    /// Returns the bounds of one queue. Messages that may be dropped have half of the memory: while
+    /// it lasts a queue may fill up to its own limit, after that every client gets an equal share,
+    /// so that all together stay below the memory and leave room for those that are kept.
     pub(crate) fn limits(&self) -> Limits {
-        let share = self.memory / 2 / self.clients.load(Relaxed).max(1);
+        let half = self.memory / 2;
+        let bytes = if self.charged.load(Relaxed) <= half {
+            half
+        } else {
+            half / self.clients.load(Relaxed).max(1)
+        };
         Limits {
             messages: self.limits.messages,
-            bytes: self.limits.bytes.min(share),
+            bytes: self.limits.bytes.min(bytes),
         }
     }
 
@@ -90,5 +96,43 @@ impl Budget {
 
     pub(crate) fn clients_changed(&self, clients: usize) {
         self.clients.store(clients, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_has_its_limit_while_there_is_memory_and_its_share_after_that() {
+        let limits = Limits {
+            messages: 10,
+            bytes: 300,
+        };
+        let budget = Budget::new(limits, 100, 1000, WhenFull::Wait);
+        budget.clients_changed(5);
+        assert_eq!(budget.limits().bytes, 300);
+        budget.charge(0, 501);
+        assert_eq!(budget.limits().bytes, 100);
+        budget.charge(501, 400);
+        assert_eq!(budget.limits().bytes, 300);
+    }
+
+    #[test]
+    fn kept_messages_have_their_own_limit_and_that_of_all() {
+        let limits = Limits {
+            messages: 10,
+            bytes: 300,
+        };
+        let budget = Budget::new(limits, 100, 1000, WhenFull::Wait);
+        assert!(!budget.is_over(100));
+        assert!(budget.is_over(101));
+        budget.charge(0, 1001);
+        assert!(!budget.is_over(0));
+        assert!(budget.is_over(1));
+        assert!(!budget.has_room(1));
+        budget.charge(1001, 750);
+        assert!(budget.has_room(50));
+        assert!(!budget.has_room(51));
     }
 }
