@@ -8,7 +8,7 @@ use fathom_kernel::{
     BoxFuture, Filter, FromConfig, Limits, Service, ServiceCx, ServiceError, Setup,
 };
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -34,6 +34,9 @@ pub(crate) enum LigierError {
         #[source]
         cause: io::Error,
     },
+    /// Messages of the bus no longer reach the clients.
+    #[error("forwarding from the bus ended by a panic")]
+    Forwarding(#[source] JoinError),
 }
 
 /// One start of the broker.
@@ -63,11 +66,11 @@ impl Ligier {
     async fn work(self, mut cx: ServiceCx) -> Result<(), LigierError> {
         let (listener, address) = self.listen().await?;
         let broker = Arc::new(self.broker(&cx));
-        let mut sessions = JoinSet::new();
+        let (mut sessions, mut forwarding) = (JoinSet::new(), JoinSet::new());
         if self.config.bus.subscribes() {
             let filter = Filter::all_frames().not_from(cx.name.clone());
             let events = cx.subscribe(filter, Limits::default());
-            sessions.spawn(bus::forward(broker.clone(), events));
+            forwarding.spawn(bus::forward(broker.clone(), events));
         }
         cx.addresses.announce(&cx.name, address);
         info!(%address, "listening");
@@ -76,15 +79,18 @@ impl Ligier {
         let mut reporter = Reporter::new(every, Instant::now());
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        let result = loop {
             // All branches are cancel-safe: an accepted connection or a request is never lost.
             tokio::select! {
                 biased;
-                () = cx.stop.cancelled() => break,
-                () = broker.quit.cancelled() => break,
+                () = cx.stop.cancelled() => break Ok(()),
+                () = broker.quit.cancelled() => break Ok(()),
                 now = ticks.tick() => reporter.report(&broker, &cx, now),
                 Some(request) = cx.inbox.recv() => broker.answer(request),
-                Some(_ended) = sessions.join_next() => {}
+                Some(ended) = sessions.join_next() => note_panic(&cx, ended),
+                Some(Err(panic)) = forwarding.join_next() => {
+                    break Err(LigierError::Forwarding(panic));
+                }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) if broker.hub.clients().len() < self.config.clients_max => {
                         sessions.spawn(serve(broker.clone(), stream, peer));
@@ -96,12 +102,13 @@ impl Ligier {
                     }
                 },
             }
-        }
+        };
         drop(listener);
         cx.addresses.withdraw(&cx.name);
         broker.stop.cancel();
         while sessions.join_next().await.is_some() {}
-        Ok(())
+        forwarding.shutdown().await;
+        result
     }
 
     async fn listen(&self) -> Result<(TcpListener, std::net::SocketAddr), LigierError> {
@@ -139,6 +146,14 @@ impl Ligier {
             stop: CancellationToken::new(),
             quit: CancellationToken::new(),
         }
+    }
+}
+
+/// A panic ends one session only, but it is a bug.
+fn note_panic(cx: &ServiceCx, ended: Result<(), JoinError>) {
+    if let Err(panic) = ended {
+        cx.counters.bad("session panicked");
+        error!(%panic, "a client's session ended by a panic");
     }
 }
 

@@ -18,7 +18,7 @@ use super::{inward, outward};
 use crate::relay::{Budget, BusDoor, Client, Closing, Credit, Flow, Hub, HubParts};
 
 /// How long waiting messages are still sent when the mirror ends.
-const DRAIN: Duration = Duration::from_secs(1);
+const DRAIN: Duration = Duration::from_millis(500);
 
 /// What a mirror does; both kinds make one from their options.
 pub(crate) struct Plan {

@@ -75,6 +75,15 @@ pub(crate) enum Closing {
     AtFrame,
 }
 
+/// What a push did not lead to a place in the queue.
+#[derive(Default)]
+pub(crate) struct Pushed {
+    /// Dropped because the client is slow, older messages as a rule.
+    pub(crate) dropped: Lost,
+    /// Pushed, but no longer wanted.
+    pub(crate) discarded: Lost,
+}
+
 /// What became of a changed subscription.
 pub(crate) struct Subscribed {
     /// The list that holds now.
@@ -135,30 +144,35 @@ impl Client {
         }
     }
 
-    /// Queues slabs that were chosen when the subscription had this epoch; never waits. Returns
-    /// what had to be dropped for them.
-    pub(crate) fn push(&self, slabs: &[(Mode, Slab)], epoch: u64) -> Lost {
-        let mut lost = Lost::default();
+    /// Queues slabs that were chosen when the subscription had this epoch; never waits.
+    pub(crate) fn push(&self, slabs: &[(Mode, Slab)], epoch: u64) -> Pushed {
+        let mut pushed = Pushed::default();
         let mut state = self.lock();
         if state.closing.is_some() {
-            return lost;
+            let unsent = |(_, slab): &(Mode, Slab)| slab.count_into(&mut pushed.discarded);
+            slabs.iter().for_each(unsent);
+            return pushed;
         }
         let is_current = epoch == self.epoch.load(Acquire);
         for (mode, slab) in slabs {
             if is_current {
                 state.outbox.push(*mode, slab.clone());
-            } else if let Some(slab) = slab.retain(|tag| wants(&state.wanted, tag), &mut lost) {
+                continue;
+            }
+            let wanted = |tag| wants(&state.wanted, tag);
+            if let Some(slab) = slab.retain(wanted, &mut pushed.discarded) {
                 state.outbox.push(*mode, slab);
             }
         }
         let in_flight = state.in_flight;
         state
             .outbox
-            .shed(self.budget.limits(), in_flight, &mut lost);
+            .shed(self.budget.limits(), in_flight, &mut pushed.dropped);
         self.settle(&mut state);
         self.wake(state);
-        self.dropped.add(lost.messages(), lost.bytes());
-        lost
+        self.dropped
+            .add(pushed.dropped.messages(), pushed.dropped.bytes());
+        pushed
     }
 
     /// Queues an answer of the broker before all else; it needs no credit of its own.

@@ -40,3 +40,27 @@ impl Gate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn producers_pass_after_the_last_holder() {
+        let gate = Gate::default();
+        gate.pass().await;
+        gate.hold();
+        gate.hold();
+        gate.release();
+        let waiting = timeout(Duration::from_secs(60), gate.pass());
+        assert!(waiting.await.is_err());
+        let (passed, ()) = tokio::join!(timeout(Duration::from_secs(60), gate.pass()), async {
+            gate.release();
+        });
+        assert!(passed.is_ok());
+    }
+}

@@ -174,7 +174,9 @@ impl Hub {
                 groups.len() - 1
             });
             if let Some((_, slabs)) = groups.get(at) {
-                self.dropped(&route.client.push(slabs, route.epoch));
+                let pushed = route.client.push(slabs, route.epoch);
+                self.dropped(&pushed.dropped);
+                self.discarded(&pushed.discarded);
             }
         }
     }
