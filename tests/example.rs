@@ -131,3 +131,14 @@ fn every_key_of_the_sections_is_mentioned() {
         }
     }
 }
+
+#[test]
+fn the_demonstration_loads_without_a_warning() {
+    let origin = Origin {
+        file: "src/cli/demo.toml".into(),
+        ..Origin::default()
+    };
+    let loaded = load(&origin).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    assert!(loaded.warnings.findings().is_empty());
+    assert_eq!(loaded.plan.levels.len(), 2);
+}

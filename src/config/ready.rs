@@ -110,7 +110,7 @@ impl FromStr for Ready {
 }
 
 fn last_line(text: &str) -> &str {
-    let line = text.lines().last().unwrap_or_default();
+    let line = text.lines().last().unwrap_or_default().trim();
     line.strip_prefix("error: ").unwrap_or(line)
 }
 
