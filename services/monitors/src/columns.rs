@@ -8,7 +8,7 @@
 //! Little-endian. A snapshot is such records one after the other, each behind its length as u32.
 
 /// Bytes of appended records after which everything is written anew as a snapshot.
-pub(crate) const APPENDED_MAX: usize = 32 << 20;
+pub(crate) const APPENDED_MAX: usize = 48 << 20;
 
 /// A kept record.
 #[derive(Debug, PartialEq, Eq)]

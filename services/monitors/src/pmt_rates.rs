@@ -33,6 +33,10 @@ use crate::timeline::{Fit, Timeline};
 const COARSE: [(i64, usize, &str); 2] = [(600_000, 144, "10min"), (3_600_000, 336, "1h")];
 /// Fewest columns, however large the detector.
 const COLUMNS_MIN: usize = 30;
+/// A module whose clock is further ahead of the others counts as off the clock [ms].
+const CLOCK_STEP_MS: i64 = 10_000;
+/// Most that fits into a checkpoint.
+const KEEP_MAX: Size = Size::from_mib(240);
 /// DOMs that memory is reckoned for without a detector description: 24 DUs.
 const UNDESCRIBED_DOMS: usize = 432;
 
@@ -148,6 +152,12 @@ impl Monitor for PmtRates {
                 config.interval
             ));
         }
+        if config.keep > KEEP_MAX {
+            return Err(format!(
+                "keep is {}, expected at most {KEEP_MAX}",
+                config.keep
+            ));
+        }
         if !(COLUMNS_MIN..=10_000).contains(&config.columns) {
             return Err(format!(
                 "columns is {}, expected 30 to 10000",
@@ -171,7 +181,7 @@ impl Monitor for PmtRates {
             picture,
             places,
             strangers: Strangers::default(),
-            timeline: Timeline::default(),
+            timeline: Timeline::from_many(CLOCK_STEP_MS),
             filling: [None, None],
             redraw: [false; 3],
             newest_ms: None,

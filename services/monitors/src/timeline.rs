@@ -10,6 +10,9 @@ const STRAYS_MAX: u32 = 5;
 /// After so much silence the next stray datum sets the clock anew [ms].
 const IDLE_MS: i64 = 10_000;
 
+/// Live data are never further ahead of the clock than this [ms]: what is, has a broken clock.
+const LIVE_FORWARD_MS: i64 = 60_000;
+
 /// Where a datum stands against the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fit {
@@ -26,8 +29,10 @@ pub(crate) enum Fit {
 const RECENT_TICKS: usize = 10;
 
 /// Data time as a distance to host time.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Timeline {
+    /// Data further ahead than this do not move the clock at once [ms].
+    forward_ms: i64,
     /// Data time minus host time [ms].
     ahead_ms: Option<i64>,
     /// Largest distance of the data since the last tick.
@@ -39,7 +44,26 @@ pub(crate) struct Timeline {
     strays: u32,
 }
 
+impl Default for Timeline {
+    fn default() -> Self {
+        Self::from_many(TOLERANCE_MS)
+    }
+}
+
 impl Timeline {
+    /// Makes a clock for data of many senders with clocks of their own: one that is ahead must not
+    /// lead the others, so the clock follows only in small steps.
+    pub(crate) fn from_many(forward_ms: i64) -> Self {
+        Self {
+            forward_ms,
+            ahead_ms: None,
+            newest_ahead_ms: None,
+            recent_ms: VecDeque::new(),
+            fitted_ms: None,
+            strays: 0,
+        }
+    }
+
     /// Starts with the distance that was kept over a restart.
     pub(crate) fn resumed(ahead_ms: i64) -> Self {
         Self {
@@ -55,7 +79,12 @@ impl Timeline {
             self.set(distance, host_ms);
             return Fit::Set;
         };
-        if distance.saturating_sub(ahead_ms).abs() <= TOLERANCE_MS {
+        let is_live = ahead_ms.abs() <= LIVE_FORWARD_MS;
+        let forward_ms = match is_live {
+            true => self.forward_ms.min(LIVE_FORWARD_MS),
+            false => self.forward_ms,
+        };
+        if (-TOLERANCE_MS..=forward_ms).contains(&distance.saturating_sub(ahead_ms)) {
             self.strays = 0;
             self.fitted_ms = Some(host_ms);
             self.ahead_ms = Some(ahead_ms.max(distance));
@@ -130,6 +159,32 @@ mod tests {
         assert_eq!(clock.at(YEAR_MS), YEAR_MS);
         assert_eq!(clock.saw(0, YEAR_MS + 1), Fit::Set);
         assert_eq!(clock.at(YEAR_MS + 1), 0);
+    }
+
+    #[test]
+    fn a_sender_ahead_of_the_others_does_not_lead_the_clock() {
+        let mut clock = Timeline::from_many(10_000);
+        for s in 0..100 {
+            let now = YEAR_MS + 1000 * s;
+            clock.saw(now, now);
+            let expected = if s == 0 { Fit::Near } else { Fit::Stray };
+            assert_eq!(
+                clock.saw(now + if s == 0 { 5_000 } else { 30_000 }, now),
+                expected
+            );
+            clock.tick();
+        }
+        assert_eq!(clock.at(YEAR_MS + 100_000), YEAR_MS + 100_000);
+    }
+
+    #[test]
+    fn a_live_event_from_half_an_hour_ahead_is_a_stray_but_in_a_replay_it_is_not() {
+        let mut live = Timeline::default();
+        live.saw(YEAR_MS, YEAR_MS);
+        assert_eq!(live.saw(YEAR_MS + 1_800_000, YEAR_MS + 1), Fit::Stray);
+        let mut replay = Timeline::default();
+        replay.saw(0, YEAR_MS);
+        assert_eq!(replay.saw(1_800_000, YEAR_MS + 1), Fit::Near);
     }
 
     #[test]

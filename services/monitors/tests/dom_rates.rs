@@ -163,3 +163,25 @@ fn rates_are_inside_the_range_at_both_ends() {
     assert_eq!(colours.under.as_deref(), Some("darkorchid"));
     assert_eq!(colours.over.as_deref(), Some("deeppink"));
 }
+
+#[test]
+fn damaged_messages_are_counted_and_never_panic() {
+    let fathom_kernel::Event::Frame(intact) = slice(T0, &[(1, 50), (2, 60)]) else {
+        panic!("no frame")
+    };
+    let mut bench = Bench::<DomRates>::new(Config::default(), &Setup::default());
+    let mut damaged = |body: Vec<u8>, n: i64| {
+        bench.take(&common::frame(intact.tag, body, T0 + n));
+        bench.tick(T0 + 10 * n);
+        bench.out.outputs.clear();
+    };
+    for bit in 0..intact.body.len() * 8 {
+        let mut body = intact.body.to_vec();
+        body[bit / 8] ^= 1 << (bit % 8);
+        damaged(body, i64::try_from(bit).unwrap());
+    }
+    for cut in 0..intact.body.len() {
+        damaged(intact.body[..cut].to_vec(), 100_000);
+    }
+    assert!(bench.out.bad.len() >= intact.body.len() - 8);
+}
