@@ -250,13 +250,13 @@ pub struct Table {
 }
 
 impl View {
-    /// Returns roughly how much memory the value holds on to [bytes]. Shared columns count once
-    /// each, at the length of the newest.
+    /// Returns roughly how much memory the value holds on to [bytes]. The columns of an image are
+    /// shared with its other versions; each version adds one column and its list of them.
     pub fn cost_bytes(&self) -> usize {
         match self {
             Self::Series(series) => (series.curves.len() + 1) * series.times_ms.len() * 8,
             Self::Map(map) => map.x.len() * (20 + 8 * map.details.len()),
-            Self::Image(image) => image.columns.len() * (image.rows as usize * 5 + 64),
+            Self::Image(image) => image.columns.len() * 8 + image.rows as usize * 5 + 64,
             Self::Histogram(histogram) => histogram.counts.len() * 16,
             Self::Scalar(_) => 32,
             Self::Table(table) => table.rows.len() * table.columns.len() * 32,
