@@ -4,10 +4,13 @@ mod check;
 mod completions;
 mod config_args;
 mod ctl;
+mod decode;
 mod hash_password;
 mod healthcheck;
 mod kinds;
 mod man;
+mod record;
+mod replay;
 mod root;
 mod schema;
 

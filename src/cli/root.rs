@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check, completions, ctl, hash_password, healthcheck, kinds, man, schema};
+use super::{
+    check, completions, ctl, decode, hash_password, healthcheck, kinds, man, record, replay, schema,
+};
 
 /// Exit code of a command that failed.
 pub const EXIT_ERROR: u8 = 1;
@@ -30,6 +32,12 @@ enum Verb {
     Schema(schema::Schema),
     /// Command a running stack.
     Ctl(ctl::Ctl),
+    /// Print dumps and recordings as JSON lines.
+    Decode(decode::Decode),
+    /// Record the stream of a broker.
+    Record(record::Record),
+    /// Play recordings and dumps to a broker.
+    Replay(replay::Replay),
     /// Tell whether the stack is ready, for health checks of containers.
     Healthcheck(healthcheck::Healthcheck),
     /// Hash a password for the configuration.
@@ -48,6 +56,9 @@ impl Cli {
             Verb::Kinds(args) => args.run(),
             Verb::Schema(args) => args.run(),
             Verb::Ctl(args) => args.run(),
+            Verb::Decode(args) => args.run(),
+            Verb::Record(args) => args.run(),
+            Verb::Replay(args) => args.run(),
             Verb::Healthcheck(args) => args.run(),
             Verb::HashPassword(args) => args.run(),
             Verb::Completions(args) => args.run(),
