@@ -93,12 +93,7 @@ impl FromStr for Ready {
                 let pattern = given("`log:REGEX`")?;
                 regex::Regex::new(&pattern).map_err(|error| ReadyError::Pattern {
                     // Its last line says why; the lines before draw what the caret shows anyway.
-                    why: error
-                        .to_string()
-                        .lines()
-                        .last()
-                        .unwrap_or_default()
-                        .to_owned(),
+                    why: last_line(&error.to_string()).to_owned(),
                     pattern: pattern.clone(),
                 })?;
                 Ok(Self::Log(pattern))
