@@ -16,6 +16,9 @@ const BUFFER_BYTES_MIN: usize = 16 << 10;
 /// Largest capacity that a buffer is given before a frame needs it.
 const BUFFER_BYTES_MAX: usize = 512 << 10;
 
+/// Largest capacity that a buffer is given because earlier frames needed it.
+const BUFFER_BYTES_LARGE: usize = 8 << 20;
+
 /// Bytes that the first frame lacks above which nothing beyond it is read, so that the start of the
 /// next one need not be moved to a new buffer.
 const LACKING_BYTES_MIN: usize = 64 << 10;
@@ -63,7 +66,7 @@ impl Inlet {
         let room = self.make_room();
         let read = stream.read_buf(&mut (&mut self.buffer).limit(room)).await?;
         if self.buffer.len() == self.buffer.capacity() {
-            self.capacity = (self.capacity * 2).min(BUFFER_BYTES_MAX);
+            self.capacity = self.capacity.max((self.capacity * 2).min(BUFFER_BYTES_MAX));
         }
         Ok(read)
     }
@@ -106,7 +109,7 @@ impl Inlet {
         let lacking = self.splitter.missing(&self.buffer);
         if self.buffer.capacity() == length {
             // The peer announces the length of a frame, but memory follows the bytes that came.
-            self.buffer.reserve_exact(lacking.min(length));
+            self.grow(lacking.min(length));
         }
         let room = self.buffer.capacity() - length;
         if length > 0 && lacking >= LACKING_BYTES_MIN {
@@ -136,11 +139,22 @@ impl Inlet {
             return (self.pool.share(copy), held);
         }
         let rest = self.buffer.len() - consumed;
+        if consumed > BUFFER_BYTES_MAX {
+            // The next frame is likely to be as large; a peer that lied gets no more than it sent.
+            self.capacity = consumed.min(BUFFER_BYTES_LARGE);
+        }
         let mut next = self.pool.lend(self.capacity.max(rest * 2));
         next.extend_from_slice(self.buffer.get(consumed..).unwrap_or_default());
         let mut full = std::mem::replace(&mut self.buffer, next);
         full.truncate(consumed);
         (self.pool.share(full), capacity)
+    }
+
+    fn grow(&mut self, more: usize) {
+        let mut next = self.pool.lend(self.buffer.len() + more);
+        next.extend_from_slice(&self.buffer);
+        self.pool
+            .give_back(std::mem::replace(&mut self.buffer, next));
     }
 
     fn replace_buffer(&mut self, capacity: usize) {
