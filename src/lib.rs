@@ -11,6 +11,8 @@ pub mod cli;
 pub mod config;
 pub mod control;
 mod files;
+pub mod guard;
+pub mod init;
 pub mod registry;
 pub mod stack;
 pub mod telemetry;

@@ -4,6 +4,7 @@
 //! the handle does not end the stack: ask for a shutdown, then wait.
 
 use std::fs::{File, TryLockError};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use actix::{Actor, Addr};
 use fathom_kernel::{Addresses, Ask, Board, Bus, Caller, Clock, Command, ControlHandle};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 use tracing_appender::non_blocking::ErrorCounter;
@@ -22,6 +24,7 @@ use crate::checkpoints::FileStore;
 use crate::config::plan::Plan;
 use crate::control::{Console, ConsoleParts, Doors, ServeError, TcpDoor, serve};
 use crate::files;
+use crate::guard::Guard;
 use crate::telemetry::Records;
 
 /// Name of the control socket in the data folder.
@@ -64,6 +67,10 @@ pub struct Options {
     pub signals: bool,
     /// Records of our own that could not be written, for the metrics.
     pub log_drops: Vec<ErrorCounter>,
+    /// The program `fathom`, for services in children of the same binary; ours when not given.
+    pub program: Option<PathBuf>,
+    /// Have a guardian that ends everything should this process die without a word.
+    pub guarded: bool,
 }
 
 /// Why a stack cannot be started.
@@ -126,7 +133,7 @@ impl Stack {
                         let life = Life {
                             plan: Arc::new(plan),
                             world,
-                            options: parts.options,
+                            options: parts.options.clone(),
                             ended: tell_ended,
                         };
                         life.run(asks, lock, tell_up.clone()).await;
@@ -178,6 +185,16 @@ impl Parts {
     /// Makes what all services share; runs on the stack's own threads.
     fn world(&self, plan: &Plan) -> std::io::Result<World> {
         let data_dir = plan.setup.data_dir.clone();
+        let program = self.options.program.clone();
+        let program = program.unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
+        let boot_id: Arc<str> = boot_id().into();
+        let guard = match self.options.guarded {
+            true => {
+                let socket = std::path::absolute(data_dir.join(SOCKET_NAME))?;
+                Guard::start(program.clone(), boot_id.clone(), socket)?
+            }
+            false => Guard::default(),
+        };
         Ok(World {
             bus: self.bus.clone(),
             board: self.board.clone(),
@@ -188,7 +205,9 @@ impl Parts {
             config_dir: plan.setup.config_dir.clone(),
             data_dir,
             changes: Arc::default(),
-            boot_id: boot_id().into(),
+            boot_id,
+            program,
+            guard,
             spawner: Spawner::start()?,
             records: Records::new(self.bus.clone()),
             logs: Logs::default(),
@@ -216,6 +235,15 @@ impl Life {
         lock: File,
         up: std::sync::mpsc::SyncSender<Result<(), StackError>>,
     ) {
+        // Before anybody can see that the stack is there.
+        let signals = self.options.signals.then(Signals::listen).transpose();
+        let signals = match signals {
+            Ok(signals) => signals,
+            Err(error) => {
+                up.send(Err(StackError::Threads(error))).ok();
+                return;
+            }
+        };
         let served = serve(self.console(), self.doors()).await;
         let server = match served {
             Ok(server) => server,
@@ -232,16 +260,14 @@ impl Life {
             tokio::spawn(write_addresses(self.world.addresses.clone(), addresses)),
             tokio::spawn(watch(supervisor, self.ended.clone())),
         ];
-        let signals = self
-            .options
-            .signals
-            .then(|| tokio::spawn(obey_signals(self.world.control.clone())));
+        let signals = signals.map(|s| tokio::spawn(s.obey(self.world.control.clone())));
         up.send(Ok(())).ok();
         let how = ended.await.unwrap_or(Ended::Deaf);
         for helper in helpers.iter().chain(&signals) {
             helper.abort();
         }
         server.close(CLOSE_WAIT).await;
+        self.world.guard.goodbye();
         drop(lock);
         info!(?how, "the stack has ended");
         self.ended.send_replace(Some(how));
@@ -326,25 +352,44 @@ async fn watch(supervisor: Addr<Supervisor>, ended: watch::Sender<Option<Ended>>
     }
 }
 
-async fn obey_signals(control: ControlHandle) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        return error!("cannot listen for signals");
-    };
-    let mut now = false;
-    loop {
-        let name = tokio::select! {
-            _ = term.recv() => "SIGTERM",
-            _ = int.recv() => "SIGINT",
-        };
-        let caller = Caller::new(name, "signal");
-        if let Err(error) = control.ask(Command::Shutdown { now }, caller).await {
-            info!(%error, "the stack ends already");
+/// The signals that end a stack.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+    /// The end of the terminal ends the stack; without one, SIGHUP has no meaning yet.
+    on_terminal: bool,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+            on_terminal: std::io::stdout().is_terminal(),
+        })
+    }
+
+    /// Ends the stack in order at the first signal, at once at the second.
+    async fn obey(mut self, control: ControlHandle) {
+        let mut now = false;
+        loop {
+            let name = tokio::select! {
+                _ = self.term.recv() => "SIGTERM",
+                _ = self.int.recv() => "SIGINT",
+                _ = self.hup.recv() => "SIGHUP",
+            };
+            if name == "SIGHUP" && !self.on_terminal {
+                warn!("SIGHUP ignored: a new configuration needs a restart");
+                continue;
+            }
+            let caller = Caller::new(name, "signal");
+            if let Err(error) = control.ask(Command::Shutdown { now }, caller).await {
+                info!(%error, "the stack ends already");
+            }
+            now = true;
         }
-        now = true;
     }
 }
 

@@ -1,5 +1,7 @@
 //! What goes wrong with services, and what the supervisor makes of it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod rig;
 
 use std::path::Path;
@@ -189,7 +191,7 @@ async fn grandchildren_are_not_left_over_by_a_crash_or_a_stop() {
 async fn much_output_is_kept_to_the_last_byte() {
     const BYTES: usize = 100 << 20;
     let folder = tempfile::tempdir().unwrap();
-    let text = format!("seq 1000000000 | head -c {BYTES}");
+    let text = format!("seq -f '%099.0f' 10000000 | head -c {BYTES}");
     let mut noisy = script("noisy", &text);
     noisy.restart = Restart::Never;
     noisy.log.max = fathom_kernel::Size::from_mib(30);
@@ -208,7 +210,7 @@ async fn much_output_is_kept_to_the_last_byte() {
     all.append(&mut std::fs::read(folder.path().join("logs/noisy.log")).unwrap());
     assert_eq!(all.len(), BYTES);
     for (number, line) in all.split(|byte| *byte == b'\n').enumerate().step_by(1000) {
-        let expected = (number + 1).to_string();
+        let expected = format!("{:099}", number + 1);
         assert!(expected.as_bytes().starts_with(line), "line {number}");
     }
 }
@@ -230,8 +232,111 @@ async fn readiness_comes_by_notification_or_descriptor() {
     stack.shutdown().await;
 }
 
-async fn wait_for(what: impl Fn() -> bool) {
-    for _ in 0..2000 {
+/// A supervisor in a process of its own; killed when dropped.
+struct Daemon {
+    process: std::process::Child,
+    folder: tempfile::TempDir,
+}
+
+impl Daemon {
+    fn start(services: &str, args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("supervisor.toml");
+        std::fs::write(&config, services).unwrap();
+        let process = Self::up(folder.path(), args);
+        Self { process, folder }
+    }
+
+    fn up(folder: &Path, args: &[&str]) -> std::process::Child {
+        std::process::Command::new(env!("CARGO_BIN_EXE_fathom"))
+            .args(["up", "--config"])
+            .arg(folder.join("supervisor.toml"))
+            .arg("--data")
+            .arg(folder.join("data"))
+            .args(args)
+            .current_dir(folder)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    fn signal(&self, signal: nix::sys::signal::Signal) {
+        let pid = nix::unistd::Pid::from_raw(self.process.id().try_into().unwrap());
+        nix::sys::signal::kill(pid, signal).unwrap();
+    }
+
+    /// Returns the exit code, once there is one.
+    async fn code(&mut self) -> Option<i32> {
+        wait_for(|| self.process.try_wait().unwrap().is_some()).await;
+        self.process.wait().unwrap().code()
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
+    }
+
+    fn has_socket(&self) -> bool {
+        self.folder.path().join("data/fathom.sock").exists()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// A child that ignores TERM, with a grandchild in its group and one that left it.
+const STUBBORN: &str = r#"
+[service.stubborn]
+command = ["sh", "-c", "trap '' TERM; sleep 300 & echo $! > pids; setsid sleep 300 & echo $! >> pids; echo $$ >> pids; while :; do sleep 0.1; done"]
+"#;
+
+#[tokio::test]
+async fn nothing_survives_when_the_supervisor_is_killed() {
+    let mut daemon = Daemon::start(STUBBORN, &[]);
+    wait_for(|| daemon.read("pids").lines().count() == 3 && daemon.has_socket()).await;
+    let pids = daemon.read("pids");
+    assert!(pids.lines().all(lives), "{pids}");
+    daemon.process.kill().unwrap();
+    daemon.process.wait().unwrap();
+    wait_for(|| !pids.lines().any(lives) && !daemon.has_socket()).await;
+}
+
+#[tokio::test]
+async fn an_init_passes_signals_on_and_ends_with_the_status_of_the_supervisor() {
+    let services = "[service.child]\ncommand = \"sleep 300\"\n";
+    let mut daemon = Daemon::start(services, &["--init"]);
+    wait_for(|| daemon.has_socket()).await;
+    daemon.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(daemon.code().await, Some(0));
+    assert!(!daemon.has_socket());
+}
+
+#[tokio::test]
+async fn a_second_daemon_on_the_same_folder_ends_with_3() {
+    let services = "[service.child]\ncommand = \"sleep 300\"\n";
+    let daemon = Daemon::start(services, &[]);
+    wait_for(|| daemon.has_socket()).await;
+    let mut second = Daemon::up(daemon.folder.path(), &[]);
+    wait_for(|| second.try_wait().unwrap().is_some()).await;
+    assert_eq!(second.wait().unwrap().code(), Some(3));
+    assert!(daemon.has_socket());
+}
+
+#[tokio::test]
+async fn an_essential_service_ends_the_stack_with_1() {
+    let services = "[service.essential]\ncommand = \"false\"\non_fatal = \"shutdown\"\n\
+        restart = \"never\"\nready = \"secs:5\"\n";
+    let mut daemon = Daemon::start(services, &[]);
+    assert_eq!(daemon.code().await, Some(1));
+    assert!(!daemon.has_socket());
+}
+
+async fn wait_for(mut what: impl FnMut() -> bool) {
+    for _ in 0..12_000 {
         if what() {
             return;
         }

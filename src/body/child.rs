@@ -58,6 +58,7 @@ pub(super) async fn attend(
     };
     let exit = attendance.until_exit(launched.probe.ready()).await;
     attendance.until_empty(&exit).await;
+    launched.guard.went(attendance.group);
     // Last words come before the news of the end.
     let drained = async {
         for output in &mut outputs {

@@ -23,6 +23,7 @@ use super::strays::MARKER;
 use super::world::World;
 use crate::config::plan::{CommandBody, Limits, Ready, ServicePlan, Stderr};
 use crate::files;
+use crate::guard::Guard;
 
 /// A child that was just made.
 pub(super) struct Launched {
@@ -31,6 +32,7 @@ pub(super) struct Launched {
     pub(super) group: Pid,
     /// What marks every process of this incarnation.
     pub(super) marker: String,
+    pub(super) guard: Guard,
     pub(super) probe: Probe,
     /// Each closes when one of its pipes is read to the end.
     pub(super) outputs: Vec<watch::Receiver<()>>,
@@ -94,9 +96,12 @@ impl Launch<'_> {
         let child = self.world.spawner.spawn(command).await?;
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
         let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
+        let group = Pid::from_raw(pid);
+        self.world.guard.came(group);
         Ok(Launched {
             child,
-            group: Pid::from_raw(pid),
+            group,
+            guard: self.world.guard.clone(),
             marker,
             probe,
             outputs,

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::logfile::LogFile;
 use super::spawner::Spawner;
+use crate::guard::Guard;
 use crate::telemetry::Records;
 
 /// What all services of a stack share.
@@ -39,6 +40,10 @@ pub struct World {
     pub changes: Arc<AtomicU64>,
     /// Tells this run of the stack from all others.
     pub boot_id: Arc<str>,
+    /// The program `fathom`, for services in children of the same binary.
+    pub program: PathBuf,
+    /// Hears of every process group.
+    pub guard: Guard,
     /// Makes children.
     pub spawner: Spawner,
     /// The last lines of every service.

@@ -5,6 +5,8 @@ mod completions;
 mod config_args;
 mod ctl;
 mod decode;
+mod demo;
+mod guard;
 mod hash_password;
 mod healthcheck;
 mod kinds;
@@ -13,6 +15,7 @@ mod record;
 mod replay;
 mod root;
 mod schema;
+mod up;
 
 pub use config_args::{ConfigArgs, environment, print_report};
 pub use root::{Cli, EXIT_CONFIG, EXIT_ERROR};

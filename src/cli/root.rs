@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    check, completions, ctl, decode, hash_password, healthcheck, kinds, man, record, replay, schema,
+    check, completions, ctl, decode, demo, guard, hash_password, healthcheck, kinds, man, record,
+    replay, schema, up,
 };
 
 /// Exit code of a command that failed.
@@ -24,6 +25,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Run a stack in the foreground.
+    Up(up::Up),
+    /// Run the example with a simulated detector, on a data folder of its own.
+    Demo(demo::Demo),
     /// Check a configuration without starting anything, and show the start order.
     Check(check::Check),
     /// List the built-in kinds of services, or all options of one.
@@ -46,12 +51,17 @@ enum Verb {
     Completions(completions::Completions),
     /// Write the manual pages.
     Man(man::Man),
+    /// End everything a supervisor started, should it die without a word.
+    #[command(hide = true)]
+    Guard(guard::GuardArgs),
 }
 
 impl Cli {
     /// Carries out the subcommand.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Verb::Up(args) => args.run(),
+            Verb::Demo(args) => args.run(),
             Verb::Check(args) => args.run(),
             Verb::Kinds(args) => args.run(),
             Verb::Schema(args) => args.run(),
@@ -63,6 +73,7 @@ impl Cli {
             Verb::HashPassword(args) => args.run(),
             Verb::Completions(args) => args.run(),
             Verb::Man(args) => args.run(),
+            Verb::Guard(args) => args.run(),
         }
     }
 }

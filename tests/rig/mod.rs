@@ -181,7 +181,7 @@ pub async fn until(
     name: &str,
     what: impl Fn(&ServiceStatus) -> bool,
 ) -> ServiceStatus {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {
         let now = status(stack, name).await;
         if what(&now) {

@@ -1,0 +1,184 @@
+//! The guardian: a small process that outlives the supervisor by a moment and ends everything the
+//! supervisor started, should it die without a word (`kill -9`).
+//!
+//! It reads lines from a pipe whose other end only the supervisor holds: `+ GROUP` and `- GROUP` for
+//! process groups that come and go, `goodbye` for an ordered end. The end of the pipe without a
+//! goodbye is the death of the supervisor.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, PipeWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, setsid};
+use tokio::process::{Child, Command};
+use tracing::{error, warn};
+
+use crate::body::strays::{group_lives, signal_group, signal_marked};
+
+/// Time that processes have between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Time between two looks whether they are gone.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Pause before a lost guardian is replaced.
+const REPLACE_AFTER: Duration = Duration::from_millis(200);
+
+/// The supervisor's side: tells the guardian which process groups exist.
+#[derive(Clone, Default)]
+pub struct Guard(Option<Arc<Mutex<Told>>>);
+
+struct Told {
+    groups: BTreeSet<i32>,
+    pipe: Option<PipeWriter>,
+}
+
+impl Guard {
+    /// Starts a guardian and keeps one running: `program guard BOOT_ID SOCKET`.
+    pub fn start(program: PathBuf, boot_id: Arc<str>, socket: PathBuf) -> io::Result<Self> {
+        let told = Arc::new(Mutex::new(Told {
+            groups: BTreeSet::new(),
+            pipe: None,
+        }));
+        let first = launch(&told, &program, &boot_id, &socket)?;
+        tokio::spawn(keep(told.clone(), first, program, boot_id, socket));
+        Ok(Self(Some(told)))
+    }
+
+    /// Says that a process group exists now.
+    pub(crate) fn came(&self, group: Pid) {
+        self.tell(|told| {
+            told.groups.insert(group.as_raw());
+            format!("+ {group}\n")
+        });
+    }
+
+    /// Says that a process group is gone.
+    pub(crate) fn went(&self, group: Pid) {
+        self.tell(|told| {
+            told.groups.remove(&group.as_raw());
+            format!("- {group}\n")
+        });
+    }
+
+    /// Lets the guardian go: the stack ends in order.
+    pub fn goodbye(&self) {
+        self.tell(|_| "goodbye\n".to_owned());
+    }
+
+    fn tell(&self, news: impl FnOnce(&mut Told) -> String) {
+        let Some(told) = &self.0 else {
+            return;
+        };
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = news(&mut told);
+        told.write(&line);
+    }
+}
+
+impl Told {
+    /// Writes without waiting. A guardian that does not read for 64 KiB of lines is as good as none.
+    fn write(&mut self, line: &str) {
+        if let Some(pipe) = &mut self.pipe
+            && let Err(error) = pipe.write_all(line.as_bytes())
+        {
+            warn!(%error, "the guardian does not listen");
+        }
+    }
+}
+
+fn launch(told: &Mutex<Told>, program: &Path, boot_id: &str, socket: &Path) -> io::Result<Child> {
+    let (reader, writer) = io::pipe()?;
+    let child = Command::new(program)
+        .arg("guard")
+        .arg(boot_id)
+        .arg(socket)
+        .stdin(Stdio::from(reader))
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .spawn()?;
+    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    // A guardian that hangs must not hang the supervisor.
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    told.pipe = Some(writer);
+    let all: String = told.groups.iter().map(|g| format!("+ {g}\n")).collect();
+    told.write(&all);
+    Ok(child)
+}
+
+/// Replaces the guardian whenever it ends before the supervisor.
+async fn keep(
+    told: Arc<Mutex<Told>>,
+    mut child: Child,
+    program: PathBuf,
+    boot_id: Arc<str>,
+    socket: PathBuf,
+) {
+    loop {
+        match child.wait().await {
+            Ok(status) if status.success() => return,
+            Ok(status) => warn!(%status, "the guardian has ended, replacing it"),
+            Err(error) => warn!(%error, "cannot wait for the guardian"),
+        }
+        tokio::time::sleep(REPLACE_AFTER).await;
+        child = match launch(&told, &program, &boot_id, &socket) {
+            Ok(child) => child,
+            Err(error) => return error!(%error, "there is no guardian any more"),
+        };
+    }
+}
+
+/// Is the guardian: reads lines until the end and does what has to be done then.
+pub fn run(lines: impl BufRead, boot_id: &str, socket: &Path) {
+    // A session of its own, so that no terminal's signal reaches it.
+    setsid().ok();
+    let mut groups = BTreeSet::new();
+    for line in lines.lines() {
+        let Ok(line) = line else {
+            break;
+        };
+        match line.split_once(' ') {
+            Some(("+", group)) => groups.extend(group.parse::<i32>()),
+            Some(("-", group)) => groups.retain(|known| known.to_string() != group),
+            _ if line == "goodbye" => return,
+            _ => {}
+        }
+    }
+    // Never a number that means everybody, or ourselves.
+    let groups: Vec<Pid> = groups
+        .into_iter()
+        .filter(|g| *g > 1)
+        .map(Pid::from_raw)
+        .collect();
+    end_all(&groups, &format!("{boot_id}/"));
+    // Its supervisor is gone; a new one would have removed the stale socket itself.
+    std::fs::remove_file(socket).ok();
+}
+
+fn end_all(groups: &[Pid], marker: &str) {
+    let deadline = Instant::now() + GRACE;
+    let mut signal = Signal::SIGTERM;
+    let mut marked = signal_marked(marker, signal);
+    for group in groups {
+        signal_group(*group, signal);
+    }
+    while marked > 0 || groups.iter().any(|group| group_lives(*group)) {
+        std::thread::sleep(LOOK_EVERY);
+        if Instant::now() >= deadline {
+            signal = Signal::SIGKILL;
+            for group in groups {
+                signal_group(*group, signal);
+            }
+        }
+        // Counts those that are still there; a second TERM does no harm.
+        marked = signal_marked(marker, signal);
+        if Instant::now() >= deadline + GRACE {
+            return;
+        }
+    }
+}
