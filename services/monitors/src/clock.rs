@@ -34,8 +34,37 @@ pub(crate) fn ms_of(span: fathom_kernel::Span) -> i64 {
         .max(1)
 }
 
+/// Tells whether an interval of the host's clock has begun since something was done last. Intervals
+/// start at whole multiples, so that the jitter of ticks does not add up.
+pub(crate) fn is_due(interval: fathom_kernel::Span, done_ms: Option<i64>, now_ms: i64) -> bool {
+    let number = |at_ms: i64| at_ms.div_euclid(ms_of(interval));
+    done_ms.is_none_or(|at_ms| number(at_ms) != number(now_ms))
+}
+
 /// Returns milliseconds in seconds.
 #[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53 ms")]
 pub(crate) fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use fathom_kernel::Span;
+
+    use super::is_due;
+
+    #[test]
+    fn ticks_that_come_a_little_early_do_not_skip_an_interval() {
+        let mut done = None;
+        let ticks = [1_000, 2_010, 3_005, 4_001, 5_000, 6_000, 7_002, 8_000];
+        let drawn = ticks.into_iter().filter(|&now| {
+            let due = is_due(Span::from_secs(2), done, now);
+            done = if due { Some(now) } else { done };
+            due
+        });
+        assert_eq!(
+            drawn.collect::<Vec<_>>(),
+            [1_000, 2_010, 4_001, 6_000, 8_000]
+        );
+    }
 }

@@ -12,7 +12,7 @@ use fathom_kernel::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{ms_of, ms_of_header, seconds, timestamp};
+use crate::clock::{is_due, ms_of, ms_of_header, seconds, timestamp};
 use crate::faulty::Faulty;
 use crate::places::{Found, Place, Places, Strangers};
 use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
@@ -154,9 +154,7 @@ impl Monitor for DomActivity {
         self.timeline.tick();
         let now_ms = now.as_millisecond();
         self.judge(now_ms, out);
-        let due = self
-            .drawn_ms
-            .is_none_or(|at| now_ms - at >= ms_of(self.config.interval) || now_ms < at);
+        let due = is_due(self.config.interval, self.drawn_ms, now_ms);
         if due {
             self.drawn_ms = Some(now_ms);
             self.draw(now_ms, out);

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::history::History;
-use crate::clock::{ms_of, ms_of_header, timestamp};
+use crate::clock::{is_due, ms_of_header, timestamp};
 use crate::faulty::Faulty;
 use crate::places::{Found, Places, Strangers};
 use crate::timeline::{Fit, Timeline};
@@ -190,10 +190,7 @@ impl Monitor for DomRates {
     fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
         self.timeline.tick();
         let now_ms = now.as_millisecond();
-        let interval_ms = ms_of(self.config.interval);
-        let due = self
-            .drawn_ms
-            .is_none_or(|at| now_ms - at >= interval_ms || now_ms < at);
+        let due = is_due(self.config.interval, self.drawn_ms, now_ms);
         // Without any slice the last map stays, and its age shows.
         if due && (self.slices > 0 || self.drawn_ms.is_none()) {
             self.drawn_ms = Some(now_ms);
