@@ -199,8 +199,12 @@ fn whole(width: usize, height: usize) -> Rect {
     }
 }
 
+/// Returns the whole pixels that a span touches within bounds, which are not negative. Conversion
+/// rounds towards zero, several times faster than `floor` on processors without it.
 fn span(from: f32, to: f32, low: f32, high: f32) -> std::ops::Range<usize> {
-    let from = from.clamp(low, high).floor() as usize;
-    let to = to.clamp(low, high).ceil() as usize;
+    let from = from.clamp(low, high) as usize;
+    let to = to.clamp(low, high);
+    let whole = to as usize;
+    let to = whole + usize::from(to > whole as f32);
     from..to.max(from)
 }

@@ -77,6 +77,8 @@ pub struct Scale {
     map: &'static ColourMap,
     low: f64,
     high: f64,
+    /// One over the length of the range, logarithmic where the scale is.
+    per_span: f64,
     log: bool,
     under: Rgb,
     over: Rgb,
@@ -91,10 +93,16 @@ impl Scale {
         let map = ColourMap::named(&colours.map);
         let [first, .., last] = map.table;
         let parse_or = |text: &Option<String>, or| text.as_deref().and_then(parse).unwrap_or(or);
+        let span = if colours.log {
+            colours.high.ln() - colours.low.ln()
+        } else {
+            colours.high - colours.low
+        };
         Self {
             map,
             low: colours.low,
             high: colours.high,
+            per_span: 1.0 / span,
             log: colours.log,
             under: parse_or(&colours.under, first),
             over: parse_or(&colours.over, last),
@@ -115,25 +123,22 @@ impl Scale {
         if value > self.high {
             return self.over;
         }
-        let fraction = self.fraction(value);
-        if !fraction.is_finite() {
-            return self.map.table[0];
-        }
-        self.at(fraction)
+        self.at(self.fraction(value))
     }
 
-    /// Returns the colour at a fraction of the range.
+    /// Returns the colour at a fraction of the range; the first one where there is no range.
     pub fn at(&self, fraction: f64) -> Rgb {
-        let index = (fraction * 256.0).floor().clamp(0.0, 255.0);
-        self.map.table[index as usize]
+        // The conversion takes what is below zero, and NaN, as zero.
+        let index = (fraction * 256.0) as usize;
+        self.map.table[index.min(255)]
     }
 
-    /// Returns where in the range a value lies; NaN for an empty range.
+    /// Returns where in the range a value lies; not finite for an empty range.
     pub fn fraction(&self, value: f64) -> f64 {
         if self.log {
-            (value.ln() - self.low.ln()) / (self.high.ln() - self.low.ln())
+            (value.ln() - self.low.ln()) * self.per_span
         } else {
-            (value - self.low) / (self.high - self.low)
+            (value - self.low) * self.per_span
         }
     }
 

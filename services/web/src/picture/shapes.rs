@@ -29,7 +29,7 @@ impl Canvas {
             } else {
                 0.0
             };
-            (px - along * dx).hypot(py - along * dy)
+            length(px - along * dx, py - along * dy)
         };
         // Per row or column only the pixels near the line are looked at.
         if dx.abs() >= dy.abs() {
@@ -82,7 +82,7 @@ impl Canvas {
     pub(super) fn disc(&mut self, centre: Point, radius: f32, colour: Rgb) {
         for y in self.rows(centre.1 - radius - 1.0, centre.1 + radius + 1.0) {
             for x in self.columns(centre.0 - radius - 1.0, centre.0 + radius + 1.0) {
-                let away = (x as f32 + 0.5 - centre.0).hypot(y as f32 + 0.5 - centre.1);
+                let away = length(x as f32 + 0.5 - centre.0, y as f32 + 0.5 - centre.1);
                 let cover = (radius + 0.5 - away).clamp(0.0, 1.0);
                 if cover > 0.0 {
                     self.blend(x, y, colour, cover);
@@ -144,13 +144,19 @@ impl Canvas {
     }
 }
 
+/// Returns the length of a vector of pixels; `hypot` guards against overflow that cannot happen here,
+/// at several times the cost.
+fn length(x: f32, y: f32) -> f32 {
+    (x * x + y * y).sqrt()
+}
+
 /// Returns how deep inside a convex shape a point lies; negative outside.
 fn depth_inside(corners: &[Point], (x, y): Point) -> f32 {
     let next = corners.iter().cycle().skip(1);
     let edges = corners.iter().zip(next);
     edges.fold(f32::MAX, |depth, (a, b)| {
         let (ex, ey) = (b.0 - a.0, b.1 - a.1);
-        let length = ex.hypot(ey).max(f32::MIN_POSITIVE);
-        depth.min((ex * (y - a.1) - ey * (x - a.0)) / length)
+        let edge = length(ex, ey).max(f32::MIN_POSITIVE);
+        depth.min((ex * (y - a.1) - ey * (x - a.0)) / edge)
     })
 }

@@ -160,9 +160,22 @@ impl Canvas {
         let at = (at.0.round(), at.1.round());
         let ax = (stamp.width as f32 * anchor.0).round();
         let ay = (stamp.height as f32 * anchor.1).round();
-        let reach = (stamp.width as f32).hypot(stamp.height as f32) + 1.0;
-        for y in self.rows(at.1 - reach, at.1 + reach) {
-            for x in self.columns(at.0 - reach, at.0 + reach) {
+        // The box around the turned stamp: its corners relative to the given point.
+        let (left, right) = (-ax, stamp.width as f32 - ax);
+        let (top, bottom) = (-ay, stamp.height as f32 - ay);
+        let reach = |a: f32, b: f32| (a.min(b), a.max(b));
+        let (x_of_width, x_of_height) = (
+            reach(left * cos, right * cos),
+            reach(top * sin, bottom * sin),
+        );
+        let (y_of_width, y_of_height) = (
+            reach(-left * sin, -right * sin),
+            reach(top * cos, bottom * cos),
+        );
+        let (x_low, x_high) = (x_of_width.0 + x_of_height.0, x_of_width.1 + x_of_height.1);
+        let (y_low, y_high) = (y_of_width.0 + y_of_height.0, y_of_width.1 + y_of_height.1);
+        for y in self.rows(at.1 + y_low - 1.0, at.1 + y_high + 1.0) {
+            for x in self.columns(at.0 + x_low - 1.0, at.0 + x_high + 1.0) {
                 let (dx, dy) = (x as f32 + 0.5 - at.0, y as f32 + 0.5 - at.1);
                 let cover = stamp.sample(dx * cos - dy * sin + ax, dx * sin + dy * cos + ay);
                 if cover > 0.0 {
@@ -217,16 +230,21 @@ impl Stamp {
     /// Returns the coverage at a point, interpolated between the four cells around it.
     fn sample(&self, x: f32, y: f32) -> f32 {
         let (x, y) = (x - 0.5, y - 0.5);
-        let (left, top) = (x.floor(), y.floor());
-        let (fx, fy) = (x - left, y - top);
-        let cell = |dx: f32, dy: f32| {
-            let (x, y) = (left + dx, top + dy);
-            let inside = x >= 0.0 && y >= 0.0 && (x as usize) < self.width;
-            let at = inside.then(|| y as usize * self.width + x as usize);
-            at.and_then(|at| self.cover.get(at)).copied().unwrap_or(0.0)
+        if x <= -1.0 || y <= -1.0 {
+            return 0.0;
+        }
+        // Conversion rounds towards zero; one more makes that downwards.
+        let (left, top) = ((x + 1.0) as i32 - 1, (y + 1.0) as i32 - 1);
+        let (fx, fy) = (x - left as f32, y - top as f32);
+        let cell = |dx: i32, dy: i32| {
+            let x = usize::try_from(left + dx).ok()?;
+            let y = usize::try_from(top + dy).ok()?;
+            let at = (x < self.width).then_some(y * self.width + x)?;
+            self.cover.get(at).copied()
         };
-        let upper = cell(0.0, 0.0) * (1.0 - fx) + cell(1.0, 0.0) * fx;
-        let lower = cell(0.0, 1.0) * (1.0 - fx) + cell(1.0, 1.0) * fx;
+        let cell = |dx, dy| cell(dx, dy).unwrap_or(0.0);
+        let upper = cell(0, 0) * (1.0 - fx) + cell(1, 0) * fx;
+        let lower = cell(0, 1) * (1.0 - fx) + cell(1, 1) * fx;
         upper * (1.0 - fy) + lower * fy
     }
 }
