@@ -174,6 +174,13 @@ impl Dumper {
             self.take(&mut batch).await?;
         }
         self.work.shutdown().await;
+        let waiting = self.archive.as_ref().map_or(0, Archive::waiting_bytes);
+        if waiting > 0 {
+            warn!(
+                bytes = waiting,
+                "messages could not be written before the end"
+            );
+        }
         Ok(())
     }
 
@@ -185,9 +192,19 @@ impl Dumper {
             if let Event::Frame(frame) = &*event {
                 self.record(&frame.body, frame.received);
             }
+            if self.is_filling() {
+                self.flush().await?;
+            }
         }
         self.cx.counters.received(count, bytes);
         self.flush().await
+    }
+
+    /// Tells whether much is waiting although the disk takes it: in the middle of a large batch.
+    fn is_filling(&self) -> bool {
+        let half = self.config.waiting.len() / 2;
+        let waiting = self.archive.as_ref().map_or(0, Archive::waiting_bytes);
+        !self.blocked && waiting > half
     }
 
     fn record(&mut self, body: &[u8], received: Timestamp) {

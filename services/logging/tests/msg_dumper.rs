@@ -294,6 +294,29 @@ async fn a_full_disk_loses_nothing_until_the_memory_is_used_up() {
 }
 
 #[tokio::test]
+async fn a_burst_larger_than_the_memory_is_written_as_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config {
+        waiting: Size::from_bytes(1000),
+        ..Config::default()
+    };
+    let rig = start(folder.path(), "2026-03-01T12:00:00Z", config).await;
+    let burst = (0..1000).map(|n| {
+        Event::Frame(Frame {
+            source: "test".into(),
+            tag: tags::MSG,
+            received: rig.cx.clock.now(),
+            body: format!("message {n}").into_bytes().into(),
+        })
+    });
+    rig.cx.bus.publish_batch(burst.collect());
+    let bad = rig.cx.counters.clone();
+    rig.stop().await;
+    assert_eq!(read(folder.path(), "MSG.log").lines().count(), 1000);
+    assert!(bad.snapshot().bad.is_empty());
+}
+
+#[tokio::test]
 async fn the_page_gets_the_last_messages_and_counts() {
     let folder = tempfile::tempdir().unwrap();
     let rig = start(folder.path(), "2026-03-01T12:00:00Z", Config::default()).await;
