@@ -1,6 +1,7 @@
 """What the checks need: the broker as a process, the dumps, and a way to run checks."""
 
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -129,10 +130,12 @@ def run_checks(checks):
         try:
             broker.start()
             check(broker)
+            shutil.rmtree(broker.folder, ignore_errors=True)
             print(f"ok: {name}", flush=True)
             passed += 1
         except BaseException:
             traceback.print_exc()
+            print(f"the log of fathom is in {broker.folder}", file=sys.stderr)
             print(f"FAILED: {name}", flush=True)
             failed += 1
         finally:

@@ -29,4 +29,5 @@ if [ "$(cat "$venv/wanted" 2>/dev/null)" != "$wanted" ]; then
   "$venv/bin/pip" install --quiet --disable-pip-version-check --no-input $wanted
   echo "$wanted" >"$venv/wanted"
 fi
+export PYTHONDONTWRITEBYTECODE=1
 exec timeout 300 "$venv/bin/python" tests/interop/clients.py
