@@ -54,7 +54,7 @@ impl Status {
             self.show(session).await
         };
         match result {
-            Err(error) if error.is_unreachable() => {
+            Err(error) if error.is_unreachable() || error.word() == "deaf" => {
                 if session.json {
                     session.value(&serde_json::json!({
                         "error": error.word(),
