@@ -67,7 +67,7 @@ fn records_are_written_rotated_tagged_and_panics_are_among_them() {
     let tail = stack.tail("monitoring:dom_rates", 10).expect("its log");
     assert_eq!(tail.len(), 1, "one record per panic");
     assert!(
-        tail[0].line.starts_with("ERROR panicked at="),
+        tail[0].line.starts_with("ERROR panicked panic="),
         "{}",
         tail[0].line
     );

@@ -123,22 +123,27 @@ impl Supervisor {
             let refused = ControlError::Refused(format!("no signal is called {signal}"));
             return answer(Some(reply), Err(refused));
         };
+        let observed = self.observe();
         let keepers: Vec<_> = chosen
             .into_iter()
             .map(|index| {
                 (
                     self.plan.services[index].name.clone(),
                     self.rows[index].keeper.clone(),
+                    observed[index].phase.state(),
                 )
             })
             .collect();
         let send = async move {
             let mut outcomes = Vec::with_capacity(keepers.len());
-            for (name, keeper) in keepers {
+            for (name, keeper, state) in keepers {
                 let sent = keeper.send(SendSignal(signal)).await.unwrap_or(false);
-                let (result, message) = match sent {
-                    true => (Verdict::Signalled, String::new()),
-                    false => (Verdict::BadSignal, "has no process".to_owned()),
+                let (result, message) = match (sent, state) {
+                    (true, _) => (Verdict::Signalled, String::new()),
+                    (false, State::Starting | State::Running | State::Stopping) => {
+                        (Verdict::BadSignal, "has no process".to_owned())
+                    }
+                    (false, _) => (Verdict::NotRunning, String::new()),
                 };
                 outcomes.push(Outcome {
                     name: name.to_string(),

@@ -118,7 +118,9 @@ pub struct Server {
     /// Those that accept, and the one that writes the diary.
     tasks: Vec<JoinHandle<()>>,
     tcp: Option<SocketAddr>,
-    socket: SocketFile,
+    socket: OwnFile,
+    /// A token that was made for this run ends with it.
+    _token: Option<OwnFile>,
 }
 
 /// Starts to serve. The token file of TCP stands in the data directory.
@@ -126,11 +128,16 @@ pub async fn serve(console: Console, doors: Doors) -> Result<Server, ServeError>
     let closing = console.closing().clone();
     let span = console.parts().records.span("");
     let listener = bind_socket(&doors.socket, doors.mode).await?;
-    let socket = SocketFile::new(&doors.socket);
+    let socket = OwnFile::new(&doors.socket);
     let tcp = match &doors.tcp {
         Some(door) => Some(bind_tcp(door, &console.parts().data_dir).await?),
         None => None,
     };
+    let token = doors
+        .tcp
+        .as_ref()
+        .filter(|door| door.token_file.is_none())
+        .map(|_| OwnFile::new(&token_path(&console.parts().data_dir)));
     let address = tcp.as_ref().and_then(|(l, _)| l.local_addr().ok());
     if let Some(address) = address {
         console.parts().addresses.announce("control", address);
@@ -159,6 +166,7 @@ pub async fn serve(console: Console, doors: Doors) -> Result<Server, ServeError>
         tasks,
         tcp: address,
         socket,
+        _token: token,
     })
 }
 
@@ -287,11 +295,15 @@ async fn bind_tcp(door: &TcpDoor, data_dir: &Path) -> Result<(TcpListener, Guard
     };
     let token = match &door.token_file {
         Some(path) => Token::read(path)?,
-        None => Token::generate(&data_dir.join("control.token"))?,
+        None => Token::generate(&token_path(data_dir))?,
     };
     let listener = TcpListener::bind(door.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, Guard::new(token, address, door.hosts.clone())))
+}
+
+fn token_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("control.token")
 }
 
 async fn bind_socket(path: &Path, mode: u32) -> Result<UnixListener, ServeError> {
@@ -333,13 +345,13 @@ async fn remove_stale(path: &Path) -> Result<(), ServeError> {
     }
 }
 
-/// The file of the socket; removed when dropped, unless another supervisor's stands there by now.
-struct SocketFile {
+/// A file of this run; removed when dropped, unless another supervisor's stands there by now.
+struct OwnFile {
     path: PathBuf,
     inode: Option<u64>,
 }
 
-impl SocketFile {
+impl OwnFile {
     fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -348,7 +360,7 @@ impl SocketFile {
     }
 }
 
-impl Drop for SocketFile {
+impl Drop for OwnFile {
     fn drop(&mut self) {
         if self.inode.is_some() && inode(&self.path) == self.inode {
             // Nothing more can be done about a file that cannot be removed.

@@ -1,10 +1,11 @@
 //! How one record looks: a line for people, or one JSON object.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use fathom_kernel::Timestamp;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata};
 
@@ -13,18 +14,30 @@ use tracing::{Event, Metadata};
 pub(super) struct Record<'a> {
     pub(super) at: Timestamp,
     pub(super) level: &'static str,
-    pub(super) service: &'a str,
+    /// The service in question: the one that wrote the record, or else the one it is about; empty
+    /// for the supervisor's own affairs.
+    pub(super) service: Cow<'a, str>,
     pub(super) target: &'static str,
     pub(super) message: String,
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    pub(super) fields: Map<String, Value>,
+    /// In the order in which the code gives them.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_map")]
+    pub(super) fields: Vec<(&'static str, Value)>,
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new(event: &Event<'_>, service: &'a str, at: Timestamp) -> Self {
+    /// Takes a record that this service wrote; the empty name is the supervisor's.
+    pub(super) fn new(event: &Event<'_>, writer: &'a str, at: Timestamp) -> Self {
         let metadata: &'static Metadata<'static> = event.metadata();
         let mut values = Values::default();
         event.record(&mut values);
+        let service = match values.service {
+            Some(about) if writer.is_empty() => Cow::Owned(about),
+            Some(about) if about != writer => {
+                values.fields.push(("service", about.into()));
+                Cow::Borrowed(writer)
+            }
+            Some(_) | None => Cow::Borrowed(writer),
+        };
         Self {
             at,
             level: metadata.level().as_str(),
@@ -35,9 +48,17 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Returns level, message and fields: what a service's own log shows.
-    pub(super) fn text(&self) -> String {
-        let mut text = format!("{} {}", self.level, self.message);
+    /// Returns level, message and fields: what the writer's own log shows.
+    pub(super) fn text(&self, writer: &str) -> String {
+        let about = match &self.service {
+            service if **service == *writer => String::new(),
+            service => format!("{service}: "),
+        };
+        format!("{} {about}{}", self.level, self.facts())
+    }
+
+    fn facts(&self) -> String {
+        let mut text = self.message.clone();
         for (key, value) in &self.fields {
             // Writing to a String cannot fail.
             match value {
@@ -54,22 +75,17 @@ impl<'a> Record<'a> {
 
     /// Returns the whole line for people, with colours or without.
     pub(super) fn human(&self, colour: bool) -> String {
-        let who = if self.service.is_empty() {
-            "fathom"
-        } else {
-            self.service
+        let who = match &*self.service {
+            "" => "fathom",
+            service => service,
         };
-        let text = self.text();
-        let rest = text.strip_prefix(self.level).unwrap_or(&text);
+        let (at, level, facts) = (self.at, self.level, self.facts());
         if !colour {
-            return format!("{:.3} {:5} {who}:{rest}\n", self.at, self.level);
+            return format!("{at:.3} {level:5} {who}: {facts}\n");
         }
-        let style = style(self.level);
+        let style = style(level);
         let dim = anstyle::Style::new().dimmed();
-        format!(
-            "{dim}{:.3}{dim:#} {style}{:5}{style:#} {dim}{who}:{dim:#}{rest}\n",
-            self.at, self.level
-        )
+        format!("{dim}{at:.3}{dim:#} {style}{level:5}{style:#} {dim}{who}:{dim:#} {facts}\n")
     }
 
     /// Returns the record as one line of JSON.
@@ -78,6 +94,10 @@ impl<'a> Record<'a> {
         line.push('\n');
         line
     }
+}
+
+fn as_map<S: Serializer>(fields: &[(&'static str, Value)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(fields.iter().map(|(key, value)| (key, value)))
 }
 
 fn style(level: &str) -> anstyle::Style {
@@ -95,31 +115,32 @@ fn style(level: &str) -> anstyle::Style {
 #[derive(Default)]
 struct Values {
     message: String,
-    fields: Map<String, Value>,
+    /// A field of this name says which service the record is about.
+    service: Option<String>,
+    fields: Vec<(&'static str, Value)>,
 }
 
 impl Values {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        self.fields.insert(field.name().to_owned(), value.into());
+        self.fields.push((field.name(), value.into()));
+    }
+
+    fn put_text(&mut self, field: &Field, text: String) {
+        match field.name() {
+            "message" => self.message = text,
+            "service" => self.service = Some(text),
+            _ => self.put(field, text),
+        }
     }
 }
 
 impl Visit for Values {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        let text = format!("{value:?}");
-        if field.name() == "message" {
-            self.message = text;
-        } else {
-            self.put(field, text);
-        }
+        self.put_text(field, format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            value.clone_into(&mut self.message);
-        } else {
-            self.put(field, value);
-        }
+        self.put_text(field, value.to_owned());
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -157,16 +178,13 @@ mod tests {
     use super::*;
 
     fn record() -> Record<'static> {
-        let Value::Object(fields) = json!({"dropped": 7, "queue": "a b"}) else {
-            unreachable!("an object literal");
-        };
         Record {
             at: Timestamp::UNIX_EPOCH,
             level: "WARN",
-            service: "monitoring:dom_rates",
+            service: "monitoring:dom_rates".into(),
             target: "fathom_monitors",
             message: "subscriber fell behind".to_owned(),
-            fields,
+            fields: vec![("queue", json!("a b")), ("dropped", json!(7))],
         }
     }
 
@@ -174,7 +192,7 @@ mod tests {
     fn people_read_time_level_service_and_facts() {
         assert_eq!(
             record().human(false),
-            "1970-01-01T00:00:00.000Z WARN  monitoring:dom_rates: subscriber fell behind dropped=7 queue=\"a b\"\n"
+            "1970-01-01T00:00:00.000Z WARN  monitoring:dom_rates: subscriber fell behind queue=\"a b\" dropped=7\n"
         );
     }
 

@@ -53,16 +53,16 @@ impl<S: Subscriber + for<'l> LookupSpan<'l>> Layer<S> for Tagging {
         if BUSY.replace(true) {
             return;
         }
-        let (service, stacks) = owner(event, &context);
-        let record = Record::new(event, &service, Timestamp::now());
+        let (writer, stacks) = owner(event, &context);
+        let record = Record::new(event, &writer, Timestamp::now());
         for sink in &self.sinks {
             sink.write(&record);
         }
         for stack in stacks {
             stack.push(LogLine {
-                service: record.service.to_owned(),
+                service: (*writer).to_owned(),
                 stream: LogStream::Record,
-                line: record.text(),
+                line: record.text(&writer),
                 at: record.at,
             });
         }
@@ -132,15 +132,18 @@ mod tests {
         async { warn!(dropped = 3, "fell behind") }
             .instrument(one.span("monitoring:dom_rates"))
             .await;
-        info!("stack is up");
+        info!(service = "web", from = "STOPPED", "changed its state");
         assert_eq!(
             texts(&one, "monitoring:dom_rates"),
             ["WARN fell behind dropped=3"]
         );
         assert!(texts(&other, "monitoring:dom_rates").is_empty());
-        assert_eq!(texts(&other, ""), ["INFO stack is up"]);
+        assert_eq!(
+            texts(&other, ""),
+            ["INFO web: changed its state from=STOPPED"]
+        );
         let tail = one.tail("", 1).expect("it wrote");
-        assert!(shown(&tail[0]).ends_with("Z INFO stack is up"));
+        assert!(shown(&tail[0]).ends_with("Z INFO web: changed its state from=STOPPED"));
     }
 
     #[test]

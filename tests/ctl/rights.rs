@@ -32,7 +32,7 @@ async fn the_socket_is_for_owner_and_group() {
 
 #[tokio::test]
 async fn reading_is_open_and_writing_takes_the_token() {
-    let (fake, address) = on_tcp().await;
+    let (mut fake, address) = on_tcp().await;
     let url = format!("http://{address}");
     assert_eq!(fathom(&["ctl", "-s", &url, "pid"]).await.out, "4194303\n");
     let ran = fathom(&["ctl", "-s", &url, "start", "web"]).await;
@@ -42,6 +42,8 @@ async fn reading_is_open_and_writing_takes_the_token() {
     let ran = fathom(&["ctl", "-s", &url, "--token-file", &token, "start", "web"]).await;
     assert_eq!((ran.code, ran.out.as_str()), (0, "web: started\n"), "{ran}");
     assert_eq!(fake.last_heard().1, "token via http 127.0.0.1");
+    fake.close().await;
+    assert!(!fake.token_file().exists(), "a token ends with its run");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! `ctl wait`.
 
-use fathom_kernel::State;
+use fathom_kernel::{State, Want};
 
 use crate::fake::{Fake, service};
 
@@ -32,6 +32,16 @@ async fn time_over_is_1() {
     --- stderr
     web: timeout, STARTING waiting for x
     ");
+}
+
+#[tokio::test]
+async fn of_a_group_only_what_is_wanted_counts() {
+    let mut off = service("m:off", State::Stopped, "");
+    off.want = Want::Down;
+    let fake = Fake::start(vec![off, service("m:on", State::Running, "")]).await;
+    assert_eq!(fake.ctl(&["wait", "m:*"]).await.code, 0);
+    let alone = fake.ctl(&["wait", "m:off", "--timeout", "20ms"]).await;
+    assert_eq!(alone.code, 1);
 }
 
 #[tokio::test]

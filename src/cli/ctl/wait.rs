@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use clap::Args;
-use fathom_kernel::{ServiceStatus, Span, State};
+use fathom_kernel::{ServiceStatus, Span, State, Want};
 
 use super::CtlError;
 use super::session::Session;
@@ -122,8 +122,12 @@ impl Wait {
                 .client
                 .status(std::slice::from_ref(&goal.target))
                 .await?;
+            let alone = status.services.len() == 1;
             let services = status.services.iter();
-            let progress = services.map(|service| goal.until.judge(service)).max();
+            let progress = services
+                .filter(|service| alone || goal.until.concerns(service))
+                .map(|service| goal.until.judge(service))
+                .max();
             worst = worst.max(progress.unwrap_or(Progress::Reached));
         }
         Ok(worst)
@@ -131,6 +135,14 @@ impl Wait {
 }
 
 impl Until {
+    /// Tells whether a service among several counts: what nobody wants up need not come up.
+    fn concerns(self, service: &ServiceStatus) -> bool {
+        match self {
+            Self::Started | Self::Ready | Self::Done => service.want == Want::Up,
+            Self::Stopped => true,
+        }
+    }
+
     fn judge(self, service: &ServiceStatus) -> Progress {
         use Progress::{Ended, OnItsWay, Reached};
         match (self, service.state) {
