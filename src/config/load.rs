@@ -294,14 +294,14 @@ impl Loader<'_> {
 
     /// Checks a name that people will write in commands.
     fn name(&mut self, name: &str, what: &str, place: &Place) {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         let wrong = match name {
             "" => "is empty",
             "all" => "means every service in commands",
             name if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) => {
                 "does not begin with a letter or a digit"
             }
-            name if !name.chars().all(plain) => "has characters other than a-z A-Z 0-9 _ - .",
+            name if !name.chars().all(plain) => "has characters other than a-z A-Z 0-9 _ -",
             _ => return,
         };
         let problem = Problem::error(format!("the name of this {what} {wrong}"));

@@ -4,3 +4,4 @@
 mod bad;
 mod commands;
 mod good;
+mod hostile;
