@@ -1,6 +1,6 @@
 //! Hits of time slices: genuine and random coincidences inside a module.
 
-use fathom_formats::km3net::{CHANNELS, ChannelId, SliceHit};
+use fathom_formats::km3net::{ChannelId, SliceHit};
 use rand::Rng;
 use rand::rngs::SmallRng;
 
@@ -9,7 +9,7 @@ use crate::layout::{Dom, Layout};
 use crate::timeline::FRAME_S;
 
 use super::k40::Pairs;
-use super::pmts::{DomPmts, TRANSIT_SPREAD_NS, time_over_threshold};
+use super::pmts::{DomPmts, Pulse};
 use super::rates::DomCounts;
 
 /// Longest time between the two hits of a random coincidence that the data filter keeps [ns].
@@ -59,13 +59,14 @@ impl Coincidences {
             if at_ns >= FRAME_NS {
                 break;
             }
+            let newest = out.len();
             if self.rng.random::<f64>() * (genuine_hz + random_hz) < genuine_hz {
                 let extra = u32::from(self.rng.random::<f64>() * (1.0 + FURTHER_PMT) > 1.0);
                 self.decay(module, at_ns, extra, out);
             } else {
                 self.chance(module, at_ns, out);
             }
-            settle(out, first);
+            settle(out, first, newest);
         }
     }
 
@@ -76,8 +77,9 @@ impl Coincidences {
         let mut at_ns = self.gap_ns(rate_hz);
         while at_ns < FRAME_NS {
             let extra = 2 + u32::from(self.rng.random::<f64>() < FURTHER_PMT);
+            let newest = out.len();
             self.decay(module, at_ns, extra, out);
-            settle(out, first);
+            settle(out, first, newest);
             at_ns += self.gap_ns(rate_hz);
         }
     }
@@ -130,13 +132,11 @@ impl Coincidences {
             return;
         }
         let offset_ns = module.pmts.raw_offset_ns[usize::from(channel.0)];
-        let spread_ns = TRANSIT_SPREAD_NS * self.tables.normal(&mut self.rng);
-        let time_ns = at_ns + offset_ns + spread_ns;
-        if !(0.0..FRAME_NS).contains(&time_ns) {
-            return;
+        let pulse = Pulse::draw(1, self.tables, &mut self.rng);
+        let time_ns = at_ns + offset_ns + pulse.delay_ns;
+        if (0.0..FRAME_NS).contains(&time_ns) {
+            out.push(SliceHit::new(channel, round_u32(time_ns), pulse.tot_ns));
         }
-        let tot_ns = time_over_threshold(1, self.tables, &mut self.rng);
-        out.push(SliceHit::new(channel, round_u32(time_ns), tot_ns));
     }
 }
 
@@ -165,11 +165,10 @@ pub(crate) fn draw_channel(counted: &DomCounts, rng: &mut SmallRng) -> ChannelId
     ChannelId(0)
 }
 
-/// Brings the hits appended last into time order; they are late by some ten nanoseconds at most.
-fn settle(hits: &mut [SliceHit], first: usize) {
-    // Offsets of 250 ns and coincidences every 600 us: only the newest few can be out of order.
-    let newest = hits.len().saturating_sub(CHANNELS).max(first);
-    for end in newest + 1..hits.len() {
+/// Brings the hits from `newest` on into time order with those from `first` on, which are in order.
+fn settle(hits: &mut [SliceHit], first: usize, newest: usize) {
+    // Offsets of 250 ns and coincidences every 600 us: hits move by a few places at most.
+    for end in newest..hits.len() {
         let mut at = end;
         while at > first && hits[at - 1].time_ns() > hits[at].time_ns() {
             hits.swap(at - 1, at);
@@ -181,6 +180,7 @@ fn settle(hits: &mut [SliceHit], first: usize) {
 #[cfg(test)]
 mod tests {
     use fathom_formats::detx::{Detector, Layout as Geometry};
+    use fathom_formats::km3net::CHANNELS;
 
     use super::*;
     use crate::layout::vector::dot;

@@ -17,7 +17,7 @@ use crate::timeline::FRAME_S;
 
 use super::coincidences::draw_channel;
 use super::light::{Arrival, Source, acceptance};
-use super::pmts::{DomPmts, TRANSIT_SPREAD_NS, time_over_threshold};
+use super::pmts::{DomPmts, Pulse};
 use super::rates::DomCounts;
 
 /// Hits of one module in this time are a local coincidence [ns].
@@ -205,7 +205,7 @@ impl Events {
     fn pulses(&mut self, (dom, channel): (usize, usize), mean: f64, at_ns: f64, light: &Arrival) {
         let first = self.hits.len();
         for _ in 0..poisson(mean, self.tables, &mut self.rng).min(200) {
-            let spread_ns = TRANSIT_SPREAD_NS * self.tables.normal(&mut self.rng);
+            let spread_ns = Pulse::draw(1, self.tables, &mut self.rng).delay_ns;
             let late_ns = if self.rng.random_ratio(1, 3) {
                 SCATTERING_NS_PER_M * light.path_m * self.tables.exponential(&mut self.rng)
             } else {
@@ -305,7 +305,7 @@ impl Events {
         if time_ns < 0.0 || hit.time_ns < from_ns || hit.time_ns > to_ns {
             return;
         }
-        let tot_ns = time_over_threshold(hit.photoelectrons, self.tables, &mut self.rng);
+        let tot_ns = Pulse::draw(hit.photoelectrons, self.tables, &mut self.rng).tot_ns;
         let dom_id = around.layout.doms[hit.dom].id;
         let wire = SnapshotHit::new(dom_id, ChannelId(hit.channel), round_u32(time_ns), tot_ns);
         self.snapshot.push(wire);
@@ -323,7 +323,7 @@ impl Events {
         if counted.hrv >> channel.0 & 1 == 1 || time_ns < 0.0 {
             return;
         }
-        let tot_ns = time_over_threshold(1, self.tables, &mut self.rng);
+        let tot_ns = Pulse::draw(1, self.tables, &mut self.rng).tot_ns;
         let dom_id = around.layout.doms[dom].id;
         self.snapshot.push(SnapshotHit::new(
             dom_id,

@@ -1,14 +1,13 @@
 //! The constants of each PMT: efficiency, time offset, pulse widths.
 
 use fathom_formats::km3net::CHANNELS;
-use rand::Rng;
 use rand::rngs::SmallRng;
 
 use crate::chance::{Purpose, Tables, generator, round_u32};
 use crate::layout::{Dom, Layout};
 
 /// Transit time spread of a single photoelectron [ns].
-pub(crate) const TRANSIT_SPREAD_NS: f64 = 2.0;
+const TRANSIT_SPREAD_NS: f64 = 2.0;
 /// How far the times of a PMT are off what the detector file says [ns].
 const MISALIGNMENT_NS: f64 = 1.0;
 
@@ -49,15 +48,34 @@ impl DomPmts {
     }
 }
 
-/// Draws the time over threshold of a pulse [ns].
-///
-/// One photoelectron gives 26.4 ns on average with a tail of small pulses; more of them lengthen the
-/// pulse with their logarithm.
-pub(crate) fn time_over_threshold(photoelectrons: u32, tables: Tables, rng: &mut SmallRng) -> u8 {
-    if photoelectrons <= 1 && rng.random_ratio(1, 8) {
-        return rng.random_range(4..22);
+/// Above this normal number one pulse in eight lies.
+const SMALL_PULSE: f32 = 1.1503;
+
+/// What chance adds to a pulse.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Pulse {
+    /// Transit time beyond the mean [ns].
+    pub(crate) delay_ns: f64,
+    /// Time over threshold [ns].
+    pub(crate) tot_ns: u8,
+}
+
+impl Pulse {
+    /// Draws a pulse, all of it from one random number: time slices need a million per second.
+    ///
+    /// One photoelectron is 26.4 ns long on average, with a tail of small pulses; more of them
+    /// lengthen the pulse with their logarithm.
+    pub(crate) fn draw(photoelectrons: u32, tables: Tables, rng: &mut SmallRng) -> Self {
+        let [delay, length, small, ..] = tables.five_normal(rng);
+        let length = f64::from(length);
+        let tot_ns = match photoelectrons {
+            0 | 1 if small > SMALL_PULSE => 13.0 + 4.0 * length,
+            0 | 1 => 26.4 + 4.0 * length,
+            more => 26.4 * (1.0 + 0.45 * f64::from(more).ln()) + 4.0 * length,
+        };
+        Self {
+            delay_ns: TRANSIT_SPREAD_NS * f64::from(delay),
+            tot_ns: u8::try_from(round_u32(tot_ns).max(3)).unwrap_or(u8::MAX),
+        }
     }
-    let mean = 26.4 * (1.0 + 0.45 * f64::from(photoelectrons.max(1)).ln());
-    let tot = round_u32(mean + 4.0 * tables.normal(rng));
-    u8::try_from(tot.max(3)).unwrap_or(u8::MAX)
 }
