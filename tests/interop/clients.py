@@ -178,9 +178,7 @@ def wait_for_broker(broker):
     def sleep(seconds):
         if seconds < 30:
             return time_sleep(seconds)
-        # A pump of an earlier check may still wait here; it must not disturb the others.
-        while not broker.answers():
-            time_sleep(0.02)
+        broker.is_there.wait()
 
     km3pipe.controlhost.time = km3pipe.io.ch.time = Patched(sleep)
 

@@ -42,23 +42,24 @@ class Broker:
         self.config = self.folder / "supervisor.toml"
         self.config.write_text(CONFIG.format(data=self.folder / "data", port=self.port))
         self.process = None
+        # Clear from the moment the broker is told to end until another one listens.
+        self.is_there = threading.Event()
 
     def start(self):
         log = open(self.folder / "fathom.log", "ab")
         command = [os.environ["FATHOM_BIN"], "up", "-c", str(self.config)]
         self.process = subprocess.Popen(command, stdout=log, stderr=log)
         until(self.listens, "the broker listens")
+        self.is_there.set()
 
     def listens(self):
         if self.process.poll() is not None:
             raise AssertionError("fathom ended:\n" + (self.folder / "fathom.log").read_text())
-        return self.answers()
-
-    def answers(self):
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self, how=signal.SIGTERM):
+        self.is_there.clear()
         self.process.send_signal(how)
         self.process.wait(PATIENCE_S)
 
