@@ -56,6 +56,17 @@ async fn unknown_names_are_told_beside_the_known_ones() {
 }
 
 #[tokio::test]
+async fn a_slip_of_the_finger_is_met_with_a_suggestion() {
+    let fake = Fake::start(example()).await;
+    insta::assert_snapshot!(fake.ctl(&["status", "trigermap"]).await, @r"
+    exit 4
+    trigermap: ERROR (no such process)
+    --- stderr
+    did you mean monitoring_process:triggermap?
+    ");
+}
+
+#[tokio::test]
 async fn json_is_the_status_of_the_api() {
     let fake = Fake::start(example()).await;
     let ran = fake

@@ -42,6 +42,7 @@ pub(super) async fn carry_out(
     };
     progress.end();
     report(session, &outcomes, &unknown)?;
+    session.suggest(&unknown).await;
     Ok(exit_code(&action, &outcomes, &unknown))
 }
 

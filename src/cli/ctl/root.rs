@@ -105,7 +105,13 @@ impl Ctl {
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
-        let result = runtime.block_on(self.verb.run(&mut session));
+        let result = runtime.block_on(async {
+            let result = self.verb.run(&mut session).await;
+            if let Err(Some(name)) = result.as_ref().map_err(CtlError::unknown_name) {
+                session.suggest(&[name.to_owned()]).await;
+            }
+            result
+        });
         Ok(session.end(result))
     }
 }

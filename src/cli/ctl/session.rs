@@ -7,6 +7,7 @@ use fathom_kernel::StackStatus;
 use serde::Serialize;
 
 use super::CtlError;
+use crate::config::nearest;
 use crate::control::{Client, Problem};
 
 /// One run of `ctl`.
@@ -56,6 +57,23 @@ impl Session {
         }
     }
 
+    /// Says on standard error which names were probably meant. Only a service for people: when it
+    /// fails, the verb has said already what is wrong.
+    pub(super) async fn suggest(&mut self, unknown: &[String]) {
+        if self.json || unknown.is_empty() {
+            return;
+        }
+        let Ok(status) = self.client.status(&[]).await else {
+            return;
+        };
+        for name in unknown {
+            let names = status.services.iter().map(|service| service.name.as_str());
+            if let Some(meant) = nearest(name, names).filter(|meant| is_near(name, meant)) {
+                anstream::eprintln!("did you mean {meant}?");
+            }
+        }
+    }
+
     /// Returns the exit code of a verb and reports its error.
     pub(super) fn end(mut self, result: Result<u8, CtlError>) -> ExitCode {
         let error = match result {
@@ -79,6 +97,15 @@ impl Session {
         }
         code.into()
     }
+}
+
+/// Tells whether a name differs from a service's, with or without its group, by a slip of the finger.
+fn is_near(name: &str, meant: &str) -> bool {
+    const EDITS_MAX: usize = 2;
+    let short = meant.rsplit(':').next().unwrap_or(meant);
+    [meant, short]
+        .iter()
+        .any(|meant| strsim::damerau_levenshtein(name, meant) <= EDITS_MAX)
 }
 
 /// Takes the name that nobody has out of the targets; any other error stays an error.

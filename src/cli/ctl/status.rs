@@ -86,6 +86,7 @@ impl Status {
                 session.line(&no_such(name))?;
             }
         }
+        session.suggest(&unknown).await;
         let Some(status) = status else {
             return Ok(NOTHING_KNOWN);
         };
