@@ -12,6 +12,7 @@ pub mod config;
 pub mod control;
 mod files;
 pub mod guard;
+pub mod host;
 pub mod init;
 pub mod registry;
 pub mod stack;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr};
+use fathom_formats::detx::DetxVersion;
 use fathom_kernel::{Addresses, Ask, Board, Bus, Caller, Clock, Command, ControlHandle};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -206,6 +207,8 @@ impl Parts {
             data_dir,
             changes: Arc::default(),
             boot_id,
+            detector: detector_text(plan),
+            level: plan.log.level.as_str().into(),
             program,
             guard,
             spawner: Spawner::start()?,
@@ -213,6 +216,13 @@ impl Parts {
             logs: Logs::default(),
         })
     }
+}
+
+/// Returns the detector as DETX, when some service needs it in a child.
+fn detector_text(plan: &Plan) -> Option<Arc<str>> {
+    let hosted = plan.services.iter().any(|s| s.run_word() == "process");
+    let detector = plan.setup.detector.as_ref().filter(|_| hosted)?;
+    Some(detector.to_detx(DetxVersion::V5).into())
 }
 
 /// Returns a text that no other run of any stack has.

@@ -142,3 +142,94 @@ async fn a_second_supervisor_on_the_same_folder_is_refused() {
     assert!(matches!(second, Err(fathom::stack::StackError::Locked(_))));
     stack.shutdown().await;
 }
+
+/// The example on ports of its own, with two monitors in children of the same binary.
+fn example(folder: &std::path::Path) -> fathom::config::plan::Plan {
+    let set = [
+        "service.ligier.listen=127.0.0.1:0",
+        "service.public.listen=127.0.0.1:0",
+        "service.webserver.listen=127.0.0.1:0",
+        "service.dom_rates.run=process",
+        "service.webserver.run=process",
+    ];
+    let origin = fathom::config::Origin {
+        file: "supervisor.toml.example".into(),
+        data_dir: Some(folder.to_owned()),
+        set: set.map(str::to_owned).into(),
+        ..fathom::config::Origin::default()
+    };
+    let loaded = fathom::config::load(&origin);
+    loaded
+        .unwrap_or_else(|report| panic!("{}", report.render(false)))
+        .plan
+}
+
+async fn all_up(stack: &fathom::stack::Stack, names: &[String]) {
+    for name in names {
+        until_state(stack, name, State::Running).await;
+    }
+}
+
+#[tokio::test]
+async fn the_whole_example_runs_restarts_survives_a_crash_and_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = example(folder.path());
+    let started = plan.services.iter().filter(|service| service.autostart);
+    let names: Vec<String> = started.map(|service| service.name.to_string()).collect();
+    let options = fathom::stack::Options {
+        program: Some(env!("CARGO_BIN_EXE_fathom").into()),
+        ..fathom::stack::Options::default()
+    };
+    let mut stack = fathom::stack::Stack::start(plan, options).unwrap();
+    all_up(&stack, &names).await;
+
+    // A monitor in a child gets the detector's messages and hangs up its pictures here.
+    let now = until(&stack, "monitoring_process:dom_rates", |now| {
+        now.counters.received > 0 && now.counters.outputs > 0
+    })
+    .await;
+    assert!(
+        now.pid > 0 && now.description.starts_with("pid "),
+        "{now:?}"
+    );
+    assert!(
+        stack
+            .board
+            .entries()
+            .iter()
+            .any(|entry| &*entry.service == "monitoring_process:dom_rates")
+    );
+    // So does a page in a child announce where it listens, and answer questions.
+    let page = stack.addresses.of("webserver").unwrap();
+    let served = reqwest::get(format!("http://{page}/api/outputs"))
+        .await
+        .unwrap();
+    assert!(served.text().await.unwrap().contains("dom_rates"));
+
+    let outcomes = done(&stack, restart("monitoring_process:*")).await;
+    assert!(
+        outcomes.iter().all(|o| o.result == Verdict::Started),
+        "{outcomes:?}"
+    );
+    let child = until_state(&stack, "monitoring_process:dom_rates", State::Running).await;
+    assert_eq!(child.incarnation, 2);
+
+    let pid = nix::unistd::Pid::from_raw(child.pid.try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let again = until(&stack, "monitoring_process:dom_rates", |now| {
+        now.incarnation == 3 && now.state == State::Running
+    })
+    .await;
+    assert_eq!(again.last_exit.as_deref(), Some("signal:9"));
+    let reset = fathom_kernel::Command::Request {
+        name: "monitoring_process:dom_rates".to_owned(),
+        verb: "reset".to_owned(),
+        args: serde_json::Value::Null,
+    };
+    assert!(ask(&stack, reset).await.is_ok());
+
+    let began = std::time::Instant::now();
+    assert_eq!(stack.shutdown().await, Ended::Ordered);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(!folder.path().join(fathom::stack::SOCKET_NAME).exists());
+}

@@ -3,6 +3,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use fathom_kernel::Exit;
@@ -68,6 +69,17 @@ pub(super) async fn attend(
     if timeout(DRAIN_MAX, drained).await.is_err() {
         tracing::warn!(marker = attendance.marker, "somebody keeps the output open");
     }
+    let said = launched
+        .exit
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    // A hosted service tells more than its code; a signal tells more than a service that meant to
+    // end otherwise.
+    let exit = match (&exit, said) {
+        (Exit::Code(code), Some(said)) if said.code() == *code => said,
+        _ => exit,
+    };
     attendance.reporter.tell(News::Ended(exit)).await;
 }
 

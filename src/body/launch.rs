@@ -5,15 +5,15 @@ use std::io::{self, PipeWriter};
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use fathom_kernel::{Counters, LogStream};
+use fathom_kernel::{Counters, Exit, LogStream, Request};
 use nix::sys::resource::Resource;
 use nix::unistd::{Pid, User, getgrouplist};
 use regex::Regex;
-use tokio::net::UnixDatagram;
+use tokio::net::{UnixDatagram, UnixStream};
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::capture::{Capture, capture};
 use super::logfile::{LogFile, Rotation};
@@ -21,9 +21,10 @@ use super::prepare::{Identity, Preparation, prepare};
 use super::probe::{Probe, SocketFile};
 use super::strays::MARKER;
 use super::world::World;
-use crate::config::plan::{CommandBody, Limits, Ready, ServicePlan, Stderr};
+use crate::config::plan::{Body, CommandBody, KindBody, Limits, Ready, ServicePlan, Stderr};
 use crate::files;
 use crate::guard::Guard;
+use crate::host::{Bridge, Hello, attach};
 
 /// A child that was just made.
 pub(super) struct Launched {
@@ -36,6 +37,8 @@ pub(super) struct Launched {
     pub(super) probe: Probe,
     /// Each closes when one of its pipes is read to the end.
     pub(super) outputs: Vec<watch::Receiver<()>>,
+    /// How it ended in its own words, when it can say so.
+    pub(super) exit: Arc<Mutex<Option<Exit>>>,
 }
 
 /// What is launched.
@@ -72,6 +75,55 @@ impl Launch<'_> {
             .map_err(|error| explain(program, error))
     }
 
+    /// Launches a kind in a child of our own binary.
+    pub(super) async fn host(
+        &self,
+        body: &KindBody,
+        inbox: mpsc::Receiver<Request>,
+    ) -> io::Result<Launched> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let ours = UnixStream::from_std(ours)?;
+        let mut command = Command::new(&self.world.program);
+        command
+            .args(["host", &*self.plan.name])
+            .stdin(OwnedFd::from(theirs));
+        let mut launched = self.launch(command, Preparation::default()).await?;
+        let (ready, said) = watch::channel(false);
+        if matches!(self.plan.ready, Ready::Notify) {
+            launched.probe = Probe::Told(said);
+        }
+        let bridge = Bridge {
+            world: self.world.clone(),
+            name: self.plan.name.clone(),
+            counters: self.counters.clone(),
+            hello: self.hello(body),
+            reads_board: body.kind.reads_board,
+            ready,
+            inbox,
+            exit: launched.exit.clone(),
+        };
+        let (open, done) = watch::channel(());
+        tokio::spawn(async move {
+            attach(ours, bridge).await;
+            drop(open);
+        });
+        launched.outputs.push(done);
+        Ok(launched)
+    }
+
+    fn hello(&self, body: &KindBody) -> Hello {
+        Hello {
+            name: self.plan.name.to_string(),
+            kind: body.kind.name.to_owned(),
+            options: body.options.clone(),
+            data_dir: self.world.data_dir.clone(),
+            config_dir: self.world.config_dir.clone(),
+            detector: self.world.detector.as_ref().map(ToString::to_string),
+            level: self.world.level.to_string(),
+        }
+    }
+
     async fn launch(
         &self,
         mut command: Command,
@@ -105,6 +157,7 @@ impl Launch<'_> {
             marker,
             probe,
             outputs,
+            exit: Arc::default(),
         })
     }
 
@@ -133,6 +186,8 @@ impl Launch<'_> {
         Ok(match &self.plan.ready {
             Ready::Spawn | Ready::Secs(_) => Probe::None,
             Ready::Log(_) => told.map_or(Probe::None, Probe::Told),
+            // A kind says so by its context.
+            Ready::Notify if matches!(self.plan.body, Body::Kind(_)) => Probe::None,
             Ready::Notify => {
                 let file = SocketFile(self.notify_path()?);
                 let socket = UnixDatagram::bind(&file.0)?;

@@ -16,4 +16,5 @@ mod world;
 pub use nurse::{Handle, start};
 pub use report::{News, Reporter, Urgency};
 pub use spawner::Spawner;
+pub(crate) use task::panic_text;
 pub use world::{Logs, World};

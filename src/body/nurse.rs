@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fathom_kernel::{Counters, Exit, Request};
+use fathom_kernel::{Counters, Exit, Request, ServiceCx};
 use nix::sys::signal::Signal;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -14,7 +14,7 @@ use super::probe::Probe;
 use super::task::{self, Running};
 use super::world::World;
 use super::{News, Reporter, Urgency};
-use crate::config::plan::{Body, Ready, ServicePlan};
+use crate::config::plan::{Body, Ready, Run, ServicePlan};
 
 /// Most signals waiting to be sent to one child; further ones are refused.
 const SIGNALS_MAX: usize = 16;
@@ -69,7 +69,7 @@ pub fn start(
     let reporter = Reporter::new(incarnation, news);
     let mut inbox = None;
     let nurse = match &plan.body {
-        Body::Kind(body) => {
+        Body::Kind(body) if body.run == Run::Actor => {
             let (cx, line) = world.context(&plan.name, counters);
             inbox = Some(line.inbox.clone());
             let probe = probe_of(plan, world, counters, line.ready);
@@ -81,7 +81,11 @@ pub fn start(
             };
             tokio::spawn(in_process(patient, reporter))
         }
-        Body::Command(_) => {
+        Body::Kind(_) | Body::Command(_) => {
+            let (inbox_to, questions) = mpsc::channel(ServiceCx::INBOX_MAX);
+            if matches!(plan.body, Body::Kind(_)) {
+                inbox = Some(inbox_to);
+            }
             let (plan, world, counters) = (plan.clone(), world.clone(), counters.clone());
             let orders = Orders {
                 urgency: urgency_seen,
@@ -96,7 +100,7 @@ pub fn start(
                 };
                 let launched = match &plan.body {
                     Body::Command(body) => launch.program(body).await,
-                    Body::Kind(_) => Err(std::io::Error::other("not a program")),
+                    Body::Kind(body) => launch.host(body, questions).await,
                 };
                 child::attend(launched, plan.stop.clone(), orders, reporter).await;
             })

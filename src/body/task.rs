@@ -102,7 +102,8 @@ fn exit_of(result: Result<(), ServiceError>) -> Exit {
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+/// Returns the text of a panic.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     if let Some(text) = panic.downcast_ref::<&str>() {
         (*text).to_owned()
     } else if let Some(text) = panic.downcast_ref::<String>() {

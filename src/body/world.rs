@@ -40,6 +40,10 @@ pub struct World {
     pub changes: Arc<AtomicU64>,
     /// Tells this run of the stack from all others.
     pub boot_id: Arc<str>,
+    /// The detector as DETX, for services in children of the same binary.
+    pub detector: Option<Arc<str>>,
+    /// Which records are written.
+    pub level: Arc<str>,
     /// The program `fathom`, for services in children of the same binary.
     pub program: PathBuf,
     /// Hears of every process group.

@@ -9,6 +9,7 @@ mod demo;
 mod guard;
 mod hash_password;
 mod healthcheck;
+mod host;
 mod kinds;
 mod man;
 mod record;

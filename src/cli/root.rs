@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    check, completions, ctl, decode, demo, guard, hash_password, healthcheck, kinds, man, record,
-    replay, schema, up,
+    check, completions, ctl, decode, demo, guard, hash_password, healthcheck, host, kinds, man,
+    record, replay, schema, up,
 };
 
 /// Exit code of a command that failed.
@@ -54,6 +54,9 @@ enum Verb {
     /// End everything a supervisor started, should it die without a word.
     #[command(hide = true)]
     Guard(guard::GuardArgs),
+    /// Run one service for a supervisor.
+    #[command(hide = true)]
+    Host(host::HostArgs),
 }
 
 impl Cli {
@@ -74,6 +77,7 @@ impl Cli {
             Verb::Completions(args) => args.run(),
             Verb::Man(args) => args.run(),
             Verb::Guard(args) => args.run(),
+            Verb::Host(args) => args.run(),
         }
     }
 }

@@ -114,6 +114,37 @@ impl Filter {
         self
     }
 
+    /// Wants everything that either filter wants, and perhaps more: what only one of them refuses
+    /// from a source passes.
+    #[must_use]
+    pub fn union(mut self, other: &Self) -> Self {
+        match (
+            self.wants_topic(Topic::Frame),
+            other.wants_topic(Topic::Frame),
+        ) {
+            (true, true) => {
+                match (&mut self.tags, &other.tags) {
+                    (Tags::Only(mine), Tags::Only(theirs)) => {
+                        let new = theirs.iter().filter(|tag| !mine.contains(tag));
+                        let new: Vec<Tag> = new.copied().collect();
+                        mine.extend(new);
+                    }
+                    _ => self.tags = Tags::Every,
+                }
+                if self.not_from != other.not_from {
+                    self.not_from = None;
+                }
+            }
+            (false, true) => {
+                self.tags = other.tags.clone();
+                self.not_from = other.not_from.clone();
+            }
+            (_, false) => {}
+        }
+        self.topics |= other.topics;
+        self
+    }
+
     /// Tells whether an event passes.
     pub fn wants(&self, event: &Event) -> bool {
         if self.topics & event.topic().bit() == 0 {

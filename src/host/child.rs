@@ -1,0 +1,373 @@
+//! The child's end: makes the service and the context that speaks to the supervisor.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use fathom_formats::detx::Detector;
+use fathom_kernel::{
+    Addresses, Answer, Ask, Board, Bus, Checkpoint, Clock, ControlHandle, Counters, CxParts, Event,
+    Exit, Filter, Request, ServiceCx, Setup, Uplink,
+};
+use futures_util::StreamExt;
+use tokio::io::{AsyncWriteExt, BufWriter};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
+use tokio_util::sync::CancellationToken;
+
+use super::wire::{Down, Hello, Received, Up, codec, decode, encode, encode_event, put};
+use crate::checkpoints::FileStore;
+use crate::config;
+use crate::telemetry::{self, Telemetry};
+
+/// Most messages and bytes waiting to be written to the supervisor; further events are dropped and
+/// counted, other messages wait.
+const WAITING_MAX: usize = 16_384;
+const WAITING_BYTES_MAX: usize = 256 << 20;
+
+/// Time between two reports of counters.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// Threads of the child's pool.
+const THREADS: usize = 2;
+
+/// Runs the service that the supervisor asks for on standard input, until it ends.
+pub fn run() -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(THREADS)
+        .build()?;
+    let exit = runtime.block_on(live());
+    // A service that blocks a thread must not keep the process.
+    runtime.shutdown_background();
+    exit.map(|exit| ExitCode::from(u8::try_from(exit.code()).unwrap_or(1)))
+}
+
+async fn live() -> anyhow::Result<Exit> {
+    let socket = std::io::stdin().as_fd().try_clone_to_owned()?;
+    let socket = std::os::unix::net::UnixStream::from(socket);
+    socket.set_nonblocking(true)?;
+    let stream = UnixStream::from_std(socket).context("standard input is no socket")?;
+    let (from, to) = stream.into_split();
+    let mut from = FramedRead::new(from, codec());
+    let first = from.next().await.context("the supervisor says nothing")??;
+    let Received::Message(Down::Hello(hello)) = decode(first.freeze())? else {
+        anyhow::bail!("the supervisor does not say what to run");
+    };
+    let logging = telemetry::Options {
+        level: hello.level.clone(),
+        ..telemetry::Options::default()
+    };
+    let _telemetry = Telemetry::install(&logging)?;
+    let setup = setup(&hello)?;
+    let factory = config::factory(&hello.kind, &hello.options, &setup)?;
+    let (up, waiting) = mpsc::channel(WAITING_MAX);
+    let counters = Arc::new(Counters::default());
+    let link = Link {
+        up: up.clone(),
+        bytes: Arc::default(),
+        counters: counters.clone(),
+    };
+    let writing = tokio::spawn(write(BufWriter::new(to), waiting, link.bytes.clone()));
+    let (cx, ends) = context(&hello, link, counters);
+    let stop = cx.stop.clone();
+    tokio::spawn(ends.serve(from, up.clone(), stop.clone()));
+    tokio::spawn(obey_signals(stop));
+    let end = tokio::spawn(async move { factory().run(cx).await }).await;
+    let exit = match end {
+        Ok(Ok(())) => Exit::Code(0),
+        Ok(Err(error)) => {
+            tracing::error!(error = error.chain(), "the service failed");
+            Exit::Failed(error.chain())
+        }
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => Exit::Panicked(crate::body::panic_text(&*panic)),
+            Err(_cancelled) => Exit::Aborted,
+        },
+    };
+    // The last word: behind all that the service published.
+    let last = encode(&Up::Exit(exit.clone()))?;
+    up.send((last, true)).await.ok();
+    writing.await?;
+    Ok(exit)
+}
+
+fn setup(hello: &Hello) -> anyhow::Result<Setup> {
+    let detector = match &hello.detector {
+        Some(text) => Some(Arc::new(Detector::parse(text.as_bytes())?.detector)),
+        None => None,
+    };
+    Ok(Setup {
+        data_dir: hello.data_dir.clone(),
+        config_dir: hello.config_dir.clone(),
+        detector,
+    })
+}
+
+/// A message on its way up; `true` ends the connection behind it.
+type Upward = (Bytes, bool);
+
+/// Carries what is published here to the supervisor; never waits.
+struct Link {
+    up: mpsc::Sender<Upward>,
+    bytes: Arc<AtomicUsize>,
+    counters: Arc<Counters>,
+}
+
+impl Uplink for Link {
+    fn publish(&self, events: Vec<Event>) {
+        for event in &events {
+            let Ok(bytes) = encode_event(event, Up::Event) else {
+                self.counters.bad("event cannot be written");
+                continue;
+            };
+            let count = bytes.len();
+            let fits = self.bytes.fetch_add(count, Relaxed) + count <= WAITING_BYTES_MAX;
+            if !fits || self.up.try_send((bytes, false)).is_err() {
+                self.bytes.fetch_sub(count, Relaxed);
+                self.counters.dropped(1, count as u64);
+            }
+        }
+    }
+
+    fn interest(&self, filters: Vec<Filter>) {
+        let sent = encode(&Up::Interest(filters))
+            .is_ok_and(|bytes| self.up.try_send((bytes, false)).is_ok());
+        if !sent {
+            tracing::error!("the supervisor does not hear what this service wants");
+        }
+    }
+}
+
+async fn write(
+    mut to: BufWriter<OwnedWriteHalf>,
+    mut waiting: mpsc::Receiver<Upward>,
+    bytes: Arc<AtomicUsize>,
+) {
+    let mut batch = Vec::new();
+    while waiting.recv_many(&mut batch, 1024).await > 0 {
+        for (message, last) in batch.drain(..) {
+            let count = message.len();
+            let outcome = put(&mut to, &message).await;
+            // Only events were counted; others are few and small.
+            bytes
+                .fetch_update(Relaxed, Relaxed, |b| Some(b.saturating_sub(count)))
+                .ok();
+            if outcome.is_err() {
+                return;
+            }
+            if last {
+                to.flush().await.ok();
+                return;
+            }
+        }
+        if to.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What serves the context of the service.
+struct Ends {
+    name: Arc<str>,
+    bus: Bus,
+    board: Board,
+    inbox: mpsc::Sender<Request>,
+    asks: mpsc::Receiver<Ask>,
+    counters: Arc<Counters>,
+    addresses: Addresses,
+    ready: watch::Receiver<bool>,
+    pending: Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>>,
+}
+
+fn context(hello: &Hello, link: Link, counters: Arc<Counters>) -> (ServiceCx, Ends) {
+    let name: Arc<str> = hello.name.as_str().into();
+    let bus = Bus::branch(Box::new(link));
+    let board = Board::new(bus.clone());
+    let (inbox_to, inbox) = mpsc::channel(ServiceCx::INBOX_MAX);
+    let (ready, ready_seen) = watch::channel(false);
+    let (control, asks) = ControlHandle::channel();
+    let addresses = Addresses::default();
+    // The same files as for a service of the supervisor's process: one service, one writer.
+    let store = FileStore::new(hello.data_dir.join("checkpoints"));
+    let cx = ServiceCx::new(CxParts {
+        name: name.clone(),
+        bus: bus.clone(),
+        board: board.clone(),
+        stop: CancellationToken::new(),
+        inbox,
+        control,
+        counters: counters.clone(),
+        clock: Clock::system(),
+        checkpoint: Checkpoint::new(name.clone(), Arc::new(store)),
+        addresses: addresses.clone(),
+        data_dir: hello.data_dir.clone(),
+        ready,
+    });
+    let ends = Ends {
+        name,
+        bus,
+        board,
+        inbox: inbox_to,
+        asks,
+        counters,
+        addresses,
+        ready: ready_seen,
+        pending: Arc::default(),
+    };
+    (cx, ends)
+}
+
+impl Ends {
+    /// Serves the context; the end of the connection is the end of the service.
+    async fn serve(
+        mut self,
+        mut from: FramedRead<OwnedReadHalf, LengthDelimitedCodec>,
+        up: mpsc::Sender<Upward>,
+        stop: CancellationToken,
+    ) {
+        let mut addresses = self.addresses.watch();
+        let mut report = tokio::time::interval(REPORT_EVERY);
+        let (mut announced, mut next_id, mut is_ready) = (BTreeMap::new(), 0, false);
+        loop {
+            // All branches are cancel-safe: a frame stays in the reader's buffer.
+            let said = tokio::select! {
+                read = from.next() => match read.map(|read| read.map(|b| decode(b.freeze()))) {
+                    Some(Ok(Ok(received))) => {
+                        self.take(received, &up).await;
+                        continue;
+                    }
+                    Some(Ok(Err(error))) => {
+                        tracing::error!(%error, "cannot understand the supervisor");
+                        continue;
+                    }
+                    Some(Err(_)) | None => break,
+                },
+                Ok(_) = self.ready.changed(), if !is_ready => {
+                    is_ready = true;
+                    vec![Up::Ready]
+                }
+                _ = report.tick() => vec![Up::Counters(self.counters.snapshot())],
+                Ok(()) = addresses.changed() => {
+                    news(&self.name, &addresses.borrow_and_update(), &mut announced)
+                }
+                Some(ask) = self.asks.recv() => {
+                    next_id += 1;
+                    let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+                    pending.insert(next_id, ask.reply);
+                    vec![Up::Ask(next_id, ask.command, ask.caller)]
+                }
+            };
+            for message in said {
+                if let Ok(bytes) = encode(&message) {
+                    up.send((bytes, false)).await.ok();
+                }
+            }
+        }
+        stop.cancel();
+    }
+
+    async fn take(&self, received: Received<Down>, up: &mpsc::Sender<Upward>) {
+        match received {
+            Received::Frame(frame) => self.bus.deliver(vec![Event::Frame(frame)]),
+            Received::Message(Down::Event(notice)) => self.bus.deliver(vec![notice.event()]),
+            Received::Message(Down::Mirror(notice)) => {
+                if let Event::Output(change) = notice.event() {
+                    self.board.mirror(&change);
+                }
+            }
+            Received::Message(Down::Addresses(list)) => {
+                let own = |name: &str| {
+                    name == &*self.name || name.starts_with(&format!("{}/", self.name))
+                };
+                let known = self.addresses.watch().borrow().clone();
+                for (name, address) in list.iter().filter(|(name, _)| !own(name)) {
+                    if known.get(name) != Some(address) {
+                        self.addresses.announce(name, *address);
+                    }
+                }
+                for name in known
+                    .keys()
+                    .filter(|name| !own(name) && !list.contains_key(*name))
+                {
+                    self.addresses.withdraw(name);
+                }
+            }
+            Received::Message(Down::Answer(id, answer)) => {
+                let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(reply) = pending.remove(&id) {
+                    reply.send(answer).ok();
+                }
+            }
+            Received::Message(Down::Request(id, verb, args)) => self.ask(id, verb, args, up),
+            Received::Message(Down::Hello(_)) => {}
+        }
+    }
+
+    /// Asks the service and sends its answer up when it comes.
+    fn ask(&self, id: u64, verb: String, args: serde_json::Value, up: &mpsc::Sender<Upward>) {
+        let (reply, answer) = oneshot::channel();
+        let request = Request { verb, args, reply };
+        let asked = self.inbox.try_send(request).is_ok();
+        let up = up.clone();
+        tokio::spawn(async move {
+            let answer = match asked {
+                true => answer
+                    .await
+                    .unwrap_or_else(|_| Err("it does not answer".to_owned())),
+                false => Err("it takes no questions".to_owned()),
+            };
+            if let Ok(bytes) = encode(&Up::Answer(id, answer)) {
+                up.send((bytes, false)).await.ok();
+            }
+        });
+    }
+}
+
+/// Returns what the supervisor does not know yet of this service's addresses.
+fn news(
+    service: &str,
+    now: &BTreeMap<String, SocketAddr>,
+    announced: &mut BTreeMap<String, SocketAddr>,
+) -> Vec<Up> {
+    let doors = format!("{service}/");
+    let own = |name: &&String| **name == service || name.starts_with(&doors);
+    let mine: BTreeMap<String, SocketAddr> = now
+        .iter()
+        .filter(|(name, _)| own(name))
+        .map(|(name, address)| (name.clone(), *address))
+        .collect();
+    let new = mine
+        .iter()
+        .filter(|(name, address)| announced.get(*name) != Some(address));
+    let gone = announced.keys().filter(|name| !mine.contains_key(*name));
+    let said = new
+        .map(|(name, address)| Up::Announce(name.clone(), *address))
+        .chain(gone.map(|name| Up::Withdraw(name.clone())))
+        .collect();
+    *announced = mine;
+    said
+}
+
+async fn obey_signals(stop: CancellationToken) {
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return tracing::error!("cannot listen for signals");
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    stop.cancel();
+}
