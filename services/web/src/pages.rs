@@ -9,10 +9,31 @@ const ENTRIES_MAX: usize = 1_000;
 /// Paths that belong to the server itself.
 const RESERVED: [&str; 6] = ["/api", "/plots", "/plot/", "/lite", "/healthz", "/assets"];
 
-/// Returns km3mon's pages as far as their outputs exist.
+/// Returns km3mon's pages as far as their outputs exist, and what else the monitors say. Outputs that
+/// come only when something is wrong stand there as globs, so that nobody waits for them.
 pub(crate) fn default_pages() -> Vec<PageConfig> {
-    let status = [vec!["dom_activity", "dom_rates"]];
-    let trigger = [vec!["trigger_rates"], vec!["trigger_rates_lin"]];
+    let trigger = [
+        vec!["trigger_rates"],
+        vec!["trigger_rates_lin"],
+        vec!["trigger_lost"],
+        vec!["trigger_hits", "trigger_overlays"],
+        vec!["trigger_multiplicity", "trigger_counts"],
+    ];
+    let doms = [
+        vec!["dom_activity", "dom_rates"],
+        vec!["dom_rates_trend"],
+        vec!["dom_rates_history"],
+        vec!["dom_activity_summary", "dom_*_unknown"],
+    ];
+    let pmts = [
+        vec!["pmt_rates_du*"],
+        vec!["pmt_rates_summary", "pmt_outliers", "pmt_*_unknown"],
+    ];
+    let daq = [
+        vec!["*_tags"],
+        vec!["*_clients", "*_links"],
+        vec!["messages"],
+    ];
     vec![
         page(
             "/",
@@ -25,13 +46,9 @@ pub(crate) fn default_pages() -> Vec<PageConfig> {
             ],
         ),
         page("/trigger.html", "Trigger", PageView::Plots, &trigger),
-        page("/doms.html", "DOMs", PageView::Plots, &status),
-        page(
-            "/pmts.html",
-            "PMTs",
-            PageView::Plots,
-            &[vec!["pmt_rates_du*"]],
-        ),
+        page("/doms.html", "DOMs", PageView::Plots, &doms),
+        page("/pmts.html", "PMTs", PageView::Plots, &pmts),
+        page("/daq.html", "DAQ", PageView::Plots, &daq),
         page(
             "/compact.html",
             "Compact",

@@ -9,6 +9,8 @@ use super::text::{Anchor, Type};
 use super::ticks;
 
 const LINE: f32 = 22.0;
+/// Room between columns.
+const GAP: f32 = 16.0;
 
 /// Draws as many rows as fit and says how many do not.
 pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Table) {
@@ -24,13 +26,12 @@ pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Table) {
     } else {
         view.rows.len()
     };
-    let width = inner.width() / view.columns.len() as f32;
+    let widths = widths(frame, view, shown);
     let cell = |canvas: &mut Canvas, row: usize, column: usize, style: Type, text: &str| {
-        let at = (
-            inner.left + width * column as f32,
-            inner.top + line * (row as f32 + 0.5),
-        );
-        let text = style.fitted(text, width - 10.0 * unit);
+        let before: f32 = widths.iter().take(column).sum();
+        let width = widths.get(column).copied().unwrap_or(0.0);
+        let at = (inner.left + before, inner.top + line * (row as f32 + 0.5));
+        let text = style.fitted(text, width - GAP * unit);
         canvas.text(at, Anchor::LEFT, style, &text);
     };
     let rule = |canvas: &mut Canvas, row: usize, colour| {
@@ -56,6 +57,44 @@ pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Table) {
         let text = format!("… and {} more rows", view.rows.len() - shown);
         cell(canvas, shown + 1, 0, frame.small, &text);
     }
+}
+
+/// Returns the width of each column: what its cells need, cut at the widest columns when that is too
+/// much, and what is left over shared by all.
+fn widths(frame: &Frame, view: &Table, rows: usize) -> Vec<f32> {
+    let style = frame.label;
+    let room = frame.inner.width();
+    let of_column = |(column, heading): (usize, &String)| {
+        let cells = view
+            .rows
+            .iter()
+            .take(rows)
+            .filter_map(|row| row.get(column));
+        let cells = cells.map(|cell| style.width(&text_of(cell)));
+        cells.fold(style.bold().width(heading), f32::max) + GAP * frame.scale
+    };
+    let mut widths: Vec<f32> = view.columns.iter().enumerate().map(of_column).collect();
+    let count = widths.len().max(1) as f32;
+    let spare = (room - widths.iter().sum::<f32>()) / count;
+    if spare >= 0.0 {
+        widths.iter_mut().for_each(|width| *width += spare);
+        return widths;
+    }
+    // The largest limit under which all columns fit: narrow ones keep what they need.
+    let mut sorted = widths.clone();
+    sorted.sort_by(f32::total_cmp);
+    let (mut left, mut columns) = (room, count);
+    let limit = sorted.iter().find_map(|width| {
+        let share = left / columns;
+        left -= width;
+        columns -= 1.0;
+        (*width > share).then_some(share)
+    });
+    let limit = limit.unwrap_or(room);
+    widths
+        .iter_mut()
+        .for_each(|width| *width = width.min(limit));
+    widths
 }
 
 fn text_of(value: &Value) -> String {
