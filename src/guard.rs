@@ -16,6 +16,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, setsid};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 use crate::body::strays::{group_lives, signal_group, signal_marked};
@@ -25,6 +26,9 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Time between two looks whether they are gone.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Time that the guardian has to end after the goodbye.
+const GONE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Pause before a lost guardian is replaced.
 const REPLACE_AFTER: Duration = Duration::from_millis(200);
@@ -36,6 +40,7 @@ pub struct Guard(Option<Arc<Mutex<Told>>>);
 struct Told {
     groups: BTreeSet<i32>,
     pipe: Option<PipeWriter>,
+    keeping: Option<JoinHandle<()>>,
 }
 
 impl Guard {
@@ -44,9 +49,11 @@ impl Guard {
         let told = Arc::new(Mutex::new(Told {
             groups: BTreeSet::new(),
             pipe: None,
+            keeping: None,
         }));
         let first = launch(&told, &program, &boot_id, &socket)?;
-        tokio::spawn(keep(told.clone(), first, program, boot_id, socket));
+        let keeping = tokio::spawn(keep(told.clone(), first, program, boot_id, socket));
+        told.lock().unwrap_or_else(PoisonError::into_inner).keeping = Some(keeping);
         Ok(Self(Some(told)))
     }
 
@@ -66,9 +73,18 @@ impl Guard {
         });
     }
 
-    /// Lets the guardian go: the stack ends in order.
-    pub fn goodbye(&self) {
-        self.tell(|_| "goodbye\n".to_owned());
+    /// Lets the guardian go and waits until it has: the stack ends in order and leaves nothing.
+    pub async fn goodbye(&self) {
+        let mut keeping = None;
+        self.tell(|told| {
+            keeping = told.keeping.take();
+            "goodbye\n".to_owned()
+        });
+        if let Some(keeping) = keeping
+            && tokio::time::timeout(GONE_WITHIN, keeping).await.is_err()
+        {
+            warn!("the guardian does not end");
+        }
     }
 
     fn tell(&self, news: impl FnOnce(&mut Told) -> String) {

@@ -277,7 +277,7 @@ impl Life {
             helper.abort();
         }
         server.close(CLOSE_WAIT).await;
-        self.world.guard.goodbye();
+        self.world.guard.goodbye().await;
         drop(lock);
         info!(?how, "the stack has ended");
         self.ended.send_replace(Some(how));

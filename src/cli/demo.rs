@@ -1,4 +1,5 @@
-//! `fathom demo`: runs the example, with a simulated detector, on a data folder of its own.
+//! `fathom demo`: a small simulated detector and everything that watches it, on a data folder of its
+//! own.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use crate::config::plan::{Body, Plan};
 use crate::init;
 
 /// The configuration that the demonstration runs.
-const EXAMPLE: &str = include_str!("../../supervisor.toml.example");
+const CONFIG: &str = include_str!("demo.toml");
 
 /// Where the web page is, when nobody else listens there.
 const WEB_DEFAULT: &str = "127.0.0.1:8081";
@@ -56,13 +57,13 @@ impl Demo {
 
     fn run_in_folder(mut self) -> anyhow::Result<ExitCode> {
         let own = self.config.listen.clone();
-        let first = self.config.load_text("supervisor.toml.example", EXAMPLE);
+        let first = self.config.load_text("demo.toml", CONFIG);
         let loaded = first.and_then(|loaded| {
             let mut listen = self.addresses(&loaded.plan);
             // What the caller says comes last and wins.
             listen.extend(own);
             self.config.listen = listen;
-            self.config.load_text("supervisor.toml.example", EXAMPLE)
+            self.config.load_text("demo.toml", CONFIG)
         });
         match loaded {
             Ok(loaded) => run_stack(loaded.plan, false),

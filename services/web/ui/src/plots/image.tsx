@@ -6,15 +6,22 @@ import { number, utcDateTime, utcTime } from "../format";
 import { CanvasPlot, colourTable, type Frame, gridColour, inkColour, pixelX, pixelY, type Pointer, tickX, tickY } from "./canvas";
 
 const OVERLAY_FULL = 255;
+const SLOTS_MIN = 40;
+
+// Time steps shown: those that there are, at most all that are kept, and not too few to look at.
+export function slots(view: ImageView): number {
+  const span = (view.columns.at(-1)?.at_ms ?? 0) - (view.columns[0]?.at_ms ?? 0);
+  return Math.min(view.columns_max, Math.max(SLOTS_MIN, Math.round(span / (view.column_s * 1000)) + 1));
+}
 
 // Position of a column, counted from the left, by its time: gaps in the data stay gaps.
 export function columnIndex(view: ImageView, column: Column, newest_ms: number): number {
-  return view.columns_max - 1 - Math.round((newest_ms - column.at_ms) / (view.column_s * 1000));
+  return slots(view) - 1 - Math.round((newest_ms - column.at_ms) / (view.column_s * 1000));
 }
 
 // Paints all columns, one pixel per value, row 0 at the bottom.
 export function pixels(view: ImageView, paint = painter(view.colours, colourTable(view.colours)), overlay = cssColour(view.overlay_colour)) {
-  const { columns_max: width, rows: height } = view;
+  const [width, height] = [slots(view), view.rows];
   const data = new Uint8ClampedArray(width * height * 4);
   const newest = view.columns.at(-1)?.at_ms ?? 0;
   for (const column of view.columns) {
@@ -34,9 +41,9 @@ export function pixels(view: ImageView, paint = painter(view.colours, colourTabl
 export function ImagePlot({ view }: { view: ImageView }) {
   if (view.columns.length === 0) return <p class="notice">No column is complete yet.</p>;
   const picture = document.createElement("canvas");
-  picture.width = view.columns_max;
+  picture.width = slots(view);
   picture.height = view.rows;
-  picture.getContext("2d")?.putImageData(new ImageData(pixels(view), view.columns_max, view.rows), 0, 0);
+  picture.getContext("2d")?.putImageData(new ImageData(pixels(view), picture.width, view.rows), 0, 0);
   return (
     <CanvasPlot
       colours={view.colours}
@@ -81,11 +88,11 @@ function drawLabels(frame: Frame, view: ImageView) {
   }
 }
 
-const timeAt = (view: ImageView, x: number, newest_ms: number) => newest_ms - (1 - x) * view.columns_max * view.column_s * 1000;
+const timeAt = (view: ImageView, x: number, newest_ms: number) => newest_ms - (1 - x) * slots(view) * view.column_s * 1000;
 
 function tip(at: Pointer, view: ImageView) {
   const newest = view.columns.at(-1)?.at_ms ?? 0;
-  const x = Math.floor(at.x * view.columns_max);
+  const x = Math.floor(at.x * slots(view));
   const column = view.columns.find((c) => columnIndex(view, c, newest) === x);
   const row = Math.min(view.rows - 1, Math.floor(at.y * view.rows));
   if (!column) return null;

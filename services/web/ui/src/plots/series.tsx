@@ -16,8 +16,10 @@ export function SeriesPlot({ view }: { view: Series }) {
   const shown = useMemo(() => ({ view }), [key]);
   shown.view = view;
   const place = useChart(key, () => options(shown, log), data);
+  const empty = !view.curves.some((curve) => curve.values.some((value) => value !== null));
   return (
     <>
+      {empty && <p class="notice over">The first interval is not complete yet.</p>}
       <div class="tools"><button type="button" class="quiet" onClick={() => setLog(!log)}>{log ? "log" : "lin"}</button></div>
       <div class="chart" ref={place} />
     </>
