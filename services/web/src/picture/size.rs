@@ -6,7 +6,7 @@ use fathom_kernel::view::{Image, Map, View};
 const WIDTH: (u32, u32) = (240, 2_400);
 const HEIGHT: (u32, u32) = (160, 1_600);
 
-/// Width and height of a picture [pixels].
+/// Width and height of a picture, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     /// Width.
