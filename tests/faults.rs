@@ -216,6 +216,35 @@ async fn much_output_is_kept_to_the_last_byte() {
 }
 
 #[tokio::test]
+async fn a_full_disk_costs_no_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    std::fs::create_dir(&logs).unwrap();
+    // Takes nothing: every write ends with "no space left on device".
+    std::os::unix::fs::symlink("/dev/full", logs.join("writer.log")).unwrap();
+    let writer = script(
+        "writer",
+        "echo first; sleep 0.2; echo second; exec sleep 300",
+    );
+    let mut stack = start(folder.path(), vec![writer]);
+    until_state(&stack, "writer", State::Running).await;
+    let tail = Command::Tail {
+        name: "writer".to_owned(),
+        lines: 2,
+    };
+    loop {
+        match ask(&stack, tail.clone()).await {
+            Ok(Reply::Lines(lines)) if lines == ["first", "second"] => break,
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+    assert_eq!(status(&stack, "writer").await.incarnation, 1);
+    std::fs::remove_file(logs.join("writer.log")).unwrap();
+    wait_for(|| log(folder.path(), "writer.log") == "first\nsecond\n").await;
+    stack.shutdown().await;
+}
+
+#[tokio::test]
 async fn readiness_comes_by_notification_or_descriptor() {
     let folder = tempfile::tempdir().unwrap();
     let python = "import os, socket, time\n\

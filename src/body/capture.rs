@@ -2,9 +2,11 @@
 //! lines. One thread per pipe, since both ends may block.
 
 use std::io::{PipeReader, Read};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use fathom_kernel::{Clock, LogLine, LogStream};
+use nix::poll::{PollFd, PollFlags, poll};
 use regex::Regex;
 use tokio::sync::watch;
 
@@ -13,6 +15,9 @@ use crate::telemetry::Records;
 
 /// Most bytes read at once.
 const READ_MAX: usize = 64 << 10;
+
+/// Time between two attempts to write what waits, while there is no new output [ms].
+const RETRY_EVERY_MS: u16 = 500;
 
 /// A longer line is passed on in parts.
 const LINE_MAX: usize = 64 << 10;
@@ -45,6 +50,7 @@ impl Capture {
         let mut buffer = vec![0; READ_MAX];
         let mut unfinished = Vec::new();
         loop {
+            self.wait_for_output(&pipe);
             let count = match pipe.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
@@ -60,6 +66,19 @@ impl Capture {
         }
         if !unfinished.is_empty() {
             self.tell(vec![unfinished]);
+        }
+        // What still cannot be written waits for the next incarnation.
+        self.log.retry();
+    }
+
+    /// Waits for output and, while some of it cannot be written, tries to write it now and then.
+    fn wait_for_output(&self, pipe: &PipeReader) {
+        while !self.log.retry() {
+            let mut wanted = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+            // Output, its end, or an error: the read tells which.
+            if poll(&mut wanted, RETRY_EVERY_MS) != Ok(0) {
+                return;
+            }
         }
     }
 

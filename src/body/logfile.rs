@@ -87,6 +87,18 @@ impl LogFile {
         }
     }
 
+    /// Tries again to write what waits in memory; tells whether nothing waits any more.
+    pub(super) fn retry(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.flush(&mut state) {
+            Ok(()) => true,
+            Err(error) => {
+                state.complain(&self.path, &error);
+                false
+            }
+        }
+    }
+
     fn flush(&self, state: &mut State) -> io::Result<()> {
         if state.pending.is_empty() {
             return Ok(());
