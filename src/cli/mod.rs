@@ -6,6 +6,7 @@ mod config_args;
 mod ctl;
 mod decode;
 mod demo;
+mod fake_detector;
 mod guard;
 mod hash_password;
 mod healthcheck;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    check, completions, ctl, decode, demo, guard, hash_password, healthcheck, host, kinds, man,
-    record, replay, schema, up,
+    check, completions, ctl, decode, demo, fake_detector, guard, hash_password, healthcheck, host,
+    kinds, man, record, replay, schema, up,
 };
 
 /// Exit code of a command that failed.
@@ -39,6 +39,8 @@ enum Verb {
     Ctl(ctl::Ctl),
     /// Print dumps and recordings as JSON lines.
     Decode(decode::Decode),
+    /// Run a broker with a simulated detector, for tests of other programs.
+    FakeDetector(fake_detector::FakeDetector),
     /// Record the stream of a broker.
     Record(record::Record),
     /// Play recordings and dumps to a broker.
@@ -70,6 +72,7 @@ impl Cli {
             Verb::Schema(args) => args.run(),
             Verb::Ctl(args) => args.run(),
             Verb::Decode(args) => args.run(),
+            Verb::FakeDetector(args) => args.run(),
             Verb::Record(args) => args.run(),
             Verb::Replay(args) => args.run(),
             Verb::Healthcheck(args) => args.run(),
