@@ -30,12 +30,34 @@ export function number(value: number | null | undefined): string {
   return value.toLocaleString("en-GB", { maximumSignificantDigits: Math.max(4, Math.floor(Math.log10(size)) + 1) });
 }
 
-// 12345678 -> `12.3 M`.
+// 12345678 -> `12.3 M`; below ten thousand every digit.
 export function count(value: number): string {
-  for (const [unit, size] of [["G", 1e9], ["M", 1e6], ["k", 1e3]] as const) {
-    if (value >= size * 10) return `${(value / size).toPrecision(3)} ${unit}`;
-  }
-  return String(value);
+  if (value < 10_000) return String(value);
+  const [unit, size] = value < 1e6 ? ["k", 1e3] : value < 1e9 ? ["M", 1e6] : ["G", 1e9] as const;
+  const scaled = value / size;
+  return `${scaled >= 999.5 ? Math.round(scaled) : scaled.toPrecision(3)} ${unit}`;
+}
+
+// Labels of a time axis in UTC, as short as the step allows; the first one and every new day show
+// the date.
+export function timeLabels(times_s: number[], step_s: number): string[] {
+  let day = "";
+  return times_s.map((time) => {
+    const date = new Date(time * 1000).toISOString();
+    const text = step_s >= 86_400 ? "" : date.slice(11, step_s >= 60 ? 16 : 19);
+    const fresh = date.slice(0, 10) !== day;
+    day = date.slice(0, 10);
+    return fresh ? `${text}\n${day}`.trim() : text;
+  });
+}
+
+// Whole multiples of a round step between two times [ms], at most `most` of them.
+export function roundTimes(from_ms: number, to_ms: number, most: number): { step_s: number; times_ms: number[] } {
+  const steps_s = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
+  const step_s = steps_s.find((step) => (to_ms - from_ms) / 1000 / step <= most) ?? 86_400 * Math.ceil((to_ms - from_ms) / 86_400_000 / most);
+  const times_ms: number[] = [];
+  for (let at = Math.ceil(from_ms / 1000 / step_s) * step_s * 1000; at <= to_ms; at += step_s * 1000) times_ms.push(at);
+  return { step_s, times_ms };
 }
 
 // Names of a row that match an entry: exact, or with `*` any text; sorted so that du2 < du10.

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { Colours, ImageView, OutputHead } from "./api";
 import { appendColumns, isStale } from "./card";
 import { painter, parseTable, position } from "./colours";
-import { age, count, matching, number, utcDateTime } from "./format";
+import { age, count, matching, number, roundTimes, timeLabels, utcDateTime } from "./format";
 import { mergeAlarm, mergeHeads } from "./live";
 import { levelOf } from "./logs";
 import { columnIndex, pixels } from "./plots/image";
@@ -22,9 +22,16 @@ test("times are UTC whatever the browser's zone", () => {
   expect(utcDateTime(1574424024_100)).toBe("2019-11-22 12:00:24");
 });
 
+test("a time axis has round times, and the date where it is new", () => {
+  const { step_s, times_ms } = roundTimes(1574424024_000, 1574424324_000, 5);
+  expect(step_s).toBe(60);
+  expect(timeLabels(times_ms.map((ms) => ms / 1000), step_s).slice(0, 2)).toEqual(["12:01\n2019-11-22", "12:02"]);
+  expect(timeLabels([1574380795, 1574380800], 5)).toEqual(["23:59:55\n2019-11-21", "00:00:00\n2019-11-22"]);
+});
+
 test("missing numbers are dashes, large ones keep their digits", () => {
   expect([null, NaN, 0, 421369, 0.04, 1.5e10].map(number)).toEqual(["–", "–", "0", "421,369", "0.04", "1.500e+10"]);
-  expect([999, 44800, 12345678].map(count)).toEqual(["999", "44.8 k", "12.3 M"]);
+  expect([999, 44800, 999_950, 1_234_567, 12345678].map(count)).toEqual(["999", "44.8 k", "1000 k", "1.23 M", "12.3 M"]);
 });
 
 test("a starred row is sorted by number", () => {

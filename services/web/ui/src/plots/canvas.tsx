@@ -32,7 +32,7 @@ interface Props {
   label: string;
 }
 
-const MARGIN = { left: 54, right: 78, top: 8, bottom: 34 };
+const MARGIN = { left: 54, right: 96, top: 8, bottom: 34 };
 const WHEEL_STEP = 1.2;
 
 export function colourTable(colours: Colours): Rgb[] {
@@ -106,7 +106,7 @@ export function CanvasPlot({ draw, hover, colours, label }: Props) {
           setWindow((w) => (zoomedIn ? whole : zoomed(w, at, 1 / 4)));
         }}
       />
-      {tip && <div class="tip" style={{ left: `${Math.min(tip.x + 14, size.width - 190)}px`, top: `${tip.y + 14}px` }}>{tip.text}</div>}
+      {tip && <div class="tip" style={{ left: `${Math.max(0, Math.min(tip.x + 14, size.width - 200))}px`, top: `${tip.y + 14}px` }}>{tip.text}</div>}
     </div>
   );
 }
@@ -139,12 +139,13 @@ export const gridColour = () => getComputedStyle(document.documentElement).getPr
 export const pixelX = (f: Frame, x: number) => f.left + ((x - f.window.x0) / (f.window.x1 - f.window.x0)) * f.width;
 export const pixelY = (f: Frame, y: number) => f.top + (1 - (y - f.window.y0) / (f.window.y1 - f.window.y0)) * f.height;
 
-export function tickX(f: Frame, x: number, text: string) {
+// `line` counts the lines of text below the axis.
+export function tickX(f: Frame, x: number, text: string, line = 0) {
   const at = pixelX(f, x);
   if (at < f.left - 1 || at > f.left + f.width + 1) return;
   f.context.textAlign = "center";
   f.context.textBaseline = "top";
-  f.context.fillText(text, at, f.top + f.height + 5);
+  f.context.fillText(text, at, f.top + f.height + 6 + 13 * line);
 }
 
 export function tickY(f: Frame, y: number, text: string) {
@@ -171,7 +172,7 @@ function drawColourBar(f: Frame, colours: Colours) {
     context.fillText(number(value), left + 16, f.top + (1 - position(value, colours)) * f.height);
   }
   context.save();
-  context.translate(f.left + f.width + 72, f.top + f.height / 2);
+  context.translate(f.left + f.width + 86, f.top + f.height / 2);
   context.rotate(-Math.PI / 2);
   context.textAlign = "center";
   context.fillText(colours.label, 0, 0);

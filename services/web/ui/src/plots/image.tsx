@@ -2,7 +2,7 @@
 
 import type { Column, ImageView } from "../api";
 import { cssColour, painter } from "../colours";
-import { number, utcDateTime, utcTime } from "../format";
+import { number, roundTimes, timeLabels, utcDateTime } from "../format";
 import { CanvasPlot, colourTable, type Frame, gridColour, inkColour, pixelX, pixelY, type Pointer, tickX, tickY } from "./canvas";
 
 const OVERLAY_FULL = 255;
@@ -78,14 +78,16 @@ function drawLabels(frame: Frame, view: ImageView) {
     tickY(frame, y, text);
   }
   const newest = view.columns.at(-1)?.at_ms ?? 0;
-  const ticks = Math.max(2, Math.floor(frame.width / 90));
-  for (let n = 0; n <= ticks; n++) {
-    const x = frame.window.x0 + (n / ticks) * (frame.window.x1 - frame.window.x0);
-    tickX(frame, x, utcTime(timeAt(view, x, newest)));
-    if (n > 0 && n < ticks) {
-      frame.context.fillRect(pixelX(frame, x), frame.top + frame.height, 1, 3);
-    }
-  }
+  const at = (x: number) => timeAt(view, x, newest);
+  const { step_s, times_ms } = roundTimes(at(frame.window.x0), at(frame.window.x1), Math.max(2, Math.floor(frame.width / 80)));
+  const labels = timeLabels(times_ms.map((ms) => ms / 1000), step_s);
+  times_ms.forEach((ms, index) => {
+    const x = 1 - (newest - ms) / (slots(view) * view.column_s * 1000);
+    const [time = "", day] = labels[index]?.split("\n") ?? [];
+    tickX(frame, x, time);
+    if (day) tickX(frame, x, day, 1);
+    frame.context.fillRect(pixelX(frame, x), frame.top + frame.height, 1, 4);
+  });
 }
 
 const timeAt = (view: ImageView, x: number, newest_ms: number) => newest_ms - (1 - x) * slots(view) * view.column_s * 1000;

@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import uPlot from "uplot";
 
 import type { Curve, Series } from "../api";
-import { number } from "../format";
+import { number, timeLabels } from "../format";
 import { live } from "../live";
 import { axis, type Options, theme, useChart } from "./uplot";
 
@@ -38,7 +38,7 @@ function options(shown: { view: Series }, log: boolean): Options {
     tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
     cursor: { drag: { x: true, y: false } },
     scales: { y: log ? { distr: 3, log: 10 } : {} },
-    axes: [{ ...axis("UTC"), space: 70 }, { ...axis(view.y_label), size: 62, values: (_, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }],
+    axes: [{ ...axis("UTC"), space: 70, values: (_, times, __, ___, step) => timeLabels(times, step) }, { ...axis(view.y_label), size: 62, values: (_, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }],
     series: [{ label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" }, ...view.curves.map(curveOptions)],
     hooks: { draw: [(chart) => { drawErrors(chart, shown.view); drawMarks(chart, shown.view); }] },
   };
@@ -128,7 +128,7 @@ function drawMarks(chart: uPlot, view: Series) {
       context.save();
       context.translate(x + 4 * devicePixelRatio, chart.bbox.top + chart.bbox.height / 2);
       context.rotate(-Math.PI / 3);
-      context.fillText(mark.text, 0, 0);
+      context.fillText(mark.text, 6 * devicePixelRatio, 4 * devicePixelRatio);
       context.restore();
     }
   });
