@@ -96,18 +96,23 @@ pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
     let wrong = plain(wrong);
     names
         .into_iter()
-        .map(|name| {
+        .filter_map(|name| {
             let name_plain = plain(name);
             // Services may be called by the part after their group's colon.
             let last = name_plain.rsplit(':').next().unwrap_or_default();
-            let edits = strsim::damerau_levenshtein(&wrong, &name_plain)
-                .min(strsim::damerau_levenshtein(&wrong, last));
+            // Each is near by its own length: a long group must not make a short name near.
+            let edits = [&*name_plain, last]
+                .into_iter()
+                .map(|right| (right, strsim::damerau_levenshtein(&wrong, right)))
+                .filter(|(right, edits)| *edits <= right.len().max(wrong.len()).div_ceil(3))
+                .map(|(_, edits)| edits)
+                .min();
             // A beginning or an end is near as well.
             let part =
                 wrong.len() > 2 && (name_plain.starts_with(&wrong) || name_plain.ends_with(&wrong));
-            (if part { 1 } else { edits }, name)
+            let edits = if part { Some(1) } else { edits };
+            edits.map(|edits| (edits, name))
         })
-        .filter(|(edits, name)| *edits <= name.len().max(wrong.len()).div_ceil(3))
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, name)| name)
 }
