@@ -20,6 +20,9 @@ const RETRY_EVERY: Duration = Duration::from_millis(200);
 /// Time between two complaints about the same file.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
+/// Time between two attempts to rotate a file that cannot be.
+const ROTATE_EVERY: Duration = Duration::from_secs(10);
+
 /// When a file is rotated, and what becomes of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rotation {
@@ -49,6 +52,8 @@ struct State {
     /// What could not be written yet.
     pending: Vec<u8>,
     complained: Option<Instant>,
+    /// When the last rotation failed, and how many have until one succeeded.
+    stuck: Option<(Instant, u64)>,
 }
 
 impl LogFile {
@@ -137,6 +142,9 @@ impl LogFile {
 
     /// Returns how much of the output belongs into the present file.
     fn until_border(&self, state: &State, output: &[u8]) -> usize {
+        if state.is_stuck() {
+            return output.len();
+        }
         let room = self.rotation.max_bytes.saturating_sub(state.bytes);
         let Ok(room) = usize::try_from(room) else {
             return output.len();
@@ -156,7 +164,7 @@ impl LogFile {
             (Some(age), Some(begun)) => begun.elapsed() >= age,
             (None, _) | (_, None) => false,
         };
-        at_border && (state.bytes >= self.rotation.max_bytes || aged)
+        at_border && !state.is_stuck() && (state.bytes >= self.rotation.max_bytes || aged)
     }
 
     fn opened<'a>(&self, state: &'a mut State) -> io::Result<&'a mut File> {
@@ -173,7 +181,7 @@ impl LogFile {
     }
 
     /// Moves NAME to NAME.1, NAME.1 to NAME.2 and so on. When that fails, the file goes on growing
-    /// and the next line border tries again.
+    /// and a line border some time later tries again. A file that somebody took away is begun anew.
     fn rotate(&self, state: &mut State) {
         let moved = (1..self.rotation.backups)
             .rev()
@@ -183,11 +191,14 @@ impl LogFile {
                 _ => std::fs::rename(&self.path, self.backup(1)),
             });
         match moved {
-            Ok(()) => {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                state.could_not_rotate(&self.path, &error);
+            }
+            Ok(()) | Err(_) => {
                 state.file = None;
                 state.line_bytes = 0;
+                state.stuck = None;
             }
-            Err(error) => state.complain(&self.path, &error),
         }
     }
 
@@ -205,6 +216,18 @@ impl State {
             Some(at) => self.line_bytes = (written.len() - at - 1) as u64,
             None => self.line_bytes += written.len() as u64,
         }
+    }
+
+    /// Tells whether a rotation failed lately.
+    fn is_stuck(&self) -> bool {
+        self.stuck
+            .is_some_and(|(at, _)| at.elapsed() < ROTATE_EVERY)
+    }
+
+    fn could_not_rotate(&mut self, path: &Path, error: &io::Error) {
+        let failed = self.stuck.map_or(1, |(_, failed)| failed + 1);
+        self.stuck = Some((Instant::now(), failed));
+        warn!(%error, path = %path.display(), failed, "cannot rotate a log, it goes on growing");
     }
 
     fn complain(&mut self, path: &Path, error: &io::Error) {
@@ -297,6 +320,31 @@ mod tests {
         }
         let first = std::fs::metadata(folder.path().join("a.log.1")).unwrap();
         assert_eq!(first.len(), LINE_MAX);
+    }
+
+    #[test]
+    fn a_log_whose_folder_was_removed_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = folder.path().join("logs");
+        let log = log(&logs, 11, 2);
+        log.write(b"one\n");
+        std::fs::remove_dir_all(&logs).unwrap();
+        log.write(b"two\nthree\nfour\n");
+        assert_eq!(read(&logs, "a.log"), "four\n");
+    }
+
+    #[test]
+    fn a_rotation_that_fails_is_not_tried_again_for_every_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = log(folder.path(), 5, 1);
+        // A file cannot take the place of a folder.
+        std::fs::create_dir(folder.path().join("a.log.1")).unwrap();
+        for _ in 0..100 {
+            log.write(b"line\n");
+        }
+        assert_eq!(read(folder.path(), "a.log"), "line\n".repeat(100));
+        let stuck = log.state.lock().unwrap().stuck;
+        assert_eq!(stuck.map(|(_, failed)| failed), Some(1));
     }
 
     #[test]
