@@ -74,12 +74,12 @@ impl Guard {
     }
 
     /// Lets the guardian go and waits until it has: the stack ends in order and leaves nothing.
+    /// Should something be left all the same, the guardian is not told so, and ends it.
     pub async fn goodbye(&self) {
-        let mut keeping = None;
-        self.tell(|told| {
-            keeping = told.keeping.take();
-            "goodbye\n".to_owned()
-        });
+        let Some(told) = &self.0 else {
+            return;
+        };
+        let keeping = told.lock().unwrap_or_else(PoisonError::into_inner).part();
         if let Some(keeping) = keeping
             && tokio::time::timeout(GONE_WITHIN, keeping).await.is_err()
         {
@@ -98,6 +98,18 @@ impl Guard {
 }
 
 impl Told {
+    /// Says goodbye, or hangs up while process groups are left. Returns what ends with the guardian,
+    /// if it ends at once.
+    fn part(&mut self) -> Option<JoinHandle<()>> {
+        if self.groups.is_empty() {
+            self.write("goodbye\n");
+            return self.keeping.take();
+        }
+        error!(groups = ?self.groups, "processes are left, the guardian goes on ending them");
+        self.pipe = None;
+        None
+    }
+
     /// Writes without waiting. A guardian that does not read for 64 KiB of lines is as good as none.
     fn write(&mut self, line: &str) {
         if let Some(pipe) = &mut self.pipe
@@ -171,9 +183,9 @@ pub fn run(lines: impl BufRead, boot_id: &str, socket: &Path) {
         .filter(|g| *g > 1)
         .map(Pid::from_raw)
         .collect();
-    end_all(&groups, &format!("{boot_id}/"));
-    // Its supervisor is gone; a new one would have removed the stale socket itself.
+    // First, since the end of the processes takes time and a new supervisor makes a new socket.
     std::fs::remove_file(socket).ok();
+    end_all(&groups, &format!("{boot_id}/"));
 }
 
 fn end_all(groups: &[Pid], marker: &str) {
@@ -196,5 +208,32 @@ fn end_all(groups: &[Pid], marker: &str) {
         if Instant::now() >= deadline + GRACE {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn heard(groups: &[i32]) -> String {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let mut told = Told {
+            groups: groups.iter().copied().collect(),
+            pipe: Some(writer),
+            keeping: None,
+        };
+        assert!(told.part().is_none());
+        told.pipe = None;
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn the_goodbye_is_said_only_when_nothing_is_left() {
+        assert_eq!(heard(&[]), "goodbye\n");
+        assert_eq!(heard(&[4711]), "");
     }
 }
