@@ -202,9 +202,8 @@ impl Supervisor {
             Ok(chosen) => match chosen.as_slice() {
                 [index] => {
                     let name = &self.plan.services[*index].name;
-                    records
-                        .tail(name, lines)
-                        .ok_or_else(|| ControlError::NoLog(name.to_string()))
+                    // A service that has written nothing has an empty log.
+                    Ok(records.tail(name, lines).unwrap_or_default())
                 }
                 _ => Err(ControlError::NoLog(name.to_owned())),
             },

@@ -384,14 +384,11 @@ impl Mind {
                     services.iter().map(|s| signal_one(s, &signal)).collect(),
                 ))
             }
-            Command::Tail { name, lines } => match self.records.tail(&name, lines) {
-                Some(tail) => Ok(Reply::Lines(
-                    tail.iter()
-                        .map(|line| fathom::telemetry::shown(line))
-                        .collect(),
-                )),
-                None => Err(ControlError::NoLog(name)),
-            },
+            Command::Tail { name, lines } => {
+                let tail = self.records.tail(&name, lines).unwrap_or_default();
+                let lines = tail.iter().map(|line| fathom::telemetry::shown(line));
+                Ok(Reply::Lines(lines.collect()))
+            }
             Command::Request { name, verb, args } => match verb.as_str() {
                 "echo" => Ok(Reply::Answer(json!({ "name": name, "args": args }))),
                 "sleep" => Err(ControlError::NotRunning(name)),

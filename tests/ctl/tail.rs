@@ -20,12 +20,12 @@ async fn the_end_of_a_log() {
 }
 
 #[tokio::test]
-async fn a_service_that_wrote_nothing_and_one_that_does_not_exist_are_1() {
+async fn a_service_that_wrote_nothing_has_an_empty_log_and_one_that_does_not_exist_is_1() {
     let fake = Fake::start(example()).await;
-    insta::assert_snapshot!(fake.ctl(&["tail", "webserver"]).await, @r"
-    exit 1
-    --- stderr
-    fathom ctl: no log of webserver
+    insta::assert_snapshot!(fake.ctl(&["tail", "webserver"]).await, @"exit 0");
+    insta::assert_snapshot!(fake.ctl(&["--json", "tail", "webserver"]).await, @r"
+    exit 0
+    []
     ");
     insta::assert_snapshot!(fake.ctl(&["tail", "nobody"]).await, @r"
     exit 1

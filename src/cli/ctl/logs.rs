@@ -38,12 +38,7 @@ impl Logs {
 
     async fn show(self, session: &mut Session, names: Vec<String>) -> Result<u8, CtlError> {
         for name in names {
-            // A service that never wrote anything has no log; that is no error among several.
-            let lines = match session.client.tail(&name, self.lines).await {
-                Ok(lines) => lines,
-                Err(crate::control::ClientError::Problem(p)) if p.error == "no_log" => Vec::new(),
-                Err(error) => return Err(error.into()),
-            };
+            let lines = session.client.tail(&name, self.lines).await?;
             if session.json {
                 session.value(&serde_json::json!({ "service": name, "lines": lines }))?;
                 continue;
