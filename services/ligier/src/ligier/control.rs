@@ -86,7 +86,7 @@ impl Broker {
     fn tell_where(&self, client: &Client, name: &str) {
         let host = self.find(name).map(|found| found.host().to_owned());
         if let Ok(arrival) = WireBuffer::one(WHERE_IS, host.unwrap_or_default().as_bytes()) {
-            client.answer(arrival.into_slab());
+            self.hub.discarded(&client.answer(arrival.into_slab()));
         }
     }
 

@@ -135,6 +135,10 @@ impl Broker {
         while let Some(first) = frames.first() {
             if let Some(control) = Control::of(first.tag) {
                 let body = arrival.chunk.get(first.body()).unwrap_or_default();
+                if matches!(control, Control::MyId | Control::UniqueId) {
+                    // A name is announced to all clients.
+                    self.hub.budget.gate.pass().await;
+                }
                 self.obey(client, control, body)?;
                 frames = frames.get(1..).unwrap_or_default();
                 continue;

@@ -175,13 +175,19 @@ impl Client {
         pushed
     }
 
-    /// Queues an answer of the broker before all else; it needs no credit of its own.
-    pub(crate) fn answer(&self, slab: Slab) {
+    /// Queues an answer of the broker before all else; it needs no credit of its own. Returns what
+    /// is not sent, because the connection ends or the client asks without reading.
+    pub(crate) fn answer(&self, slab: Slab) -> Lost {
         let mut state = self.lock();
-        state.outbox.push_first(slab);
+        let mut unsent = Lost::default();
+        if state.closing.is_some() || !state.outbox.push_answer(slab.clone()) {
+            slab.count_into(&mut unsent);
+            return unsent;
+        }
         state.credit.add_one();
         self.settle(&mut state);
         self.wake(state);
+        unsent
     }
 
     /// Changes what the client wants; queued messages of other tags are discarded.

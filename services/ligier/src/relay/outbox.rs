@@ -12,6 +12,12 @@ use super::slab::Slab;
 /// Part of a limit below which a slab is dropped as a whole instead of frame by frame.
 const WHOLE_SLAB_PART: usize = 16;
 
+/// Most answers of the broker waiting for one client; they are not subject to its limits.
+const ANSWERS_MAX: usize = 64;
+
+/// The turn of answers: before that of every message.
+const ANSWER_TURN: u64 = 0;
+
 /// Bounds of the messages that may be dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
@@ -75,9 +81,15 @@ impl Outbox {
         self.lane(mode).push_back(turn, slab);
     }
 
-    /// Puts an answer of the broker before everything else.
-    pub(crate) fn push_first(&mut self, slab: Slab) {
-        self.all.push_front(0, slab);
+    /// Puts an answer of the broker before everything else, behind earlier answers. Returns `false`
+    /// when so many wait that the client obviously does not read them.
+    pub(crate) fn push_answer(&mut self, slab: Slab) -> bool {
+        let is_answer = |(turn, _): &&(u64, Slab)| *turn == ANSWER_TURN;
+        let waiting = self.all.slabs.iter().take_while(is_answer).count();
+        if waiting < ANSWERS_MAX {
+            self.all.insert(waiting, ANSWER_TURN, slab);
+        }
+        waiting < ANSWERS_MAX
     }
 
     /// Drops the oldest messages that may be dropped until the limits hold; the newest one stays.
@@ -165,9 +177,13 @@ impl Lane {
     }
 
     fn push_front(&mut self, turn: u64, slab: Slab) {
+        self.insert(0, turn, slab);
+    }
+
+    fn insert(&mut self, at: usize, turn: u64, slab: Slab) {
         self.messages += slab.messages();
         self.charge += slab.charge();
-        self.slabs.push_front((turn, slab));
+        self.slabs.insert(at, (turn, slab));
     }
 
     fn pop_front(&mut self) -> Option<(u64, Slab)> {
@@ -306,6 +322,24 @@ mod tests {
         let rest = taken(&mut outbox, 1000, &mut Credit::Unlimited);
         let order: Vec<u32> = rest.iter().map(|(_, n)| *n).collect();
         assert_eq!(order, [2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn answers_come_first_in_order_and_are_bounded() {
+        let mut outbox = Outbox::default();
+        outbox.push(Mode::All, slab(Mode::All, 1000..1001, 4));
+        let most = u32::try_from(ANSWERS_MAX).unwrap();
+        for number in 0..most {
+            assert!(outbox.push_answer(slab(Mode::Any, number..number + 1, 4)));
+        }
+        assert!(!outbox.push_answer(slab(Mode::Any, most..most + 1, 4)));
+        let mut got = Vec::new();
+        while outbox.messages() > 0 {
+            got.extend(taken(&mut outbox, usize::MAX, &mut Credit::Unlimited));
+        }
+        let mut expected = of_tag(tags::MSG, 0..most);
+        expected.extend(of_tag(tags::IO_EVT, 1000..1001));
+        assert_eq!(got, expected);
     }
 
     #[derive(Debug, Clone)]
