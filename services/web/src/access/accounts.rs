@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::failures::Failures;
+use super::failures::{Attempt, Failures};
 use crate::options::{Role, WebServerConfig};
 
 /// How long a verified password is remembered, so that argon2 does not run for each request.
@@ -150,8 +150,7 @@ impl Access {
         if let Some(wait_s) = self.failures.wait_s(&attempt) {
             return Err(Denied::Throttled { wait_s });
         }
-        if !self.verify(user, password).await? {
-            self.failures.count(attempt);
+        if !self.verify(&attempt, user, password).await? {
             return Err(Denied::Wrong);
         }
         let account = self.accounts.get(user).ok_or(Denied::Wrong)?;
@@ -164,10 +163,12 @@ impl Access {
         Ok(login)
     }
 
-    async fn verify(&self, user: &str, password: &str) -> Result<bool, Denied> {
+    /// Checks a password and counts a failure.
+    async fn verify(&self, attempt: &Attempt, user: &str, password: &str) -> Result<bool, Denied> {
         let (hash, known) = match self.accounts.get(user).map(|account| &account.password) {
             Some(Password::Plain(expected)) => {
-                return Ok(digest(&self.salt, &[password]).ct_eq(expected).into());
+                let right = digest(&self.salt, &[password]).ct_eq(expected).into();
+                return Ok(self.counted(attempt, right));
             }
             Some(Password::Argon(hash)) => (hash.clone(), true),
             None => (self.nobody.clone(), false),
@@ -176,6 +177,10 @@ impl Access {
         let Ok(Ok(turn)) = turn else {
             return Err(Denied::Busy);
         };
+        // Others may have failed while this one waited, so that guesses side by side gain nothing.
+        if let Some(wait_s) = self.failures.wait_s(attempt) {
+            return Err(Denied::Throttled { wait_s });
+        }
         let password = password.to_owned();
         let check = tokio::task::spawn_blocking(move || {
             let right = PasswordHash::new(&hash).is_ok_and(|hash| {
@@ -183,10 +188,20 @@ impl Access {
                     .verify_password(password.as_bytes(), &hash)
                     .is_ok()
             });
-            drop(turn);
-            right
+            // The turn ends with the work, also when nobody waits for it any more.
+            (right, turn)
         });
-        Ok(check.await.unwrap_or(false) && known)
+        let (right, turn) = check.await.map_or((false, None), |(r, t)| (r, Some(t)));
+        let right = self.counted(attempt, right && known);
+        drop(turn);
+        Ok(right)
+    }
+
+    fn counted(&self, attempt: &Attempt, right: bool) -> bool {
+        if !right {
+            self.failures.count(*attempt);
+        }
+        right
     }
 
     fn recall(&self, key: &[u8; 32]) -> Option<Login> {
@@ -285,6 +300,18 @@ mod tests {
         access.check(HOME, "km3net", "pyrosoma").await.unwrap();
         tokio::time::advance(Duration::from_secs(120)).await;
         assert_eq!(access.check(HOME, "km3net", "x").await, Err(Denied::Wrong));
+    }
+
+    #[tokio::test]
+    async fn guesses_side_by_side_are_slowed_down_like_others() {
+        let access = hashed();
+        let guesses = (0..12).map(|guess| {
+            let access = &access;
+            async move { access.check(HOME, "op", &guess.to_string()).await }
+        });
+        let answers = futures_util::future::join_all(guesses).await;
+        let wrong = answers.iter().filter(|a| **a == Err(Denied::Wrong));
+        assert_eq!(wrong.count(), 5, "five guesses are free: {answers:?}");
     }
 
     #[test]

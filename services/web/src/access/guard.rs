@@ -73,7 +73,7 @@ pub(crate) async fn guard(
 /// A page that anybody on this machine may read must not be readable by a web site that made its
 /// own name point here (DNS rebinding).
 fn check_host(app: &App, headers: &HeaderMap) -> Result<(), Fault> {
-    if !app.access.is_open() || !app.listens_on_loopback {
+    if app.access.anonymous().is_none() || !app.listens_on_loopback {
         return Ok(());
     }
     let host = headers
