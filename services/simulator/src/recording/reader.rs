@@ -12,6 +12,10 @@ use super::format::{
     RecordHeader, VERSION,
 };
 
+/// Longest index that is read: half a year at one entry per second. A damaged footer may call the
+/// whole file an index.
+const INDEX_BYTES_MAX: u64 = 384 << 20;
+
 /// A recording that is being read.
 pub struct Recording {
     file: BufReader<File>,
@@ -162,10 +166,10 @@ impl Recording {
         let (magic, rest) = wire.split_at(RECORD_MAGIC.len());
         let header = RecordHeader::read(rest);
         let length = header.length as usize;
-        if magic != RECORD_MAGIC || length > BODY_BYTES_MAX {
+        let need = RECORD_HEADER_BYTES as u64 + u64::from(header.length);
+        if magic != RECORD_MAGIC || length > BODY_BYTES_MAX || need > left {
             return Err(self.resynchronise(offset)?);
         }
-        let need = (RECORD_HEADER_BYTES + length) as u64;
         let mut body = Vec::new();
         // Grows with the bytes that are there, whatever the length says.
         let got = Read::by_ref(&mut self.file)
@@ -173,7 +177,7 @@ impl Recording {
             .read_to_end(&mut body)?;
         let tag = Tag::from_wire(header.tag);
         match tag {
-            Ok(tag) if got == length && need <= left && header.crc_with(&body) == header.crc => {
+            Ok(tag) if got == length && header.crc_with(&body) == header.crc => {
                 self.offset += need;
                 Ok(Record {
                     offset,
@@ -240,9 +244,13 @@ fn read_index(file: &mut File, length: u64) -> io::Result<Option<(u64, Vec<Index
     if magic != FOOTER_MAGIC || index_at < FILE_HEADER_BYTES as u64 || index_at > footer_at {
         return Ok(None);
     }
+    let index_bytes = footer_at - index_at;
+    if index_bytes > INDEX_BYTES_MAX {
+        return Ok(None);
+    }
     file.seek(SeekFrom::Start(index_at))?;
     let mut bytes = Vec::new();
-    file.take(footer_at - index_at).read_to_end(&mut bytes)?;
+    file.take(index_bytes).read_to_end(&mut bytes)?;
     let Some((header, entries)) = bytes.split_at_checked(INDEX_HEADER_BYTES) else {
         return Ok(None);
     };
