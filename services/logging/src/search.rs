@@ -102,6 +102,7 @@ impl Wanted {
                 scan.file(&text, index.as_deref())
                     .map_err(ArchiveError::of("search", &text))?;
                 answer.scanned_bytes += scan.read;
+                answer.truncated |= scan.read >= SCAN_MAX;
                 hits.extend(scan.hits);
             }
             answer.truncated |= hits.len() > wanted;
