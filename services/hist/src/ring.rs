@@ -37,11 +37,6 @@ impl<T> Ring<T> {
         self.elements.back()
     }
 
-    /// Returns the newest element to change it.
-    pub fn newest_mut(&mut self) -> Option<&mut T> {
-        self.elements.back_mut()
-    }
-
     /// Returns how many elements there are.
     pub fn len(&self) -> usize {
         self.elements.len()

@@ -84,15 +84,6 @@ impl Counters {
         self.last_output_us.store(at.as_microsecond(), Relaxed);
     }
 
-    /// Returns the sum of all bad messages.
-    pub fn bad_total(&self) -> u64 {
-        self.bad
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .sum()
-    }
-
     /// Returns all counters.
     pub fn snapshot(&self) -> CountersSnapshot {
         let outputs = self.outputs.load(Relaxed);

@@ -113,20 +113,6 @@ impl PayloadError {
             Self::WrongMagic { .. } => "wrong_magic",
         }
     }
-
-    /// Every name that [`PayloadError::reason`] can return, for counters that exist from the start.
-    pub const REASONS: [&'static str; 10] = [
-        "truncated",
-        "length_mismatch",
-        "wrong_type",
-        "unknown_version",
-        "negative_count",
-        "count_beyond_body",
-        "left_over",
-        "frame_length",
-        "frame_type",
-        "wrong_magic",
-    ];
 }
 
 /// Why values do not fit the wire format.
