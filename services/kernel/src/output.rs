@@ -35,6 +35,9 @@ pub struct Losses {
 }
 
 impl Output {
+    /// A value is stale when its newest datum is older than so many of its intervals.
+    pub const STALE_AFTER: f64 = 3.0;
+
     /// Makes an output without data yet.
     pub fn new(name: impl Into<String>, title: impl Into<String>, view: impl Into<View>) -> Self {
         Self {
@@ -61,10 +64,11 @@ impl Output {
         self
     }
 
-    /// Tells whether the newest datum is older than three intervals, or absent.
+    /// Tells whether the newest datum is older than [`Output::STALE_AFTER`] intervals, or absent.
     pub fn is_stale(&self, now: Timestamp) -> bool {
-        self.datum
-            .is_none_or(|at| now.duration_since(at).as_secs_f64() > 3.0 * self.interval_s)
+        self.datum.is_none_or(|at| {
+            now.duration_since(at).as_secs_f64() > Self::STALE_AFTER * self.interval_s
+        })
     }
 
     /// Tells whether a name is fit for an output: it becomes a path of the web page.

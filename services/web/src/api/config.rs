@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use fathom_kernel::Output;
 use serde_json::{Map, Value, json};
 
-use super::STALE_AFTER;
 use super::status::ask_status;
 use crate::access::Identity;
 use crate::app::App;
@@ -34,7 +34,7 @@ pub(crate) async fn show(
         "user": identity.user.as_deref(),
         "role": identity.role,
         "can_control": identity.role >= Role::Operator,
-        "stale_after": STALE_AFTER,
+        "stale_after": Output::STALE_AFTER,
         "pages": app.pages,
         "palette": PALETTE,
         "mark_colour": MARK_COLOUR,

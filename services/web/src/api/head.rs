@@ -4,9 +4,6 @@ use fathom_kernel::view::View;
 use fathom_kernel::{Entry, Losses, Timestamp};
 use serde::Serialize;
 
-/// A value is stale when its newest datum is older than so many of its intervals.
-pub(crate) const STALE_AFTER: f64 = 3.0;
-
 /// Everything of an output but its value.
 #[derive(Debug, Serialize)]
 pub(crate) struct Head<'a> {

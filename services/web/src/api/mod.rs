@@ -13,4 +13,4 @@ pub(crate) mod status;
 
 pub(crate) use etag::ETag;
 pub(crate) use fault::Fault;
-pub(crate) use head::{Head, STALE_AFTER, age_s};
+pub(crate) use head::{Head, age_s};
