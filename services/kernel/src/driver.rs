@@ -76,6 +76,10 @@ impl<M: Monitor> Loop<M> {
             }
             self.publish().await?;
         }
+        // What came before the end is counted as well; it is bounded by the queue.
+        if events.try_batch(&mut batch) {
+            self.take(&mut batch);
+        }
         self.monitor.on_tick(self.cx.clock.now(), &mut self.out);
         self.publish().await?;
         self.persist().await
@@ -260,6 +264,19 @@ mod tests {
             panic!("no scalar")
         };
         scalar.value
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_when_a_monitor_is_stopped_is_counted() {
+        let (cx, mut outside) = ServiceCx::alone("count", std::env::temp_dir());
+        let (bus, stop, counters) = (cx.bus.clone(), cx.stop.clone(), cx.counters.clone());
+        let driver = Driver::<Count>::new(Nothing {}, Setup::default());
+        let running = tokio::spawn(Box::new(driver).run(cx));
+        outside.ready.wait_for(|ready| *ready).await.unwrap();
+        bus.publish_batch(vec![message(tags::MSG), message(tags::MSG)]);
+        stop.cancel();
+        running.await.unwrap().unwrap();
+        assert_eq!(counters.snapshot().received, 2);
     }
 
     #[tokio::test(start_paused = true)]
