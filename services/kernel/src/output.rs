@@ -14,7 +14,7 @@ pub struct Output {
     pub title: String,
     /// Time of the newest datum inside; `None` before the first one.
     pub datum: Option<Timestamp>,
-    /// Expected time between two new data [s]; older than three of these is stale.
+    /// Expected time between two new data (s); older than three of these is stale.
     pub interval_s: f64,
     /// What the service received and lost until now.
     #[serde(default)]
@@ -57,7 +57,7 @@ impl Output {
         self
     }
 
-    /// Sets the expected time between two new data [s].
+    /// Sets the expected time between two new data (s).
     #[must_use]
     pub fn every(mut self, interval_s: f64) -> Self {
         self.interval_s = interval_s;
@@ -80,7 +80,7 @@ impl Output {
                 .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
     }
 
-    /// Returns roughly how much memory the value holds on to [bytes].
+    /// Returns roughly how much memory the value holds on to (bytes).
     pub fn cost_bytes(&self) -> usize {
         self.name.len() + self.title.len() + self.view.cost_bytes()
     }

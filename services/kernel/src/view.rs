@@ -33,7 +33,7 @@ pub struct Series {
     /// Draw minor ticks on the time axis.
     #[serde(default)]
     pub x_minor_ticks: bool,
-    /// Times of the points [ms].
+    /// Times of the points (ms).
     pub times_ms: Vec<i64>,
     /// The curves; each has one value per time.
     pub curves: Vec<Curve>,
@@ -78,7 +78,7 @@ pub enum Marker {
 /// A labelled instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// When [ms].
+    /// When (ms).
     pub at_ms: i64,
     /// Label, such as `RUN 1234`.
     pub text: String,
@@ -145,7 +145,7 @@ pub struct Detail {
 pub struct Image {
     /// Rows per column, row 0 at the bottom.
     pub rows: u32,
-    /// Width of one column [s].
+    /// Width of one column (s).
     pub column_s: f64,
     /// Most columns kept; older ones are gone.
     pub columns_max: u32,
@@ -175,7 +175,7 @@ pub struct RowLabel {
 /// One time step of an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column {
-    /// End of the time step [ms].
+    /// End of the time step (ms).
     pub at_ms: i64,
     /// One value per row, from the bottom.
     #[serde(with = "numbers32")]
@@ -185,7 +185,7 @@ pub struct Column {
 }
 
 impl Image {
-    /// Returns the same image with only the columns after a time [ms], for readers that have the
+    /// Returns the same image with only the columns after a time (ms), for readers that have the
     /// older ones.
     #[must_use]
     pub fn newer_than(&self, at_ms: i64) -> Self {
@@ -250,7 +250,7 @@ pub struct Table {
 }
 
 impl View {
-    /// Returns roughly how much memory the value holds on to [bytes]. The columns of an image are
+    /// Returns roughly how much memory the value holds on to (bytes). The columns of an image are
     /// shared with its other versions; each version adds one column and its list of them.
     pub fn cost_bytes(&self) -> usize {
         match self {

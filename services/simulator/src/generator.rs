@@ -30,7 +30,7 @@ use crate::timeline::{FRAME_S, Timeline};
 
 /// Steps of one frame.
 pub const STEPS_PER_FRAME: usize = 5;
-/// Simulated time of one step [s].
+/// Simulated time of one step (s).
 pub const STEP_S: f64 = FRAME_S / STEPS_PER_FRAME as f64;
 
 /// A simulated detector.

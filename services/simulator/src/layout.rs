@@ -23,7 +23,7 @@ pub struct Dom {
     pub du: u32,
     /// Floor.
     pub floor: u32,
-    /// Centre [m].
+    /// Centre (m).
     pub position_m: [f64; 3],
     /// PMTs, index = channel; `None` where there is none or it is disabled.
     pub pmts: [Option<Pmt>; CHANNELS],
@@ -34,7 +34,7 @@ pub struct Dom {
 pub struct Pmt {
     /// Where it looks, length 1.
     pub direction: [f64; 3],
-    /// To be added to hit times to get the true time [ns].
+    /// To be added to hit times to get the true time (ns).
     pub t0_ns: f64,
 }
 

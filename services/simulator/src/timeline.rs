@@ -4,7 +4,7 @@ use fathom_formats::km3net::{DetectorId, FRAME_NS, Header, RunNumber, TICK_NS};
 
 /// Frames of one second.
 pub(crate) const FRAMES_PER_SECOND: u64 = 10;
-/// Length of a frame [s].
+/// Length of a frame (s).
 pub(crate) const FRAME_S: f64 = 0.1;
 
 /// Counts frames and runs.

@@ -12,13 +12,13 @@ use crate::timeline::FRAME_S;
 
 use super::light::acceptance;
 
-/// Beyond this distance a burst is not followed [m].
+/// Beyond this distance a burst is not followed (m).
 const REACH_M: f64 = 80.0;
-/// Length after which the light has fallen to 1/e, beside the geometrical loss [m].
+/// Length after which the light has fallen to 1/e, beside the geometrical loss (m).
 const ATTENUATION_M: f64 = 30.0;
-/// Distance at which the peak rate is meant [m].
+/// Distance at which the peak rate is meant (m).
 const REFERENCE_M: f64 = 5.0;
-/// Time in which a burst rises [s].
+/// Time in which a burst rises (s).
 const RISE_S: f64 = 0.4;
 /// Spread of the logarithm of the peak rates.
 const PEAK_SPREAD: f64 = 0.9;
@@ -41,7 +41,7 @@ pub(crate) struct Bursts {
 struct Burst {
     age_s: f64,
     decay_s: f64,
-    /// Lit modules with the rates of their PMTs at the peak [Hz].
+    /// Lit modules with the rates of their PMTs at the peak (Hz).
     seen: Vec<(usize, [f32; CHANNELS])>,
 }
 
@@ -66,7 +66,7 @@ impl Bursts {
         bursts
     }
 
-    /// Returns the rates above the background of a module [Hz].
+    /// Returns the rates above the background of a module (Hz).
     pub(crate) fn extra_hz(&self, dom: usize) -> &[f32; CHANNELS] {
         &self.extra_hz[dom]
     }
@@ -94,7 +94,7 @@ impl Bursts {
             .retain(|burst| burst.age_s < RISE_S + 8.0 * burst.decay_s);
     }
 
-    /// Draws the time to the next burst [s].
+    /// Draws the time to the next burst (s).
     fn gap_s(&mut self) -> f64 {
         let per_s = self.options.per_dom_and_hour * self.extra_hz.len() as f64 / 3600.0;
         if per_s <= 0.0 {

@@ -12,7 +12,7 @@ use super::k40::Pairs;
 use super::pmts::{DomPmts, Pulse};
 use super::rates::DomCounts;
 
-/// Longest time between the two hits of a random coincidence that the data filter keeps [ns].
+/// Longest time between the two hits of a random coincidence that the data filter keeps (ns).
 pub(crate) const WINDOW_NS: f64 = 25.0;
 /// Each further PMT that sees a decay is this many times rarer.
 const FURTHER_PMT: f64 = 0.1;
@@ -140,7 +140,7 @@ impl Coincidences {
     }
 }
 
-/// Returns how often two hits of a module meet in the window, veto excluded [Hz].
+/// Returns how often two hits of a module meet in the window, veto excluded (Hz).
 fn random_rate_hz(counted: &DomCounts) -> f64 {
     let (mut sum, mut squares) = (0.0, 0.0);
     for (channel, count) in counted.counts.iter().enumerate() {

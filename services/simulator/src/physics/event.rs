@@ -20,13 +20,13 @@ use super::light::{Arrival, Source, acceptance};
 use super::pmts::{DomPmts, Pulse};
 use super::rates::DomCounts;
 
-/// Hits of one module in this time are a local coincidence [ns].
+/// Hits of one module in this time are a local coincidence (ns).
 const LOCAL_WINDOW_NS: f64 = 10.0;
 /// Local coincidences an event needs, in a detector that is large enough.
 const LOCAL_MODULES_MIN: usize = 5;
 /// Triggered hits above which the mixed shower trigger fires as well.
 const MIXED_HITS_MIN: usize = 30;
-/// Photoelectrons of one PMT within this time are one pulse [ns].
+/// Photoelectrons of one PMT within this time are one pulse (ns).
 const PULSE_NS: f64 = 25.0;
 /// Tries for one event; most tracks that pass a detector trigger.
 const TRIES_MAX: u32 = 24;
@@ -34,7 +34,7 @@ const TRIES_MAX: u32 = 24;
 const SNAPSHOT_MAX: usize = 40_000;
 /// Hits of a light source later than its first light by more than this are scattered [ns per m].
 const SCATTERING_NS_PER_M: f64 = 0.08;
-/// Distance from a module at which events are aimed [m].
+/// Distance from a module at which events are aimed (m).
 const AIM_SPREAD_M: f64 = 25.0;
 /// Mean number of further events merged into one.
 const OVERLAYS: f64 = 0.05;
@@ -52,7 +52,7 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) struct Events {
     options: EventOptions,
     rate_hz: f64,
-    /// Time of the next event in the current frame [s].
+    /// Time of the next event in the current frame (s).
     next_s: f64,
     counter: u64,
     hits: Vec<Hit>,
@@ -67,7 +67,7 @@ pub(crate) struct Events {
 struct Hit {
     dom: usize,
     channel: u8,
-    /// True time in the frame [ns].
+    /// True time in the frame (ns).
     time_ns: f64,
     photoelectrons: u32,
     triggered: bool,

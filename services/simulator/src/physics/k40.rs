@@ -12,7 +12,7 @@ use super::pmts::DomPmts;
 /// Coefficients of the measured rate over the cosine of the angle between two PMTs.
 const RATE_COEFFICIENTS: [f64; 4] = [-0.723_373_94, 2.591_963_35, -0.435_941_82, 1.105_149_14];
 
-/// Returns the rate of genuine coincidences of two PMTs of efficiency 1 [Hz].
+/// Returns the rate of genuine coincidences of two PMTs of efficiency 1 (Hz).
 pub(crate) fn pair_rate_hz(cos_angle: f64) -> f64 {
     let [p1, p2, p3, p4] = RATE_COEFFICIENTS;
     (p1 + cos_angle * (p2 + cos_angle * (p3 + cos_angle * p4))).exp()
@@ -23,7 +23,7 @@ pub(crate) fn pair_rate_hz(cos_angle: f64) -> f64 {
 pub(crate) struct Pairs {
     /// Channels of each pair, the lower first.
     pairs: Vec<(u8, u8)>,
-    /// Sum of the rates up to and with each pair [Hz].
+    /// Sum of the rates up to and with each pair (Hz).
     sums_hz: Vec<f32>,
 }
 
@@ -52,7 +52,7 @@ impl Pairs {
         list
     }
 
-    /// Returns the rate of all pairs together [Hz].
+    /// Returns the rate of all pairs together (Hz).
     pub(crate) fn rate_hz(&self) -> f64 {
         self.sums_hz.last().copied().map_or(0.0, f64::from)
     }

@@ -12,16 +12,16 @@ pub(crate) const LIGHT_M_PER_NS: f64 = 0.299_792_458;
 const INDEX_PHASE: f64 = 1.35;
 /// Refractive index of deep sea water, group: how fast flashes travel.
 const INDEX_GROUP: f64 = 1.38;
-/// Length after which 1/e of the light is left, absorption and scattering together [m].
+/// Length after which 1/e of the light is left, absorption and scattering together (m).
 const ATTENUATION_M: f64 = 55.0;
 /// Photoelectrons per PMT at 1 m from a minimum-ionising muon, if it could be that near: 35,000
 /// photons per metre on a cone, 9 cm2 of effective area.
 const TRACK_PE_AT_1_M: f64 = 7.0;
 /// Photoelectrons per PMT and GeV at 1 m from a shower.
 const SHOWER_PE_PER_GEV_AT_1_M: f64 = 12.0;
-/// No module is nearer to a track than its own size [m].
+/// No module is nearer to a track than its own size (m).
 const DISTANCE_MIN_M: f64 = 1.0;
-/// Beyond this distance less than one photoelectron in ten thousand arrives [m].
+/// Beyond this distance less than one photoelectron in ten thousand arrives (m).
 const TRACK_REACH_M: f64 = 250.0;
 
 /// A source of light.
@@ -48,11 +48,11 @@ pub(crate) enum Source {
 /// Light of a source at one module.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Arrival {
-    /// After the time of the source [ns]; negative where a track passed before.
+    /// After the time of the source (ns); negative where a track passed before.
     pub(crate) time_ns: f64,
     /// Where the light goes, length 1.
     pub(crate) direction: Vector,
-    /// Path of the light [m].
+    /// Path of the light (m).
     pub(crate) path_m: f64,
     /// Photoelectrons in a PMT that looks at it.
     pub(crate) photoelectrons: f64,

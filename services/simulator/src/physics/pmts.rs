@@ -6,9 +6,9 @@ use rand::rngs::SmallRng;
 use crate::chance::{Purpose, Tables, generator, round_u32};
 use crate::layout::{Dom, Layout};
 
-/// Transit time spread of a single photoelectron [ns].
+/// Transit time spread of a single photoelectron (ns).
 const TRANSIT_SPREAD_NS: f64 = 2.0;
-/// How far the times of a PMT are off what the detector file says [ns].
+/// How far the times of a PMT are off what the detector file says (ns).
 const MISALIGNMENT_NS: f64 = 1.0;
 
 /// The constants of the PMTs of one module.
@@ -16,7 +16,7 @@ const MISALIGNMENT_NS: f64 = 1.0;
 pub(crate) struct DomPmts {
     /// Detection efficiency, 1 on average; 0 where there is no PMT.
     pub(crate) efficiency: [f32; CHANNELS],
-    /// What is added to the true time to get the time in the data [ns].
+    /// What is added to the true time to get the time in the data (ns).
     pub(crate) raw_offset_ns: [f64; CHANNELS],
 }
 
@@ -54,9 +54,9 @@ const SMALL_PULSE: f32 = 1.1503;
 /// What chance adds to a pulse.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Pulse {
-    /// Transit time beyond the mean [ns].
+    /// Transit time beyond the mean (ns).
     pub(crate) delay_ns: f64,
-    /// Time over threshold [ns].
+    /// Time over threshold (ns).
     pub(crate) tot_ns: u8,
 }
 

@@ -12,7 +12,7 @@ use crate::timeline::{FRAME_S, FRAMES_PER_SECOND};
 use super::bursts::Bursts;
 use super::pmts::DomPmts;
 
-/// Time in which the background of a module forgets where it was [s].
+/// Time in which the background of a module forgets where it was (s).
 const DRIFT_TIME_S: f64 = 120.0;
 /// A PMT that a fault puts into high-rate veto counts this many times the threshold.
 const VETO_FAULT_FACTOR: f32 = 3.0;

@@ -12,7 +12,7 @@ use super::format::{
     RecordHeader, VERSION,
 };
 
-/// Records are indexed at most this often [ns].
+/// Records are indexed at most this often (ns).
 const INDEX_EVERY_NS: i64 = 1_000_000_000;
 
 /// A recording that is being written; records are readable once they are flushed.
