@@ -88,19 +88,8 @@ impl Record {
     }
 
     fn options(&self) -> RecordOptions {
-        const STATION: [Tag; 9] = [
-            tags::IO_EVT,
-            tags::IO_SUM,
-            tags::IO_TSL0,
-            tags::IO_TSL1,
-            tags::IO_TSL2,
-            tags::IO_TSSN,
-            tags::IO_MONIT,
-            tags::IO_OLINE,
-            tags::MSG,
-        ];
         let tags = match self.tags.as_slice() {
-            [] => STATION.to_vec(),
+            [] => tags::STATION.to_vec(),
             given => given.to_vec(),
         };
         RecordOptions {

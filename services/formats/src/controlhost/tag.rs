@@ -172,6 +172,11 @@ pub mod tags {
     /// Log text.
     pub const MSG: Tag = Tag::of("MSG");
 
+    /// All that a shore station sends.
+    pub const STATION: [Tag; 9] = [
+        IO_EVT, IO_SUM, IO_TSL0, IO_TSL1, IO_TSL2, IO_TSSN, IO_MONIT, IO_OLINE, MSG,
+    ];
+
     /// Sets a client's subscriptions.
     pub const SUBSCRIBE: Tag = Tag::of("_Subscri");
     /// Asks to send without further asking.

@@ -7,18 +7,6 @@ use proptest::prelude::*;
 
 use super::samples;
 
-const TAGS: [Tag; 9] = [
-    tags::IO_EVT,
-    tags::IO_SUM,
-    tags::IO_TSL0,
-    tags::IO_TSL1,
-    tags::IO_TSL2,
-    tags::IO_TSSN,
-    tags::IO_MONIT,
-    tags::IO_OLINE,
-    tags::MSG,
-];
-
 /// Decodes a body and uses everything in it; tells whether it was accepted.
 fn use_all(tag: Tag, body: &[u8]) -> bool {
     let Ok(payload) = Payload::decode_with(tag, body, Versioning::AcceptLegacy) else {
@@ -127,13 +115,13 @@ fn counts_are_checked_before_anything_is_read() {
 proptest! {
     #[test]
     fn no_bytes_make_a_decoder_panic(
-        tag in prop::sample::select(TAGS.to_vec()),
+        tag in prop::sample::select(tags::STATION.to_vec()),
         mut body in vec(any::<u8>(), 0..400),
         lengths_fit: bool,
     ) {
         if lengths_fit && body.len() >= PREAMBLE_BYTES {
             let types = [10001, 2001, 1002, 1003, 1004, 1005, 0, 100_001, 0];
-            let at = TAGS.iter().position(|t| *t == tag).unwrap();
+            let at = tags::STATION.iter().position(|t| *t == tag).unwrap();
             let length = i32::try_from(body.len()).unwrap();
             body[..4].copy_from_slice(&length.to_le_bytes());
             body[4..8].copy_from_slice(&i32::to_le_bytes(types[at]));
@@ -149,7 +137,7 @@ proptest! {
 
     #[test]
     fn no_dump_makes_the_walk_panic_or_read_a_byte_twice(
-        tag in prop::sample::select(TAGS.to_vec()),
+        tag in prop::sample::select(tags::STATION.to_vec()),
         bytes in vec(prop_oneof![3 => Just(0_u8), 1 => 0_u8..20, 1 => any::<u8>()], 0..200),
     ) {
         let mut end = 0;

@@ -2,18 +2,11 @@
 
 use std::sync::Arc;
 
-use fathom_formats::controlhost::{Control, SubscriptionError, Subscriptions, Tag};
+use fathom_formats::controlhost::{Control, SubscriptionError, Subscriptions, Tag, tags};
 use tracing::{info, warn};
 
 use super::session::Broker;
 use crate::relay::{Client, Closing, WireBuffer};
-
-/// A client announced its name; body is the name.
-pub(crate) const BORN: Tag = Tag::of("Born");
-/// A client with a name is gone; body is the name.
-pub(crate) const DIED: Tag = Tag::of("Died");
-/// A client was dropped for a malformed tag; body says which and what.
-pub(crate) const WRONG_HDR: Tag = Tag::of("WrongHdr");
 
 const WHERE_IS: Tag = Tag::of("_WhereIs");
 const NICKNAME_BYTES_MAX: usize = 255;
@@ -74,7 +67,7 @@ impl Broker {
         if name.is_empty() {
             return;
         }
-        self.publish(BORN, name.as_bytes());
+        self.publish(tags::BORN, name.as_bytes());
         client.set_nickname(name);
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fathom_formats::controlhost::{Control, FrameError, FrameRange};
+use fathom_formats::controlhost::{Control, FrameError, FrameRange, tags};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
-use super::control::{ControlError, DIED, WRONG_HDR};
+use super::control::ControlError;
 use crate::relay::{Arrival, Client, Closing, Credit, Flight, Hub, Inlet, prepare, write_frames};
 
 /// How long a client that has closed its side is still sent what waits for it.
@@ -83,7 +83,7 @@ pub(crate) async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAd
     broker.part(&client, end, writer).await;
     broker.hub.leave(&client);
     if let Some(name) = client.nickname() {
-        broker.publish(DIED, name.as_bytes());
+        broker.publish(tags::DIED, name.as_bytes());
     }
     debug!(client = client.id, %peer, "client gone");
 }
@@ -167,7 +167,7 @@ impl Broker {
                 self.hub.counters.bad(error.reason());
                 warn!(client = client_id, %peer, %error, "client dropped");
                 if let FrameError::WrongHdr { .. } = &error {
-                    self.publish(WRONG_HDR, format!("{peer}: {error}").as_bytes());
+                    self.publish(tags::WRONG_HDR, format!("{peer}: {error}").as_bytes());
                 }
             }
             Err(SessionError::Control(error)) => {

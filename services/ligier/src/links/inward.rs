@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use fathom_formats::controlhost::{
-    Control, FrameError, FrameRange, Subscriptions, Tag, encode_frame,
+    Control, FrameError, FrameRange, Subscriptions, encode_frame, tags,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -17,9 +17,6 @@ use super::endpoint::{Endpoint, NoAddress};
 use super::loops::target_at;
 use super::mirroring::{End, LinkStatus, Shared};
 use crate::relay::{Arrival, Inlet, prepare};
-
-const SUBSCRIBE: Tag = Tag::of("_Subscri");
-const ALWAYS: Tag = Tag::of("_Always");
 
 /// Body that ends the mirror of the original package.
 const STOP_BODY: &[u8] = b"stop";
@@ -151,8 +148,8 @@ async fn deliver(shared: &Shared, arrival: &Arrival, frames: &[FrameRange], stat
 fn greeting(tags: &Subscriptions) -> Result<BytesMut, FrameError> {
     let (mut list, mut greeting) = (BytesMut::new(), BytesMut::new());
     tags.encode(&mut list);
-    encode_frame(SUBSCRIBE, &list, &mut greeting)?;
-    encode_frame(ALWAYS, &[], &mut greeting)?;
+    encode_frame(tags::SUBSCRIBE, &list, &mut greeting)?;
+    encode_frame(tags::ALWAYS, &[], &mut greeting)?;
     Ok(greeting)
 }
 

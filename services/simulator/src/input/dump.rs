@@ -139,19 +139,8 @@ fn shifted(error: DumpError, by: u64) -> DumpError {
 /// Finds out the tag of a dump: by its file name (`IO_EVT.dat`, `IO_TSL1_1003.dat`), or by the type
 /// in its first preamble.
 pub fn guess_tag(path: &Path, start: &[u8]) -> Option<Tag> {
-    const NAMED: [Tag; 9] = [
-        tags::IO_EVT,
-        tags::IO_SUM,
-        tags::IO_TSL0,
-        tags::IO_TSL1,
-        tags::IO_TSL2,
-        tags::IO_TSSN,
-        tags::IO_MONIT,
-        tags::IO_OLINE,
-        tags::MSG,
-    ];
     let name = path.file_name()?.to_string_lossy();
-    let by_name = NAMED.into_iter().find(|tag| {
+    let by_name = tags::STATION.into_iter().find(|tag| {
         let rest = name.strip_prefix(tag.as_str());
         rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
     });
