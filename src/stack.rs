@@ -23,7 +23,7 @@ use crate::actors::{Ended, Ping, Supervisor, Take};
 use crate::body::{Logs, Spawner, World};
 use crate::checkpoints::FileStore;
 use crate::config::plan::Plan;
-use crate::control::{Console, ConsoleParts, Doors, ServeError, TcpDoor, serve};
+use crate::control::{Console, ConsoleParts, Doors, ServeError, serve};
 use crate::files;
 use crate::guard::Guard;
 use crate::telemetry::Records;
@@ -295,16 +295,7 @@ impl Life {
     }
 
     fn doors(&self) -> Doors {
-        let plan = &self.plan.control;
-        Doors {
-            socket: self.world.data_dir.join(SOCKET_NAME),
-            mode: plan.socket_mode,
-            tcp: plan.listen.map(|listen| TcpDoor {
-                listen,
-                token_file: None,
-                hosts: Vec::new(),
-            }),
-        }
+        Doors::of(&self.plan.control, &self.world.data_dir)
     }
 }
 

@@ -151,7 +151,7 @@ impl Guard {
             return Err(Failure::new(
                 StatusCode::MISDIRECTED_REQUEST,
                 "unknown_host",
-                "this name does not lead here; see `hosts` of [control]",
+                "this name does not lead here; use an address, or localhost",
             ));
         }
         let given = headers
