@@ -1,5 +1,6 @@
 //! `fathom schema`: the JSON schema of the configuration file.
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -13,8 +14,12 @@ pub(crate) struct Schema {}
 impl Schema {
     /// Prints the schema.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        serde_json::to_writer_pretty(anstream::stdout(), &json_schema())?;
-        anstream::println!();
+        let text = serde_json::to_string_pretty(&json_schema())?;
+        match writeln!(anstream::stdout(), "{text}") {
+            // Whoever read it has seen enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            written => written?,
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
