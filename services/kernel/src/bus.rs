@@ -71,9 +71,17 @@ pub struct Bus {
 
 #[derive(Default)]
 struct Hub {
-    subscribers: RwLock<Arc<[Arc<Subscriber>]>>,
+    subscribers: RwLock<Arc<[Place]>>,
     published: AtomicU64,
     uplink: Option<Box<dyn Uplink>>,
+}
+
+/// A subscriber and what it wants now. A list of places is never changed, only replaced: each batch
+/// goes by one list, so a change of what is wanted loses nothing and doubles nothing.
+#[derive(Clone)]
+struct Place {
+    filter: Filter,
+    subscriber: Arc<Subscriber>,
 }
 
 /// Receives the events of one subscriber; dropping it unsubscribes.
@@ -84,7 +92,6 @@ pub struct Subscription {
 
 struct Subscriber {
     name: Arc<str>,
-    filter: Filter,
     limits: Limits,
     queue: Mutex<Queue>,
     ready: Notify,
@@ -136,8 +143,8 @@ impl Bus {
     pub fn deliver(&self, events: Vec<Event>) {
         let subscribers = self.subscribers_now();
         let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
-        for subscriber in subscribers.iter() {
-            subscriber.push(&events);
+        for place in subscribers.iter() {
+            place.subscriber.push(&place.filter, &events);
         }
     }
 
@@ -146,7 +153,8 @@ impl Bus {
         self.subscribe_counted(name, filter, limits, None)
     }
 
-    pub(crate) fn subscribe_counted(
+    /// Starts receiving, with what the queue drops counted for a service.
+    pub fn subscribe_counted(
         &self,
         name: &str,
         filter: Filter,
@@ -155,7 +163,6 @@ impl Bus {
     ) -> Subscription {
         let subscriber = Arc::new(Subscriber {
             name: name.into(),
-            filter,
             limits,
             queue: Mutex::default(),
             ready: Notify::new(),
@@ -165,7 +172,12 @@ impl Bus {
             dropped_bytes: AtomicU64::new(0),
             counters,
         });
-        self.change(|list| list.push(subscriber.clone()));
+        self.change(|list| {
+            list.push(Place {
+                filter,
+                subscriber: subscriber.clone(),
+            });
+        });
         Subscription {
             subscriber,
             bus: self.clone(),
@@ -178,7 +190,7 @@ impl Bus {
             || self
                 .subscribers_now()
                 .iter()
-                .any(|s| s.filter.wants_topic(topic))
+                .any(|place| place.filter.wants_topic(topic))
     }
 
     /// Tells whether anybody wants frames with a tag from a source, so that nobody need make them in
@@ -188,7 +200,7 @@ impl Bus {
             || self
                 .subscribers_now()
                 .iter()
-                .any(|s| s.filter.wants_frame(tag, source))
+                .any(|place| place.filter.wants_frame(tag, source))
     }
 
     /// Returns the number of events ever published here.
@@ -198,10 +210,11 @@ impl Bus {
 
     /// Returns every subscriber with its queue and losses.
     pub fn subscribers(&self) -> Vec<SubscriberStatus> {
-        self.subscribers_now().iter().map(|s| s.status()).collect()
+        let places = self.subscribers_now();
+        places.iter().map(|p| p.subscriber.status()).collect()
     }
 
-    fn subscribers_now(&self) -> Arc<[Arc<Subscriber>]> {
+    fn subscribers_now(&self) -> Arc<[Place]> {
         self.hub
             .subscribers
             .read()
@@ -209,7 +222,7 @@ impl Bus {
             .clone()
     }
 
-    fn change(&self, change: impl FnOnce(&mut Vec<Arc<Subscriber>>)) {
+    fn change(&self, change: impl FnOnce(&mut Vec<Place>)) {
         let mut list = self
             .hub
             .subscribers
@@ -219,7 +232,7 @@ impl Bus {
         change(&mut changed);
         *list = changed.into();
         if let Some(uplink) = &self.hub.uplink {
-            uplink.interest(list.iter().map(|s| s.filter.clone()).collect());
+            uplink.interest(list.iter().map(|place| place.filter.clone()).collect());
         }
     }
 }
@@ -257,6 +270,20 @@ impl Subscription {
         }
     }
 
+    /// Receives by another filter from now on. What waits stays, and each event passes by either the
+    /// old filter or the new one, never by none.
+    pub fn refilter(&self, filter: Filter) {
+        self.bus.change(|list| {
+            if let Some(place) = list.iter_mut().find(|place| self.is_at(place)) {
+                place.filter = filter;
+            }
+        });
+    }
+
+    fn is_at(&self, place: &Place) -> bool {
+        Arc::ptr_eq(&place.subscriber, &self.subscriber)
+    }
+
     /// Returns the state of the queue.
     pub fn status(&self) -> SubscriberStatus {
         self.subscriber.status()
@@ -265,7 +292,7 @@ impl Subscription {
     /// Stops receiving; what waits can still be taken.
     pub fn close(&self) {
         self.bus
-            .change(|list| list.retain(|s| !Arc::ptr_eq(s, &self.subscriber)));
+            .change(|list| list.retain(|place| !self.is_at(place)));
         self.subscriber.closed.store(true, Relaxed);
         self.subscriber.ready.notify_one();
     }
@@ -280,11 +307,8 @@ impl Drop for Subscription {
 }
 
 impl Subscriber {
-    fn push(&self, events: &[Arc<Event>]) {
-        let mut wanted = events
-            .iter()
-            .filter(|event| self.filter.wants(event))
-            .peekable();
+    fn push(&self, filter: &Filter, events: &[Arc<Event>]) {
+        let mut wanted = events.iter().filter(|event| filter.wants(event)).peekable();
         if wanted.peek().is_none() {
             return;
         }
@@ -415,6 +439,19 @@ mod tests {
         let mut batch = VecDeque::new();
         events.try_batch(&mut batch);
         assert_eq!(bodies(&batch), [b"second"]);
+    }
+
+    #[test]
+    fn a_new_filter_keeps_what_waits_and_doubles_nothing() {
+        let bus = Bus::new();
+        let mut events = bus.subscribe("s", Filter::frames([tags::MSG]), Limits::default());
+        bus.publish_batch(vec![frame(tags::IO_EVT, b"no"), frame(tags::MSG, b"old")]);
+        events.refilter(Filter::frames([tags::MSG, tags::IO_EVT]));
+        bus.publish_batch(vec![frame(tags::IO_EVT, b"new"), frame(tags::MSG, b"both")]);
+        let mut batch = VecDeque::new();
+        assert!(events.try_batch(&mut batch));
+        assert_eq!(bodies(&batch), [&b"old"[..], b"new", b"both"]);
+        assert_eq!(bus.subscribers().len(), 1);
     }
 
     #[tokio::test]

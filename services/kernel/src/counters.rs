@@ -123,3 +123,48 @@ impl Counters {
             .clone_from(&of.bad);
     }
 }
+
+impl CountersSnapshot {
+    /// Returns the sums of two, such as those of two incarnations.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
+        self.received += other.received;
+        self.received_bytes += other.received_bytes;
+        self.sent += other.sent;
+        self.sent_bytes += other.sent_bytes;
+        self.dropped += other.dropped;
+        self.dropped_bytes += other.dropped_bytes;
+        self.outputs += other.outputs;
+        self.last_output = self.last_output.max(other.last_output);
+        for (reason, count) in &other.bad {
+            *self.bad.entry(reason.clone()).or_default() += count;
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_have_all_fields_and_the_newer_output() {
+        let one = Counters::default();
+        one.received(1, 10);
+        one.bad("version");
+        one.output(Timestamp::from_second(5).unwrap());
+        let two = Counters::default();
+        two.dropped(2, 20);
+        two.sent(3, 30);
+        two.bad("version");
+        two.output(Timestamp::from_second(4).unwrap());
+        let sum = one.snapshot().plus(&two.snapshot());
+        assert_eq!((sum.received, sum.dropped, sum.sent), (1, 2, 3));
+        assert_eq!(
+            (sum.received_bytes, sum.dropped_bytes, sum.sent_bytes),
+            (10, 20, 30)
+        );
+        assert_eq!((sum.outputs, sum.bad["version"]), (2, 2));
+        assert_eq!(sum.last_output, one.snapshot().last_output);
+    }
+}
