@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 use tokio_util::sync::CancellationToken;
 
+use super::images::{Had, Told};
 use super::wire::{Down, Hello, Received, Up, codec, decode, encode, encode_event, put};
 use crate::checkpoints::FileStore;
 use crate::config;
@@ -76,6 +77,7 @@ async fn live() -> anyhow::Result<Exit> {
         up: up.clone(),
         bytes: Arc::default(),
         counters: counters.clone(),
+        told: Mutex::default(),
     };
     let writing = tokio::spawn(write(BufWriter::new(to), waiting, link.bytes.clone()));
     let (cx, ends) = context(&hello, link, counters);
@@ -121,20 +123,38 @@ struct Link {
     up: mpsc::Sender<Upward>,
     bytes: Arc<AtomicUsize>,
     counters: Arc<Counters>,
+    told: Mutex<Told>,
+}
+
+impl Link {
+    /// Sends an event, or counts it; tells whether it was sent.
+    fn send(&self, event: &Event, told: &mut Told) -> bool {
+        let Ok(bytes) = encode_event(event, told, Up::Event) else {
+            self.counters.bad("event cannot be written");
+            return false;
+        };
+        let count = bytes.len();
+        let fits = self.bytes.fetch_add(count, Relaxed) + count <= WAITING_BYTES_MAX;
+        let sent = fits && self.up.try_send((bytes, false)).is_ok();
+        if !sent {
+            self.bytes.fetch_sub(count, Relaxed);
+            self.counters.dropped(1, count as u64);
+        }
+        sent
+    }
 }
 
 impl Uplink for Link {
     fn publish(&self, events: Vec<Event>) {
         for event in &events {
-            let Ok(bytes) = encode_event(event, Up::Event) else {
-                self.counters.bad("event cannot be written");
-                continue;
-            };
-            let count = bytes.len();
-            let fits = self.bytes.fetch_add(count, Relaxed) + count <= WAITING_BYTES_MAX;
-            if !fits || self.up.try_send((bytes, false)).is_err() {
-                self.bytes.fetch_sub(count, Relaxed);
-                self.counters.dropped(1, count as u64);
+            if let Event::Output(change) = event {
+                // Held until it is sent: what was told has the order of the messages.
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                if !self.send(event, &mut told) {
+                    told.forget(&change.output.name);
+                }
+            } else {
+                self.send(event, &mut Told::default());
             }
         }
     }
@@ -187,6 +207,7 @@ struct Ends {
     addresses: Addresses,
     ready: watch::Receiver<bool>,
     pending: Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>>,
+    had: Had,
 }
 
 fn context(hello: &Hello, link: Link, counters: Arc<Counters>) -> (ServiceCx, Ends) {
@@ -223,6 +244,7 @@ fn context(hello: &Hello, link: Link, counters: Arc<Counters>) -> (ServiceCx, En
         addresses,
         ready: ready_seen,
         pending: Arc::default(),
+        had: Had::default(),
     };
     (cx, ends)
 }
@@ -276,15 +298,18 @@ impl Ends {
         stop.cancel();
     }
 
-    async fn take(&self, received: Received<Down>, up: &mpsc::Sender<Upward>) {
+    async fn take(&mut self, received: Received<Down>, up: &mpsc::Sender<Upward>) {
         match received {
             Received::Frame(frame) => self.bus.deliver(vec![Event::Frame(frame)]),
-            Received::Message(Down::Event(notice)) => self.bus.deliver(vec![notice.event()]),
-            Received::Message(Down::Mirror(notice)) => {
-                if let Event::Output(change) = notice.event() {
-                    self.board.mirror(&change);
-                }
-            }
+            Received::Message(Down::Event(notice)) => match notice.event(&mut self.had) {
+                Some(event) => self.bus.deliver(vec![event]),
+                None => self.counters.bad("image without its former columns"),
+            },
+            Received::Message(Down::Mirror(notice)) => match notice.event(&mut self.had) {
+                Some(Event::Output(change)) => self.board.mirror(&change),
+                Some(_) => {}
+                None => self.counters.bad("image without its former columns"),
+            },
             Received::Message(Down::Addresses(list)) => {
                 let own = |name: &str| {
                     name == &*self.name || name.starts_with(&format!("{}/", self.name))

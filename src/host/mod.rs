@@ -2,6 +2,7 @@
 //! board and all commands carried over a socket that the child inherits as its standard input.
 
 mod child;
+mod images;
 mod parent;
 mod wire;
 

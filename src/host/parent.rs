@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use fathom_kernel::{
-    Counters, Event, Exit, Filter, Limits, OutputChange, Request, Subscription, Topic,
+    Counters, CountersSnapshot, Event, Exit, Filter, Limits, OutputChange, Request, Subscription,
+    Topic,
 };
 use futures_util::StreamExt;
 use tokio::io::{AsyncWriteExt, BufWriter};
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 use tracing::warn;
 
+use super::images::{Had, Told};
 use super::wire::{
     Down, Hello, Notice, Received, Up, WireError, codec, decode, encode, encode_event, put,
 };
@@ -49,16 +51,22 @@ pub(crate) async fn attach(stream: UnixStream, bridge: Bridge) {
     let (interest, wanted) = watch::channel(Filter::none());
     let pending = Pending::default();
     let name = bridge.name.clone();
+    let ours = Arc::new(Counters::default());
     let writer = Writer {
         to: BufWriter::new(to),
         world: bridge.world.clone(),
         name: bridge.name.clone(),
         pending: pending.clone(),
+        told: Told::default(),
+        ours: ours.clone(),
     };
     let reader = Reader {
         world: bridge.world,
         name: bridge.name,
+        before: bridge.counters.snapshot(),
         counters: bridge.counters,
+        ours,
+        had: Had::default(),
         ready: bridge.ready,
         exit: bridge.exit,
         pending,
@@ -87,6 +95,11 @@ struct Reader {
     world: World,
     name: Arc<str>,
     counters: Arc<Counters>,
+    /// What former incarnations counted.
+    before: CountersSnapshot,
+    /// What was lost at this end.
+    ours: Arc<Counters>,
+    had: Had,
     ready: watch::Sender<bool>,
     exit: Arc<Mutex<Option<Exit>>>,
     pending: Pending,
@@ -97,7 +110,7 @@ struct Reader {
 impl Reader {
     /// Reads until the child closes; dropping the reader ends the writer.
     async fn run(
-        self,
+        mut self,
         from: FramedRead<OwnedReadHalf, LengthDelimitedCodec>,
     ) -> Result<(), WireError> {
         // All that has arrived goes on the bus as one batch.
@@ -125,7 +138,7 @@ impl Reader {
         }
     }
 
-    fn take(&self, message: Up) {
+    fn take(&mut self, message: Up) {
         match message {
             Up::Ready => {
                 self.ready.send_replace(true);
@@ -135,7 +148,10 @@ impl Reader {
                 self.interest.send_replace(all);
             }
             Up::Event(notice) => self.publish(notice),
-            Up::Counters(snapshot) => self.counters.mirror(&snapshot),
+            Up::Counters(theirs) => {
+                let all = theirs.plus(&self.before).plus(&self.ours.snapshot());
+                self.counters.mirror(&all);
+            }
             Up::Announce(name, address) => self.world.addresses.announce(&name, address),
             Up::Withdraw(name) => self.world.addresses.withdraw(&name),
             Up::Ask(id, command, caller) => {
@@ -157,8 +173,12 @@ impl Reader {
         }
     }
 
-    fn publish(&self, notice: Notice) {
-        match notice.event() {
+    fn publish(&mut self, notice: Notice) {
+        let Some(event) = notice.event(&mut self.had) else {
+            self.ours.bad("image without its former columns");
+            return;
+        };
+        match event {
             // The board of the stack numbers and announces it.
             Event::Output(OutputChange {
                 updated, output, ..
@@ -180,6 +200,9 @@ struct Writer {
     world: World,
     name: Arc<str>,
     pending: Pending,
+    told: Told,
+    /// Counts what the queues here drop.
+    ours: Arc<Counters>,
 }
 
 type Ends = (
@@ -213,7 +236,10 @@ impl Writer {
                         return Ok(());
                     }
                     let filter = wanted.borrow_and_update().clone();
-                    events = Some(self.world.bus.subscribe(&self.name, filter, Limits::default()));
+                    match &events {
+                        Some(events) => events.refilter(filter),
+                        None => events = Some(self.subscribe(filter)),
+                    }
                 }
                 Some(bytes) = answers.recv() => {
                     put(&mut self.to, &bytes).await?;
@@ -242,20 +268,24 @@ impl Writer {
     /// Sends all outputs there are and subscribes to what follows.
     async fn whole_board(&mut self) -> Result<Subscription, WireError> {
         let filter = Filter::none().and(Topic::Output);
-        let follow = self
-            .world
-            .bus
-            .subscribe(&self.name, filter, Limits::default());
-        for entry in self.world.board.entries() {
-            self.send(&Down::Mirror(Notice::Output {
+        let follow = self.subscribe(filter);
+        let entries = self.world.board.entries().into_iter().map(|entry| {
+            Arc::new(Event::Output(OutputChange {
                 service: entry.service,
                 version: entry.version,
                 updated: entry.updated,
                 output: entry.output,
             }))
+        });
+        self.send_events(&mut entries.collect(), Down::Mirror)
             .await?;
-        }
         Ok(follow)
+    }
+
+    fn subscribe(&self, filter: Filter) -> Subscription {
+        let (limits, ours) = (Limits::default(), Some(self.ours.clone()));
+        let bus = &self.world.bus;
+        bus.subscribe_counted(&self.name, filter, limits, ours)
     }
 
     async fn send(&mut self, message: &Down) -> Result<(), WireError> {
@@ -269,7 +299,7 @@ impl Writer {
         wrap: fn(Notice) -> Down,
     ) -> Result<(), WireError> {
         for event in batch.drain(..) {
-            put(&mut self.to, &encode_event(&event, wrap)?).await?;
+            put(&mut self.to, &encode_event(&event, &mut self.told, wrap)?).await?;
         }
         Ok(self.to.flush().await?)
     }

@@ -21,6 +21,8 @@ use tokio::io::{AsyncWriteExt, BufWriter};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio_util::codec::LengthDelimitedCodec;
 
+use super::images::{Had, Joins, Told};
+
 /// Largest message either way.
 const MESSAGE_MAX: usize = 256 << 20;
 
@@ -80,6 +82,9 @@ pub(super) enum Notice {
         version: u64,
         updated: Timestamp,
         output: Arc<Output>,
+        /// The output is an image without the columns that the reader has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        joins: Option<Joins>,
     },
     Alarm(Alarm),
     Life(LifeChange),
@@ -138,14 +143,16 @@ pub(super) fn encode<T: Serialize>(message: &T) -> Result<Bytes, WireError> {
     Ok(bytes.into())
 }
 
-/// Writes an event; `wrap` makes the message of one that is no frame.
+/// Writes an event; `wrap` makes the message of one that is no frame. What it writes of images
+/// depends on what the other end was told, and has to be sent.
 pub(super) fn encode_event<T: Serialize>(
     event: &Event,
+    told: &mut Told,
     wrap: impl FnOnce(Notice) -> T,
 ) -> Result<Bytes, WireError> {
     match event {
         Event::Frame(frame) => Ok(encode_frame(frame)),
-        Event::Output(change) => encode(&wrap(Notice::of(change))),
+        Event::Output(change) => encode(&wrap(Notice::of(change, told))),
         Event::Alarm(alarm) => encode(&wrap(Notice::Alarm(alarm.clone()))),
         Event::Life(life) => encode(&wrap(Notice::Life(life.clone()))),
         Event::Log(line) => encode(&wrap(Notice::Log(line.clone()))),
@@ -200,33 +207,36 @@ fn decode_frame(mut bytes: Bytes) -> Option<Frame> {
 
 impl Notice {
     /// Takes a change of an output.
-    fn of(change: &OutputChange) -> Self {
+    fn of(change: &OutputChange, told: &mut Told) -> Self {
+        let (output, joins) = told.shorten(&change.output);
         Self::Output {
             service: change.service.clone(),
             version: change.version,
             updated: change.updated,
-            output: change.output.clone(),
+            output,
+            joins,
         }
     }
 
-    /// Makes the event again.
-    pub(super) fn event(self) -> Event {
-        match self {
+    /// Makes the event again; `None` for an image without its former columns.
+    pub(super) fn event(self, had: &mut Had) -> Option<Event> {
+        Some(match self {
             Self::Output {
                 service,
                 version,
                 updated,
                 output,
+                joins,
             } => Event::Output(OutputChange {
                 service,
                 version,
                 updated,
-                output,
+                output: had.complete(output, joins)?,
             }),
             Self::Alarm(alarm) => Event::Alarm(alarm),
             Self::Life(life) => Event::Life(life),
             Self::Log(line) => Event::Log(line),
-        }
+        })
     }
 }
 
