@@ -59,18 +59,8 @@ impl Service for FakeDetector {
     fn run(self: Box<Self>, cx: ServiceCx) -> BoxFuture<'static, Result<(), ServiceError>> {
         Box::pin(async move {
             let target = Target::parse(&self.options.to).map_err(ServiceError::new)?;
-            let outlet = Outlet::open(
-                target,
-                OutletParts {
-                    name: cx.name.clone(),
-                    bus: cx.bus.clone(),
-                    addresses: cx.addresses.clone(),
-                    counters: cx.counters.clone(),
-                    clock: cx.clock.clone(),
-                    queue: self.options.queue,
-                    pause_max: self.options.reconnect_max.duration(),
-                },
-            );
+            let parts = OutletParts::of(&cx, self.options.queue, self.options.reconnect_max);
+            let outlet = Outlet::open(target, parts);
             let (generator, pace) = start(self.layout, &self.options, &cx);
             Source {
                 generator,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fathom_formats::controlhost::tags;
-use fathom_kernel::{Addresses, Bus, Clock, Counters, Event, Frame, Size};
+use fathom_kernel::{Addresses, Bus, Clock, Counters, Event, Frame, ServiceCx, Size, Span};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::warn;
@@ -38,6 +38,21 @@ pub struct OutletParts {
     pub queue: Size,
     /// Longest pause between two attempts to connect.
     pub pause_max: Duration,
+}
+
+impl OutletParts {
+    /// Returns the parts of a service's outlet.
+    pub(crate) fn of(cx: &ServiceCx, queue: Size, pause_max: Span) -> Self {
+        Self {
+            name: cx.name.clone(),
+            bus: cx.bus.clone(),
+            addresses: cx.addresses.clone(),
+            counters: cx.counters.clone(),
+            clock: cx.clock.clone(),
+            queue,
+            pause_max: pause_max.duration(),
+        }
+    }
 }
 
 /// Sends messages.

@@ -87,18 +87,8 @@ impl Service for Replay {
     fn run(self: Box<Self>, mut cx: ServiceCx) -> BoxFuture<'static, Result<(), ServiceError>> {
         Box::pin(async move {
             let target = Target::parse(&self.options.to).map_err(ServiceError::new)?;
-            let outlet = Outlet::open(
-                target,
-                OutletParts {
-                    name: cx.name.clone(),
-                    bus: cx.bus.clone(),
-                    addresses: cx.addresses.clone(),
-                    counters: cx.counters.clone(),
-                    clock: cx.clock.clone(),
-                    queue: self.options.queue,
-                    pause_max: self.options.reconnect_max.duration(),
-                },
-            );
+            let parts = OutletParts::of(&cx, self.options.queue, self.options.reconnect_max);
+            let outlet = Outlet::open(target, parts);
             let mut played = Played::default();
             let mut first = true;
             while first || self.options.repeat {
