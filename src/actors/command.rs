@@ -273,6 +273,7 @@ impl Supervisor {
                 .collect(),
             autostart: plan.autostart,
             finished: is_finished(observed, &plan.exit_ok),
+            watch: fathom_kernel::WatchStatus::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fathom_kernel::{Health, OutputChange, ServiceStatus, StackStatus, State, Timestamp};
+use fathom_kernel::{OutputChange, ServiceStatus, StackStatus, State, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -39,7 +39,7 @@ impl Readiness {
             .services
             .iter()
             .filter(|service| !is_well(service))
-            .map(|service| (service.name.clone(), service.state.to_string()))
+            .map(|service| (service.name.clone(), waits_as(service)))
             .collect();
         Self {
             ready: waiting.is_empty(),
@@ -48,12 +48,17 @@ impl Readiness {
     }
 }
 
+/// Says what is wrong with a service: its health while it runs, else its state.
+fn waits_as(service: &ServiceStatus) -> String {
+    match service.state {
+        State::Running => format!("{} {}", service.state, service.health),
+        state => state.to_string(),
+    }
+}
+
 fn is_well(service: &ServiceStatus) -> bool {
-    let healthy = match service.health {
-        Health::Unknown | Health::Ok | Health::Idle | Health::Lagging => true,
-    };
     let up = match service.state {
-        State::Running => healthy,
+        State::Running => !service.health.is_broken(),
         State::Exited => service.finished,
         State::Stopped
         | State::Starting

@@ -75,6 +75,7 @@ pub(crate) fn service(name: &str, state: State, description: &str) -> ServiceSta
         after: Vec::new(),
         counters: Default::default(),
         queues: Vec::new(),
+        watch: fathom_kernel::WatchStatus::default(),
     }
 }
 

@@ -17,6 +17,12 @@ use crate::{
 /// Time between two checkpoints of a monitor.
 const PERSIST_EVERY: Duration = Duration::from_secs(30);
 
+/// Longest time a monitor works on a batch before other tasks of its thread may run.
+const STRETCH_MAX: Duration = Duration::from_millis(2);
+
+/// Events between two looks at the clock: few enough for slow monitors, many enough not to cost.
+const BETWEEN_LOOKS: usize = 32;
+
 /// Runs one monitor as a service.
 pub struct Driver<M: Monitor> {
     config: M::Config,
@@ -71,28 +77,37 @@ impl<M: Monitor> Loop<M> {
                 _ = persists.tick() => self.persist().await?,
                 open = events.recv_batch(&mut batch) => {
                     if !open { break }
-                    self.take(&mut batch);
+                    self.take(&mut batch).await;
                 }
             }
             self.publish().await?;
         }
         // What came before the end is counted as well; it is bounded by the queue.
         if events.try_batch(&mut batch) {
-            self.take(&mut batch);
+            self.take(&mut batch).await;
         }
         self.monitor.on_tick(self.cx.clock.now(), &mut self.out);
         self.publish().await?;
         self.persist().await
     }
 
-    fn take(&mut self, batch: &mut VecDeque<Arc<Event>>) {
-        let mut bytes = 0;
-        for event in batch.iter() {
-            bytes += event.cost_bytes() as u64;
-            self.monitor.on_event(event, &mut self.out);
+    /// Hands a batch to the monitor. A long one lets other tasks of its thread run now and then, and
+    /// is counted by parts, so that progress shows.
+    async fn take(&mut self, batch: &mut VecDeque<Arc<Event>>) {
+        let mut since = std::time::Instant::now();
+        while !batch.is_empty() {
+            let part = batch.len().min(BETWEEN_LOOKS);
+            let mut bytes = 0;
+            for event in batch.drain(..part) {
+                bytes += event.cost_bytes() as u64;
+                self.monitor.on_event(&event, &mut self.out);
+            }
+            self.cx.counters.received(part as u64, bytes);
+            if !batch.is_empty() && since.elapsed() >= STRETCH_MAX {
+                tokio::task::yield_now().await;
+                since = std::time::Instant::now();
+            }
         }
-        self.cx.counters.received(batch.len() as u64, bytes);
-        batch.clear();
     }
 
     fn answer(&mut self, request: Request) {
@@ -244,6 +259,31 @@ mod tests {
         }
     }
 
+    /// Works for 0.2 ms on each message.
+    struct Slow;
+
+    impl Monitor for Slow {
+        type Config = Nothing;
+        const TOPICS: Topics = Topics::frames(&[tags::MSG]);
+
+        fn new(_: Nothing, _: &Setup) -> Self {
+            Self
+        }
+
+        fn on_event(&mut self, _: &Event, _: &mut Outputs) {
+            let end = std::time::Instant::now() + Duration::from_micros(200);
+            while std::time::Instant::now() < end {}
+        }
+
+        fn on_tick(&mut self, _: Timestamp, _: &mut Outputs) {}
+
+        fn reset(&mut self) {}
+
+        fn restore(&mut self, _: &Saved) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
     fn message(tag: Tag) -> Event {
         let received = Timestamp::UNIX_EPOCH;
         Event::Frame(Frame {
@@ -277,6 +317,25 @@ mod tests {
         stop.cancel();
         running.await.unwrap().unwrap();
         assert_eq!(counters.snapshot().received, 2);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_leaves_time_for_others() {
+        let (cx, mut outside) = ServiceCx::alone("slow", std::env::temp_dir());
+        let (bus, stop, counters) = (cx.bus.clone(), cx.stop.clone(), cx.counters.clone());
+        let running =
+            tokio::spawn(Box::new(Driver::<Slow>::new(Nothing {}, Setup::default())).run(cx));
+        outside.ready.wait_for(|ready| *ready).await.unwrap();
+        bus.publish_batch((0..200).map(|_| message(tags::MSG)).collect());
+        let mut turns = 0;
+        while counters.snapshot().received < 200 {
+            turns += 1;
+            tokio::task::yield_now().await;
+        }
+        // 200 messages of 0.2 ms in stretches of at most 2 ms and the rest of a part.
+        assert!(turns > 4, "{turns} turns");
+        stop.cancel();
+        running.await.unwrap().unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -46,4 +46,4 @@ pub use monitor::{FileLine, Monitor, Outputs, Persist};
 pub use output::{Losses, Output};
 pub use quantity::{QuantityError, Size, Span};
 pub use service::{BoxFuture, CxParts, Exit, Outside, Request, Service, ServiceCx, ServiceError};
-pub use status::{Health, ServiceStatus, StackStatus, State, Want};
+pub use status::{Health, Hold, RuleStatus, ServiceStatus, StackStatus, State, Want, WatchStatus};

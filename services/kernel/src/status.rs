@@ -85,8 +85,89 @@ pub enum Health {
     Ok,
     /// Its input is silent, so silence is right.
     Idle,
-    /// Drops messages.
+    /// Drops messages, or more of them wait for it than a rule allows.
     Lagging,
+    /// Its input flows and its output does not.
+    Stalled,
+    /// A check of its health fails.
+    Failing,
+}
+
+impl Health {
+    /// Returns the word for it, as in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Ok => "ok",
+            Self::Idle => "idle",
+            Self::Lagging => "lagging",
+            Self::Stalled => "stalled",
+            Self::Failing => "failing",
+        }
+    }
+
+    /// Tells whether the service works, or rests because there is nothing to do.
+    pub const fn is_good(self) -> bool {
+        matches!(self, Self::Ok | Self::Idle)
+    }
+
+    /// Tells whether the service does not do its work although it could.
+    pub const fn is_broken(self) -> bool {
+        matches!(self, Self::Stalled | Self::Failing)
+    }
+}
+
+impl std::fmt::Display for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How the health of a service is watched.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct WatchStatus {
+    /// Its rules with what they read.
+    pub rules: Vec<RuleStatus>,
+    /// Why nothing is done about its health at present, if so.
+    pub suspended: Option<String>,
+    /// Set while an operator holds it: nothing is done about its health.
+    pub hold: Option<Hold>,
+    /// Time since its last output [s]; `None` when there was none, or nothing runs.
+    pub output_age_s: Option<f64>,
+}
+
+/// That an operator holds a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hold {
+    /// Who.
+    pub by: String,
+    /// Until when; `None` is until it is released.
+    #[schemars(with = "Option<String>")]
+    pub until: Option<Timestamp>,
+}
+
+/// One health rule with what it reads.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RuleStatus {
+    /// The rule: `stall:file:plots/x.png`, `check:tcp:localhost:80`.
+    pub rule: String,
+    /// What it says.
+    pub health: Health,
+    /// Time since something came in [s].
+    pub input_age_s: Option<f64>,
+    /// Time since something went out [s]; of a check, since it last succeeded.
+    pub output_age_s: Option<f64>,
+    /// Messages that wait for the service.
+    pub queued: Option<u64>,
+    /// Rate of its output [Hz].
+    #[schemars(extend("unit" = "Hz"))]
+    pub rate_hz: Option<f64>,
+    /// Failures in a row, of a check.
+    pub fails: u32,
+    /// What was wrong last.
+    pub trouble: Option<String>,
 }
 
 /// Everything known of one service.
@@ -131,6 +212,9 @@ pub struct ServiceStatus {
     pub counters: CountersSnapshot,
     /// Its queues on the bus.
     pub queues: Vec<SubscriberStatus>,
+    /// How its health is watched.
+    #[serde(default)]
+    pub watch: WatchStatus,
 }
 
 /// The whole stack.
