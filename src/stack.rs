@@ -16,6 +16,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use tracing_appender::non_blocking::ErrorCounter;
 
@@ -124,6 +125,7 @@ impl Stack {
             data_dir,
             ended,
         };
+        let plan = Arc::new(plan);
         std::thread::Builder::new()
             .name("fathom".to_owned())
             .spawn(move || {
@@ -132,7 +134,7 @@ impl Stack {
                     system.block_on(async {
                         let world = parts.world(&plan)?;
                         let life = Life {
-                            plan: Arc::new(plan),
+                            plan,
                             world,
                             options: parts.options.clone(),
                             ended: tell_ended,
@@ -184,7 +186,7 @@ struct Parts {
 
 impl Parts {
     /// Makes what all services share; runs on the stack's own threads.
-    fn world(&self, plan: &Plan) -> std::io::Result<World> {
+    fn world(&self, plan: &Arc<Plan>) -> std::io::Result<World> {
         let data_dir = plan.setup.data_dir.clone();
         let program = self.options.program.clone();
         let program = program.unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
@@ -214,6 +216,8 @@ impl Parts {
             spawner: Spawner::start()?,
             records: Records::new(self.bus.clone()),
             logs: Logs::default(),
+            plans: watch::Sender::new(plan.clone()),
+            ending: CancellationToken::new(),
         })
     }
 }
@@ -291,6 +295,8 @@ impl Life {
             records: self.world.records.clone(),
             log_drops: self.options.log_drops.clone(),
             data_dir: self.world.data_dir.clone(),
+            plans: self.world.plans.subscribe(),
+            ending: self.world.ending.clone(),
         })
     }
 

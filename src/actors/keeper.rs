@@ -81,6 +81,7 @@ impl Keeper {
             // The supervisor sees the phase and answers with `Cleared` or `Blocked`.
             Effect::AskClearance => {}
             Effect::Spawn(incarnation) => {
+                self.shown.started = Some(self.world.clock.now());
                 let news = (incarnation, self.news_to.clone());
                 let body = body::start(&self.plan, &self.world, &self.counters, news);
                 self.body = Some(body);
@@ -158,6 +159,7 @@ impl StreamHandler<(u64, News)> for Keeper {
             News::Ready => Input::Ready(incarnation),
             News::LeaderExited(exit) => Input::LeaderExited(incarnation, exit),
             News::Ended(exit) => {
+                self.shown.ended = Some(self.world.clock.now());
                 self.world.withdraw_addresses(&self.plan.name);
                 Input::Ended(incarnation, exit)
             }

@@ -26,6 +26,10 @@ pub(super) struct Observed {
     pub streak: u32,
     /// When the state was entered.
     pub since: Timestamp,
+    /// When the last incarnation was started.
+    pub started: Option<Timestamp>,
+    /// When the last incarnation that has ended did so.
+    pub ended: Option<Timestamp>,
     /// How the last incarnation ended.
     pub last_exit: Option<Exit>,
     /// Text of the last failure.
@@ -50,6 +54,8 @@ impl Window {
             restarts: 0,
             streak: 0,
             since: now,
+            started: None,
+            ended: None,
             last_exit: None,
             trouble: None,
             order: 0,

@@ -84,6 +84,8 @@ mod tests {
             restarts: 2,
             streak: 2,
             since: "2026-11-21T00:19:05Z".parse().unwrap(),
+            started: None,
+            ended: None,
             last_exit: Some(Exit::Code(3)),
             trouble: Some("Exited too quickly (process log may have details)".to_owned()),
             order: 0,

@@ -128,6 +128,7 @@ impl Supervisor {
         let moment = Instant::now();
         if self.ending.is_none() {
             info!(?how, "the stack comes to its end");
+            self.world.ending.cancel();
             for (_, reply) in self.orders.drain(..) {
                 answer(reply, Err(ControlError::ShuttingDown));
             }

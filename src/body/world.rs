@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::logfile::LogFile;
 use super::spawner::Spawner;
+use crate::config::plan::Plan;
 use crate::guard::Guard;
 use crate::telemetry::Records;
 
@@ -54,6 +55,10 @@ pub struct World {
     pub records: Records,
     /// The log files of children.
     pub logs: Logs,
+    /// The plan that is in force; whoever applies another one shows it here.
+    pub plans: watch::Sender<Arc<Plan>>,
+    /// Cancelled when the stack begins to end.
+    pub ending: CancellationToken,
 }
 
 /// The log files of all services, each made once and kept over incarnations.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fathom_kernel::{Addresses, Answer, Bus, Caller, Command, ControlError, ControlHandle};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use super::diary::Diary;
+use crate::config::plan::Plan;
 use crate::telemetry::Records;
 
 /// State shared by all requests. Clones share it.
@@ -36,6 +37,10 @@ pub struct ConsoleParts {
     pub log_drops: Vec<ErrorCounter>,
     /// Folder under which all files of the stack live.
     pub data_dir: PathBuf,
+    /// The plan that is in force.
+    pub plans: watch::Receiver<Arc<Plan>>,
+    /// Cancelled when the stack begins to end.
+    pub ending: CancellationToken,
 }
 
 impl Console {

@@ -7,6 +7,8 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use fathom::config::plan::Plan;
+use fathom::config::{Origin, load};
 use fathom::control::{Client, Console, ConsoleParts, Doors, Place, Server, TcpDoor, serve};
 use fathom::telemetry::Records;
 use fathom_kernel::{
@@ -17,7 +19,8 @@ use fathom_kernel::{
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 /// A running fake with its control API.
 pub(crate) struct Fake {
@@ -71,7 +74,10 @@ pub(crate) fn service(name: &str, state: State, description: &str) -> ServiceSta
         incarnation: 1,
         restarts: 0,
         since: Timestamp::UNIX_EPOCH,
+        started: None,
+        ended: None,
         last_exit: None,
+        trouble: None,
         after: Vec::new(),
         counters: Default::default(),
         queues: Vec::new(),
@@ -128,6 +134,8 @@ impl Fake {
             records: records.clone(),
             log_drops: Vec::new(),
             data_dir: folder.path().to_owned(),
+            plans: no_services(folder.path()),
+            ending: CancellationToken::new(),
         });
         let doors = Doors {
             socket: socket.clone(),
@@ -263,8 +271,21 @@ pub(crate) fn console(data_dir: &Path) -> (Console, mpsc::Receiver<Ask>) {
         addresses: Addresses::default(),
         log_drops: Vec::new(),
         data_dir: data_dir.to_owned(),
+        plans: no_services(data_dir),
+        ending: CancellationToken::new(),
     });
     (console, asks)
+}
+
+/// A plan without services.
+fn no_services(folder: &Path) -> watch::Receiver<Arc<Plan>> {
+    let origin = Origin {
+        file: folder.join("supervisor.toml"),
+        text: Some("[stack]\n".to_owned()),
+        ..Origin::default()
+    };
+    let loaded = load(&origin).expect("a plan");
+    watch::channel(Arc::new(loaded.plan)).1
 }
 
 /// A program left running; killed when dropped.

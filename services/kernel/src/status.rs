@@ -204,8 +204,19 @@ pub struct ServiceStatus {
     /// When the state was entered.
     #[schemars(with = "String")]
     pub since: Timestamp,
+    /// When the last incarnation was started; `None` when there was none yet.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub started: Option<Timestamp>,
+    /// When the last incarnation that has ended did so.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub ended: Option<Timestamp>,
     /// How the last incarnation ended: `exit:3`, `signal:KILL`, `panic: …`.
     pub last_exit: Option<String>,
+    /// Text of the last failure, as supervisord's users know it; `None` after a fresh start.
+    #[serde(default)]
+    pub trouble: Option<String>,
     /// Names of the services this one waits for or depends on.
     pub after: Vec<String>,
     /// Messages in, out, lost, unreadable.
