@@ -158,8 +158,9 @@ impl StreamHandler<(u64, News)> for Keeper {
             News::Spawned(pid) => Input::Spawned(incarnation, pid),
             News::Ready => Input::Ready(incarnation),
             News::LeaderExited(exit) => Input::LeaderExited(incarnation, exit),
-            News::Ended(exit) => {
+            News::Ended(exit, autopsy) => {
                 self.shown.ended = Some(self.world.clock.now());
+                self.shown.autopsy = autopsy;
                 self.world.withdraw_addresses(&self.plan.name);
                 Input::Ended(incarnation, exit)
             }

@@ -331,7 +331,7 @@ impl Life {
             Exit::NotStarted(why) => why.clone(),
             Exit::Panicked(text) => format!("Panicked: {text}"),
             Exit::Failed(why) => format!("Failed: {why}"),
-            Exit::Code(_) | Exit::Signal(_) | Exit::Aborted => {
+            Exit::Code(_) | Exit::Signal(_) | Exit::Aborted | Exit::Unknown => {
                 "Exited too quickly (process log may have details)".to_owned()
             }
         });

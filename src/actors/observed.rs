@@ -10,6 +10,7 @@ use fathom_kernel::{Exit, Timestamp, Want};
 use super::messages::Look;
 use super::phase::Phase;
 use super::supervisor::Supervisor;
+use crate::body::Autopsy;
 
 /// The observed state of one service.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub(super) struct Observed {
     pub ended: Option<Timestamp>,
     /// How the last incarnation ended.
     pub last_exit: Option<Exit>,
+    /// What is known of that end.
+    pub autopsy: Autopsy,
     /// Text of the last failure.
     pub trouble: Option<String>,
     /// Number of the last order taken.
@@ -57,6 +60,7 @@ impl Window {
             started: None,
             ended: None,
             last_exit: None,
+            autopsy: Autopsy::default(),
             trouble: None,
             order: 0,
             ends_stack: false,

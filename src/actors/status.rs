@@ -87,6 +87,7 @@ mod tests {
             started: None,
             ended: None,
             last_exit: Some(Exit::Code(3)),
+            autopsy: crate::body::Autopsy::default(),
             trouble: Some("Exited too quickly (process log may have details)".to_owned()),
             order: 0,
             ends_stack: false,

@@ -1,20 +1,18 @@
 //! Runs a child process: own group, captured output, signal, grace, kill. It has ended only when
 //! the process is reaped, its group is empty, no marked process is left and its output is written.
 
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use fathom_kernel::Exit;
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use super::autopsy::Autopsy;
 use super::launch::Launched;
+use super::process::Process;
 use super::report::{News, Reporter, Urgency};
 use super::strays;
 use crate::config::plan::StopPlan;
@@ -42,22 +40,24 @@ pub(super) async fn attend(
         Ok(launched) => launched,
         Err(error) => {
             let exit = Exit::NotStarted(error.to_string());
-            return reporter.tell(News::Ended(exit)).await;
+            let autopsy = Autopsy::of_error(&error);
+            return reporter.tell(News::Ended(exit, autopsy)).await;
         }
     };
+    let group = launched.process.pid();
     reporter
-        .tell(News::Spawned(launched.group.as_raw().unsigned_abs()))
+        .tell(News::Spawned(group.as_raw().unsigned_abs()))
         .await;
     let mut outputs = launched.outputs;
     let mut attendance = Attendance {
-        child: launched.child,
-        group: launched.group,
+        process: launched.process,
+        group,
         marker: launched.marker,
         stop,
         orders,
         reporter,
     };
-    let exit = attendance.until_exit(launched.probe.ready()).await;
+    let (exit, autopsy) = attendance.until_exit(launched.probe.ready()).await;
     attendance.until_empty(&exit).await;
     launched.guard.went(attendance.group);
     // Last words come before the news of the end.
@@ -80,11 +80,11 @@ pub(super) async fn attend(
         (Exit::Code(code), Some(said)) if said.code() == *code => said,
         _ => exit,
     };
-    attendance.reporter.tell(News::Ended(exit)).await;
+    attendance.reporter.tell(News::Ended(exit, autopsy)).await;
 }
 
 struct Attendance {
-    child: Child,
+    process: Process,
     group: Pid,
     marker: String,
     stop: StopPlan,
@@ -94,19 +94,16 @@ struct Attendance {
 
 impl Attendance {
     /// Waits for the exit of the process, carrying out orders meanwhile.
-    async fn until_exit(&mut self, ready: impl Future<Output = ()>) -> Exit {
+    async fn until_exit(&mut self, ready: impl Future<Output = ()>) -> (Exit, Autopsy) {
         let mut ready = Box::pin(ready);
         let mut is_ready = false;
         loop {
             // All branches are cancel-safe; the readiness probe is polled on, not made anew.
             tokio::select! {
                 biased;
-                status = self.child.wait() => return status.map_or_else(
-                    |error| Exit::Failed(format!("cannot wait for it: {error}")),
-                    exit_of,
-                ),
+                end = self.process.ended() => return end,
                 Ok(()) = self.orders.urgency.changed() => self.end(),
-                Some(signal) = self.orders.signals.recv() => self.pass_on(signal),
+                Some(signal) = self.orders.signals.recv() => self.process.signal(signal),
                 () = &mut ready, if !is_ready => {
                     is_ready = true;
                     self.reporter.tell(News::Ready).await;
@@ -161,43 +158,8 @@ impl Attendance {
             Urgency::Terminate if self.stop.group => {
                 strays::signal_group(self.group, self.stop.signal);
             }
-            Urgency::Terminate => self.pass_on(self.stop.signal),
+            Urgency::Terminate => self.process.signal(self.stop.signal),
             Urgency::Kill => strays::signal_group(self.group, Signal::SIGKILL),
         }
-    }
-
-    /// Sends a signal to the process alone. It is not reaped yet, so its id is still its own.
-    fn pass_on(&self, signal: Signal) {
-        if let Err(error) = kill(self.group, signal)
-            && error != Errno::ESRCH
-        {
-            tracing::warn!(pid = %self.group, %signal, %error, "cannot signal a process");
-        }
-    }
-}
-
-fn exit_of(status: ExitStatus) -> Exit {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Exit::Code(code),
-        (None, Some(signal)) => Exit::Signal(signal),
-        (None, None) => Exit::Failed(format!("unknown status {status}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn codes_and_signals_are_told_apart() {
-        let status = |script: &str| {
-            let script = script.to_owned();
-            async move {
-                let mut command = tokio::process::Command::new("sh");
-                exit_of(command.args(["-c", &script]).status().await.unwrap())
-            }
-        };
-        assert_eq!(status("exit 3").await, Exit::Code(3));
-        assert_eq!(status("kill -9 $$").await, Exit::Signal(9));
     }
 }

@@ -4,21 +4,21 @@ use std::ffi::CString;
 use std::io::{self, PipeWriter};
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use fathom_kernel::{Counters, Exit, LogStream, Request};
 use nix::sys::resource::Resource;
-use nix::unistd::{Pid, User, getgrouplist};
+use nix::unistd::{User, getgrouplist};
 use regex::Regex;
 use tokio::net::{UnixDatagram, UnixStream};
-use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 
 use super::capture::{Capture, capture};
 use super::logfile::{LogFile, Rotation};
 use super::prepare::{Identity, Preparation, prepare};
 use super::probe::{Probe, SocketFile};
+use super::process::Process;
 use super::strays::MARKER;
 use super::world::World;
 use crate::config::plan::{Body, CommandBody, KindBody, Limits, Ready, ServicePlan, Stderr};
@@ -28,9 +28,7 @@ use crate::host::{Bridge, Hello, attach};
 
 /// A child that was just made.
 pub(super) struct Launched {
-    pub(super) child: Child,
-    /// Its process group, whose number is its own.
-    pub(super) group: Pid,
+    pub(super) process: Process,
     /// What marks every process of this incarnation.
     pub(super) marker: String,
     pub(super) guard: Guard,
@@ -138,21 +136,16 @@ impl Launch<'_> {
             .env(
                 "SUPERVISOR_PROCESS_NAME",
                 name.rsplit(':').next().unwrap_or(name),
-            )
-            .kill_on_drop(true);
+            );
         preparation.limits = limits(&self.plan.limits);
         let (told, telling) = self.pattern()?;
         let probe = self.probe(told, &mut command, &mut preparation)?;
         prepare(&mut command, preparation);
         let outputs = self.pipes(&mut command, telling)?;
-        let child = self.world.spawner.spawn(command).await?;
-        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-        let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
-        let group = Pid::from_raw(pid);
-        self.world.guard.came(group);
+        let process = self.world.spawner.spawn(command).await?;
+        self.world.guard.came(process.pid());
         Ok(Launched {
-            child,
-            group,
+            process,
             guard: self.world.guard.clone(),
             marker,
             probe,

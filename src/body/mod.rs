@@ -1,5 +1,6 @@
 //! What a keeper keeps: one incarnation of a service, in this process or in a child.
 
+mod autopsy;
 mod capture;
 mod child;
 mod launch;
@@ -7,12 +8,14 @@ mod logfile;
 mod nurse;
 mod prepare;
 mod probe;
+mod process;
 mod report;
 mod spawner;
 pub(crate) mod strays;
 mod task;
 mod world;
 
+pub use autopsy::{Autopsy, Spent};
 pub use nurse::{Handle, start};
 pub use report::{News, Reporter, Urgency};
 pub use spawner::Spawner;

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::autopsy::Autopsy;
 use super::child::{self, Orders};
 use super::launch::Launch;
 use super::probe::Probe;
@@ -148,7 +149,8 @@ async fn in_process(patient: Patient, reporter: Reporter) {
         Ok(running) => running,
         Err(error) => {
             let exit = Exit::NotStarted(error.to_string());
-            return reporter.tell(News::Ended(exit)).await;
+            let autopsy = Autopsy::of_error(&error);
+            return reporter.tell(News::Ended(exit, autopsy)).await;
         }
     };
     reporter.tell(News::Spawned(0)).await;
@@ -170,5 +172,6 @@ async fn in_process(patient: Patient, reporter: Reporter) {
             }
         }
     };
-    reporter.tell(News::Ended(exit)).await;
+    let nothing = Autopsy::default();
+    reporter.tell(News::Ended(exit, nothing)).await;
 }

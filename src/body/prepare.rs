@@ -1,16 +1,21 @@
-//! What a child does between fork and exec.
+//! What a child does between fork and exec, and the few calls that nobody wraps safely.
 //!
 //! The only unsafe code of the supervisor: code may run between fork and exec only if it neither
 //! allocates nor takes a lock, since other threads do not exist in the child.
 #![allow(unsafe_code, reason = "running code between fork and exec")]
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
 
 use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
 use nix::unistd::{Gid, Pid, Uid, getppid, setgid, setgroups, setuid};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// What is to be done in the child.
 #[derive(Debug, Default)]
@@ -34,7 +39,7 @@ pub(super) struct Identity {
 
 /// Makes a command prepare its child so: own process group, limits, user, and a signal when the
 /// thread that spawns it ends.
-pub(super) fn prepare(command: &mut tokio::process::Command, preparation: Preparation) {
+pub(super) fn prepare(command: &mut std::process::Command, preparation: Preparation) {
     command.process_group(0);
     let parent = Pid::this();
     // SAFETY: `in_child` makes system calls only; everything it reads was made before the fork, and
@@ -91,5 +96,42 @@ fn close_on_exec() -> Result<(), Errno> {
         // Kernels before 5.11 do not know it; our own descriptors carry the mark from the start.
         Ok(_) | Err(Errno::ENOSYS | Errno::EINVAL) => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+/// Opens a descriptor of a child that becomes readable at its end.
+pub(super) fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {
+    // SAFETY: takes two numbers and touches no memory.
+    let fd = unsafe { nix::libc::syscall(nix::libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let fd = RawFd::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel just made this descriptor, so nobody else owns it; it closes on exec.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Registers a descriptor with the runtime, to hear when it is readable.
+pub(super) fn watch(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an owned descriptor names the same open file until it is dropped, with the `AsyncFd`.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+}
+
+/// Reaps a child if it has ended, with what it used.
+pub(super) fn wait4(pid: Pid) -> Result<Option<(WaitStatus, nix::libc::rusage)>, Errno> {
+    let mut status = 0;
+    let mut usage = MaybeUninit::<nix::libc::rusage>::zeroed();
+    // SAFETY: both places live until the call returns, and it writes to nothing else.
+    let reaped = unsafe {
+        nix::libc::wait4(
+            pid.as_raw(),
+            &raw mut status,
+            nix::libc::WNOHANG,
+            usage.as_mut_ptr(),
+        )
+    };
+    match Errno::result(reaped)? {
+        0 => Ok(None),
+        // SAFETY: a struct of integers; zeroed at first, then filled by the kernel.
+        _ => Ok(Some((WaitStatus::from_raw(pid, status)?, unsafe {
+            usage.assume_init()
+        }))),
     }
 }

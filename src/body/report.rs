@@ -3,6 +3,8 @@
 use fathom_kernel::Exit;
 use tokio::sync::mpsc;
 
+use super::autopsy::Autopsy;
+
 /// How urgently a body shall end. It only ever grows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
@@ -16,7 +18,7 @@ pub enum Urgency {
 }
 
 /// What a body tells of its incarnation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum News {
     /// It exists; pid 0 for a task.
     Spawned(u32),
@@ -25,7 +27,7 @@ pub enum News {
     /// The process has ended, others of its group remain.
     LeaderExited(Exit),
     /// Nothing of it exists any more, and its output is written.
-    Ended(Exit),
+    Ended(Exit, Autopsy),
 }
 
 /// Tells the keeper news of one incarnation.

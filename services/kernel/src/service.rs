@@ -64,6 +64,8 @@ pub enum Exit {
     Panicked(String),
     /// It was aborted after its grace.
     Aborted,
+    /// It ended where nobody could see how: a child of an earlier supervisor.
+    Unknown,
 }
 
 impl Exit {
@@ -76,6 +78,7 @@ impl Exit {
             Self::Failed(_) => 1,
             Self::Panicked(_) => 101,
             Self::Aborted => 137,
+            Self::Unknown => 255,
         }
     }
 }
@@ -89,6 +92,7 @@ impl std::fmt::Display for Exit {
             Self::Failed(why) => write!(f, "error: {why}"),
             Self::Panicked(text) => write!(f, "panic: {text}"),
             Self::Aborted => f.write_str("aborted"),
+            Self::Unknown => f.write_str("unknown"),
         }
     }
 }
