@@ -1,22 +1,34 @@
 //! Who may start, and who must end because of another: read from the states of all services.
 
 use super::observed::Observed;
-use super::phase::Phase;
+use super::phase::{Block, Phase};
 use super::status::is_finished;
 use crate::config::plan::{Plan, ServicePlan, Until};
 
-/// Returns the name of something that a waiting service has to wait for.
-pub(super) fn blocker<'a>(plan: &'a Plan, observed: &[Observed], index: usize) -> Option<&'a str> {
+/// Returns something that a waiting service has to wait for; what has failed for good comes first.
+pub(super) fn blocker(plan: &Plan, observed: &[Observed], index: usize) -> Option<Block> {
     let service = &plan.services[index];
-    let unfulfilled = needs(service).find(|(name, until)| !reached(plan, observed, name, *until));
-    if let Some((name, _)) = unfulfilled {
-        return Some(name);
+    let unfulfilled = needs(service).filter(|(name, until)| !reached(plan, observed, name, *until));
+    let blocks = unfulfilled.map(|(name, _)| Block {
+        on: name.to_owned(),
+        fatal: is_fatal(plan, observed, name),
+    });
+    if let Some(block) = blocks.min_by_key(|block| !block.fatal) {
+        return Some(block);
     }
     // Whoever is bound to this one must have ended before it starts again.
     let bound = plan.services.iter().enumerate().find(|(other, candidate)| {
         candidate.bind.contains(&service.name) && observed[*other].phase.is_alive()
     });
-    bound.map(|(_, other)| &*other.name)
+    bound.map(|(_, other)| Block {
+        on: other.name.to_string(),
+        fatal: false,
+    })
+}
+
+fn is_fatal(plan: &Plan, observed: &[Observed], name: &str) -> bool {
+    let at = plan.services.iter().position(|other| *other.name == *name);
+    at.is_some_and(|at| matches!(observed[at].phase, Phase::Fatal { .. }))
 }
 
 /// Returns the name of a service that this running one is bound to and that has ended.

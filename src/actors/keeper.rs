@@ -1,6 +1,5 @@
 //! The keeper of one service: feeds its life cycle and carries out what that says.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +9,7 @@ use futures_util::stream;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use super::lifecycle::Life;
+use super::lifecycle::{Life, seed_of};
 use super::messages::{Deliver, Refusal, SendSignal, Tell};
 use super::observed::{Bell, Observed, Window};
 use super::phase::{Effect, Input};
@@ -46,10 +45,8 @@ impl Keeper {
         (window, bell): (Window, Bell),
     ) -> Self {
         let (news_to, news) = mpsc::channel(Reporter::WAITING_MAX);
-        let mut seed = DefaultHasher::new();
-        plan.name.hash(&mut seed);
         Self {
-            life: Life::new(Policy::of(&plan), seed.finish()),
+            life: Life::new(Policy::of(&plan), seed_of(&plan.name)),
             shown: window.look(),
             plan: Arc::new(plan),
             world,

@@ -5,15 +5,22 @@
 //! anything. What is wanted and what is observed are two fields; only orders change the first.
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Instant;
 
 use fathom_kernel::{Exit, State, Want};
+use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 
-use super::phase::{After, Effect, Input, Phase};
-use super::policy::{self, Policy, Readiness};
-use crate::config::plan::{OnFatal, Restart};
+use super::phase::{Effect, Input, Phase};
+use super::policy::Policy;
+
+mod failure;
+mod news;
+mod orders;
+mod replay;
+
+pub use replay::{Change, Record, replay};
 
 /// The life of one service.
 #[derive(Debug, Clone)]
@@ -32,6 +39,13 @@ pub struct Life {
     trouble: Option<String>,
     chance: SmallRng,
     effects: Vec<Effect>,
+}
+
+/// Returns the seed for the life of the service of this full name.
+pub fn seed_of(name: &str) -> u64 {
+    let mut seed = DefaultHasher::new();
+    name.hash(&mut seed);
+    seed.finish()
 }
 
 impl Life {
@@ -60,7 +74,7 @@ impl Life {
             Input::Restart(why) => self.restart(why, now),
             Input::Rebind(why) => self.rebind(why, now),
             Input::Cleared => self.cleared(now),
-            Input::Blocked(name) => self.blocked(name),
+            Input::Blocked(block) => self.blocked(block),
             Input::Spawned(incarnation, pid) if incarnation == self.incarnation => {
                 self.spawned(pid, now);
             }
@@ -71,8 +85,19 @@ impl Life {
             Input::Ended(incarnation, exit) if incarnation == self.incarnation => {
                 self.ended(exit, now);
             }
+            Input::Unhealthy(incarnation, why) if incarnation == self.incarnation => {
+                self.unhealthy(why, now);
+            }
+            Input::Well(incarnation, well) if incarnation == self.incarnation => {
+                self.well(well, now);
+            }
             // News of an incarnation that is no more.
-            Input::Spawned(..) | Input::Ready(_) | Input::LeaderExited(..) | Input::Ended(..) => {}
+            Input::Spawned(..)
+            | Input::Ready(_)
+            | Input::LeaderExited(..)
+            | Input::Ended(..)
+            | Input::Unhealthy(..)
+            | Input::Well(..) => {}
             Input::Elapsed => self.elapsed(now),
             Input::GroupExhausted => self.group_exhausted(now),
             Input::Kill(why) => self.kill(why, now),
@@ -136,343 +161,9 @@ impl Life {
         self.trouble.as_deref()
     }
 
-    fn start(&mut self, why: String, now: Instant) {
-        self.want = Want::Up;
-        match &mut self.phase {
-            Phase::Idle | Phase::Done | Phase::Fatal { .. } => self.fresh_start(why),
-            Phase::Delay { .. } => self.wait(why),
-            Phase::Term { after, .. } | Phase::Kill { after, .. } | Phase::Lost { after, .. } => {
-                *after = After::Start;
-            }
-            Phase::Waiting(_)
-            | Phase::Spawning { .. }
-            | Phase::Warming { .. }
-            | Phase::Up { .. } => {}
-        }
-        self.prune(now);
-    }
-
-    fn stop(&mut self, why: String, now: Instant) {
-        self.want = Want::Down;
-        match &mut self.phase {
-            Phase::Idle => {}
-            Phase::Waiting(_) | Phase::Delay { .. } | Phase::Done | Phase::Fatal { .. } => {
-                self.enter(Phase::Idle, why);
-            }
-            Phase::Term { after, .. } | Phase::Kill { after, .. } | Phase::Lost { after, .. } => {
-                *after = After::Stop;
-            }
-            Phase::Spawning { .. } | Phase::Warming { .. } | Phase::Up { .. } => {
-                self.terminate(After::Stop, why, now);
-            }
-        }
-    }
-
-    fn kill(&mut self, why: String, now: Instant) {
-        self.stop(why, now);
-        if let Phase::Term { pid, after, .. } = &self.phase {
-            self.phase = Phase::Kill {
-                pid: *pid,
-                lost_at: now + self.policy.kill_wait,
-                after: after.clone(),
-            };
-            self.effects.push(Effect::Kill);
-        }
-    }
-
-    fn restart(&mut self, why: String, now: Instant) {
-        if self.phase.is_alive() {
-            self.want = Want::Up;
-            self.terminate(After::Start, why, now);
-        } else {
-            self.start(why, now);
-        }
-    }
-
-    fn rebind(&mut self, why: String, now: Instant) {
-        match self.phase {
-            Phase::Spawning { .. } | Phase::Warming { .. } | Phase::Up { .. } => {
-                self.terminate(After::Wait, why, now);
-            }
-            Phase::Idle
-            | Phase::Waiting(_)
-            | Phase::Delay { .. }
-            | Phase::Term { .. }
-            | Phase::Kill { .. }
-            | Phase::Lost { .. }
-            | Phase::Done
-            | Phase::Fatal { .. } => {}
-        }
-    }
-
-    fn cleared(&mut self, now: Instant) {
-        if !matches!(self.phase, Phase::Waiting(_)) {
-            return;
-        }
-        self.incarnation += 1;
-        let ready_by = now + self.policy.ready_timeout;
-        self.phase = Phase::Spawning { ready_by };
-        self.effects.push(Effect::Spawn(self.incarnation));
-    }
-
-    fn blocked(&mut self, name: String) {
-        if let Phase::Waiting(on) = &mut self.phase {
-            *on = Some(name);
-        }
-    }
-
-    fn spawned(&mut self, new_pid: u32, now: Instant) {
-        match &mut self.phase {
-            Phase::Spawning { ready_by } => {
-                let ready_at = match self.policy.readiness {
-                    Readiness::Spawned => Some(now),
-                    Readiness::Alive(time) => Some(now + time),
-                    Readiness::Told => None,
-                };
-                self.phase = Phase::Warming {
-                    pid: new_pid,
-                    ready_by: *ready_by,
-                    ready_at,
-                };
-                if self.policy.readiness == Readiness::Spawned {
-                    self.up(new_pid, now);
-                }
-            }
-            Phase::Term { pid, .. } | Phase::Kill { pid, .. } | Phase::Lost { pid, .. } => {
-                *pid = new_pid;
-            }
-            Phase::Idle
-            | Phase::Waiting(_)
-            | Phase::Warming { .. }
-            | Phase::Up { .. }
-            | Phase::Delay { .. }
-            | Phase::Done
-            | Phase::Fatal { .. } => {}
-        }
-    }
-
-    fn ready(&mut self, now: Instant) {
-        if let (Phase::Warming { pid, .. }, Readiness::Told) = (&self.phase, self.policy.readiness)
-        {
-            self.up(*pid, now);
-        }
-    }
-
-    fn up(&mut self, pid: u32, now: Instant) {
-        let stable_at = Some(now + self.policy.backoff.reset_after.duration());
-        self.enter(Phase::Up { pid, stable_at }, "ready".to_owned());
-    }
-
-    fn leader_exited(&mut self, exit: Exit, now: Instant) {
-        let pid = self.phase.pid();
-        let was_ready = match self.phase {
-            Phase::Up { .. } => true,
-            Phase::Spawning { .. } | Phase::Warming { .. } => false,
-            // While stopping, the group has the rest of its time.
-            Phase::Idle
-            | Phase::Waiting(_)
-            | Phase::Delay { .. }
-            | Phase::Term { .. }
-            | Phase::Kill { .. }
-            | Phase::Lost { .. }
-            | Phase::Done
-            | Phase::Fatal { .. } => return,
-        };
-        let why = format!("{exit}, others of its group remain");
-        let after = After::Judge(exit, was_ready);
-        let lost_at = now + self.policy.kill_wait;
-        self.effects.push(Effect::Kill);
-        self.enter(
-            Phase::Kill {
-                pid,
-                lost_at,
-                after,
-            },
-            why,
-        );
-    }
-
-    fn ended(&mut self, exit: Exit, now: Instant) {
-        let after = match &self.phase {
-            Phase::Spawning { .. } | Phase::Warming { .. } => After::Judge(exit.clone(), false),
-            Phase::Up { .. } => After::Judge(exit.clone(), true),
-            Phase::Term { after, .. } | Phase::Kill { after, .. } | Phase::Lost { after, .. } => {
-                after.clone()
-            }
-            Phase::Idle
-            | Phase::Waiting(_)
-            | Phase::Delay { .. }
-            | Phase::Done
-            | Phase::Fatal { .. } => return,
-        };
-        let why = exit.to_string();
-        self.last_exit = Some(exit);
-        match after {
-            After::Stop => self.enter(Phase::Idle, why),
-            After::Start => self.fresh_start(why),
-            After::Wait => self.wait(why),
-            After::Fail(reason) => self.fail(reason, false, now),
-            After::Judge(exit, was_ready) => self.judge(&exit, was_ready, now),
-            After::GiveUp => self.give_up("restart budget of the group used up".to_owned(), now),
-        }
-    }
-
-    fn judge(&mut self, exit: &Exit, was_ready: bool, now: Instant) {
-        let accepted = matches!(exit, Exit::Code(code) if self.policy.exit_ok.contains(code));
-        let over = match self.policy.restart {
-            Restart::Always => false,
-            Restart::OnFailure => accepted,
-            Restart::Never => accepted || was_ready,
-        };
-        if over {
-            return self.enter(Phase::Done, exit.to_string());
-        }
-        self.trouble = Some(match exit {
-            Exit::NotStarted(why) => why.clone(),
-            Exit::Panicked(text) => format!("Panicked: {text}"),
-            Exit::Failed(why) => format!("Failed: {why}"),
-            Exit::Code(_) | Exit::Signal(_) | Exit::Aborted | Exit::Unknown => {
-                "Exited too quickly (process log may have details)".to_owned()
-            }
-        });
-        self.fail(exit.to_string(), was_ready, now);
-    }
-
-    fn fail(&mut self, reason: String, was_ready: bool, now: Instant) {
-        self.streak = self.streak.saturating_add(1);
-        self.failures.push_back(now);
-        self.prune(now);
-        let budget = self.policy.budget.restarts as usize;
-        if self.policy.restart == Restart::Never && was_ready {
-            self.enter(Phase::Done, reason);
-        } else if self.policy.restart == Restart::Never {
-            self.give_up(reason, now);
-        } else if budget > 0 && self.failures.len() > budget {
-            self.give_up(format!("{reason}, restart budget used up"), now);
-        } else {
-            self.restarts += 1;
-            self.delay(reason, now);
-        }
-    }
-
-    fn delay(&mut self, reason: String, now: Instant) {
-        let chance = self.chance.random_range(-1.0..=1.0);
-        let delay = policy::delay(&self.policy.backoff, self.streak, chance);
-        if delay.is_zero() {
-            return self.wait(reason);
-        }
-        let retry_at = now + delay;
-        self.enter(Phase::Delay { retry_at }, reason);
-    }
-
-    fn give_up(&mut self, reason: String, now: Instant) {
-        let retry_at = match self.policy.on_fatal {
-            OnFatal::Retry(time) => Some(now + time),
-            OnFatal::Keep | OnFatal::Shutdown => None,
-        };
-        self.enter(Phase::Fatal { retry_at }, reason);
-        if self.policy.on_fatal == OnFatal::Shutdown {
-            self.effects.push(Effect::EndStack);
-        }
-    }
-
-    fn elapsed(&mut self, now: Instant) {
-        if self.deadline().is_none_or(|at| at > now) {
-            return;
-        }
-        match self.phase.clone() {
-            Phase::Warming {
-                pid,
-                ready_at: Some(at),
-                ..
-            } if at <= now => self.up(pid, now),
-            Phase::Spawning { .. } | Phase::Warming { .. } => {
-                let reason = "ready_timeout".to_owned();
-                self.trouble = Some("Not ready in time".to_owned());
-                self.terminate(After::Fail(reason.clone()), reason, now);
-            }
-            Phase::Up { pid, .. } => {
-                self.streak = 0;
-                self.phase = Phase::Up {
-                    pid,
-                    stable_at: None,
-                };
-            }
-            Phase::Delay { .. } => self.wait("next attempt".to_owned()),
-            Phase::Term { pid, after, .. } => {
-                let lost_at = now + self.policy.kill_wait;
-                self.phase = Phase::Kill {
-                    pid,
-                    lost_at,
-                    after,
-                };
-                self.effects.push(Effect::Kill);
-            }
-            Phase::Kill { pid, after, .. } => {
-                self.enter(
-                    Phase::Lost { pid, after },
-                    "still exists after kill".to_owned(),
-                );
-            }
-            Phase::Fatal { .. } => self.fresh_start("retry of a failed service".to_owned()),
-            Phase::Idle | Phase::Waiting(_) | Phase::Lost { .. } | Phase::Done => {}
-        }
-    }
-
-    fn group_exhausted(&mut self, now: Instant) {
-        let why = "restart budget of the group used up".to_owned();
-        match &mut self.phase {
-            Phase::Waiting(_) | Phase::Delay { .. } => self.give_up(why, now),
-            Phase::Spawning { .. } | Phase::Warming { .. } | Phase::Up { .. } => {
-                self.terminate(After::GiveUp, why, now);
-            }
-            Phase::Term { after, .. } | Phase::Kill { after, .. } | Phase::Lost { after, .. } => {
-                if self.want == Want::Up {
-                    *after = After::GiveUp;
-                }
-            }
-            Phase::Idle | Phase::Done | Phase::Fatal { .. } => {}
-        }
-    }
-
-    /// Starts with a clean slate: an operator, or the time set for it, says so.
-    fn fresh_start(&mut self, why: String) {
-        self.streak = 0;
-        self.failures.clear();
-        self.trouble = None;
-        self.wait(why);
-    }
-
     fn wait(&mut self, why: String) {
         self.enter(Phase::Waiting(None), why);
         self.effects.push(Effect::AskClearance);
-    }
-
-    fn terminate(&mut self, after: After, why: String, now: Instant) {
-        let (pid, kill_at) = (self.phase.pid(), now + self.policy.stop_wait);
-        match &mut self.phase {
-            Phase::Term { after: old, .. }
-            | Phase::Kill { after: old, .. }
-            | Phase::Lost { after: old, .. } => *old = after,
-            Phase::Idle
-            | Phase::Waiting(_)
-            | Phase::Spawning { .. }
-            | Phase::Warming { .. }
-            | Phase::Up { .. }
-            | Phase::Delay { .. }
-            | Phase::Done
-            | Phase::Fatal { .. } => {
-                self.effects.push(Effect::Terminate);
-                self.enter(
-                    Phase::Term {
-                        pid,
-                        kill_at,
-                        after,
-                    },
-                    why,
-                );
-            }
-        }
     }
 
     fn enter(&mut self, phase: Phase, reason: String) {
@@ -480,19 +171,9 @@ impl Life {
         self.phase = phase;
         self.effects.push(Effect::Announce { from, to, reason });
     }
-
-    fn prune(&mut self, now: Instant) {
-        let period = self.policy.budget.period.duration();
-        while let Some(oldest) = self.failures.front() {
-            let aged = now.saturating_duration_since(*oldest) > period;
-            let spare = self.failures.len() > self.policy.budget.restarts as usize + 1;
-            if !aged && !spare {
-                break;
-            }
-            self.failures.pop_front();
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walks;

@@ -222,8 +222,9 @@ impl Order {
             Phase::Delay { .. } | Phase::Fatal { .. } | Phase::Done => Some(failed(observed)),
             Phase::Idle => Some((Verdict::AbnormalTermination, "stopped meanwhile".to_owned())),
             Phase::Waiting(on) => {
-                let hopeless = on.as_deref().is_some_and(|on| self.is_hopeless(on, sight));
-                let text = format!("waiting for {}", on.as_deref().unwrap_or("its turn"));
+                let on = on.as_ref().map(|block| &*block.on);
+                let hopeless = on.is_some_and(|on| self.is_hopeless(on, sight));
+                let text = format!("waiting for {}", on.unwrap_or("its turn"));
                 (hopeless || sight.now >= deadline).then_some((Verdict::TimedOut, text))
             }
             Phase::Lost { .. } => Some((Verdict::TimedOut, "killed and still exists".to_owned())),
@@ -246,7 +247,7 @@ impl Order {
         }
         match &sight.observed[index].phase {
             Phase::Idle | Phase::Done | Phase::Fatal { retry_at: None } => true,
-            Phase::Waiting(Some(on)) => self.is_hopeless(on, sight),
+            Phase::Waiting(Some(block)) => self.is_hopeless(&block.on, sight),
             Phase::Waiting(None)
             | Phase::Spawning { .. }
             | Phase::Warming { .. }

@@ -3,9 +3,12 @@
 use std::time::Instant;
 
 use fathom_kernel::{Exit, State};
+use serde::{Deserialize, Serialize};
 
-/// What happened to a service, or what it was told.
-#[derive(Debug, Clone, PartialEq)]
+/// What happened to a service, or what it was told. Recorded with its time, it can be fed to a life
+/// again (see [`replay`](super::lifecycle::replay)).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Input {
     /// It shall run.
     Start(String),
@@ -18,7 +21,7 @@ pub enum Input {
     /// Everything it waits for is there.
     Cleared,
     /// It waits for this.
-    Blocked(String),
+    Blocked(Block),
     /// The start of this incarnation has made a process (or a task, with pid 0).
     Spawned(u64, u32),
     /// This incarnation is ready.
@@ -27,12 +30,25 @@ pub enum Input {
     LeaderExited(u64, Exit),
     /// Nothing of this incarnation exists any more.
     Ended(u64, Exit),
+    /// The health of this incarnation asks for a restart, for this reason: `stall:rule`.
+    Unhealthy(u64, String),
+    /// Whether the health of this incarnation is ok or idle; only then are failures forgotten.
+    Well(u64, bool),
     /// A deadline may have passed.
     Elapsed,
     /// Its group has used up its budget.
     GroupExhausted,
     /// It shall not run, and what runs is killed at once.
     Kill(String),
+}
+
+/// What a service waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Full name of the other service.
+    pub on: String,
+    /// That one has failed for good.
+    pub fatal: bool,
 }
 
 /// What the shell around the life cycle has to do.
@@ -65,7 +81,7 @@ pub enum Phase {
     /// Nothing runs, by wish.
     Idle,
     /// Waits for something, if it is known what.
-    Waiting(Option<String>),
+    Waiting(Option<Block>),
     /// The start is under way.
     Spawning {
         /// Not ready by then is a failure.
@@ -84,7 +100,7 @@ pub enum Phase {
     Up {
         /// Process id, 0 for a task.
         pid: u32,
-        /// Alive until then forgets earlier failures.
+        /// Alive and well until then forgets earlier failures.
         stable_at: Option<Instant>,
     },
     /// Failed, waits for the next attempt.
@@ -135,8 +151,10 @@ pub enum After {
     Start,
     /// Waiting again for what it is bound to.
     Wait,
-    /// Handling of the failure that made us stop it.
-    Fail(String),
+    /// Handling of the failure that it was not ready in time.
+    Late,
+    /// Handling of the failure that its health was bad, for this reason.
+    Unhealthy(String),
     /// Judging an exit that left others of its group behind; true when it had been ready.
     Judge(Exit, bool),
     /// Giving up together with the group.

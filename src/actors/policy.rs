@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::plan::{Backoff, Budget, OnFatal, Ready, Restart, ServicePlan};
 
 /// Time from the kill until a service counts as lost.
 pub(super) const KILL_WAIT: Duration = Duration::from_secs(5);
 
 /// What makes a started service count as ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Readiness {
     /// That it exists.
     Spawned,
@@ -19,7 +22,7 @@ pub enum Readiness {
 }
 
 /// Everything the life cycle needs to know of a service.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// When it is started again.
     pub restart: Restart,
@@ -31,6 +34,10 @@ pub struct Policy {
     pub budget: Budget,
     /// What follows when the budget is used up.
     pub on_fatal: OnFatal,
+    /// Others wait until it has done its work.
+    pub awaited: bool,
+    /// Rules judge its health; failures are forgotten only after it was found well.
+    pub judged: bool,
     /// What makes it ready.
     pub readiness: Readiness,
     /// Longest time from its start until it is ready.
@@ -50,6 +57,8 @@ impl Policy {
             backoff: plan.backoff.clone(),
             budget: plan.budget.clone(),
             on_fatal: plan.on_fatal,
+            awaited: false,
+            judged: false,
             readiness: match plan.ready {
                 Ready::Spawn => Readiness::Spawned,
                 Ready::Secs(time) => Readiness::Alive(time),

@@ -5,14 +5,17 @@ use std::time::{Duration, Instant};
 use fathom_kernel::{Exit, State, Timestamp};
 
 use super::observed::Observed;
-use super::phase::Phase;
+use super::phase::{Block, Phase};
 
 /// Returns the text beside the state.
 pub(super) fn description(observed: &Observed, now: Timestamp, moment: Instant) -> String {
     match &observed.phase {
         Phase::Idle if observed.incarnation == 0 => "Not started".to_owned(),
         Phase::Idle | Phase::Done => date(observed.since),
-        Phase::Waiting(Some(on)) => format!("waiting for {on}"),
+        Phase::Waiting(Some(Block { on, fatal: false })) => format!("waiting for {on}"),
+        Phase::Waiting(Some(Block { on, fatal: true })) => {
+            format!("waiting for {on}, which is FATAL")
+        }
         Phase::Waiting(None) | Phase::Spawning { .. } | Phase::Warming { .. } => String::new(),
         Phase::Up { pid, .. } => {
             let uptime = uptime(now, observed.since);
@@ -123,7 +126,10 @@ mod tests {
                 "Exited too quickly (process log may have details)",
             ),
             (
-                Phase::Waiting(Some("ligiers:ligier".to_owned())),
+                Phase::Waiting(Some(Block {
+                    on: "ligiers:ligier".to_owned(),
+                    fatal: false,
+                })),
                 "2026-11-23T00:19:05Z",
                 "waiting for ligiers:ligier",
             ),

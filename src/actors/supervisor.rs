@@ -182,9 +182,9 @@ impl Supervisor {
                     None => {
                         self.tell(index, Input::Cleared);
                     }
-                    Some(name) if on.as_deref() == Some(name) => {}
-                    Some(name) => {
-                        self.tell(index, Input::Blocked(name.to_owned()));
+                    Some(block) if on.as_ref() == Some(&block) => {}
+                    Some(block) => {
+                        self.tell(index, Input::Blocked(block));
                     }
                 },
                 Phase::Spawning { .. } | Phase::Warming { .. } | Phase::Up { .. } => {

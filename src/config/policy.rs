@@ -72,8 +72,8 @@ impl Default for Budget {
 }
 
 /// What to do when the budget is used up: `keep`, `retry:5m` or `shutdown`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum OnFatal {
     /// Wait for an operator.
     #[default]
@@ -116,6 +116,12 @@ impl TryFrom<String> for OnFatal {
 
     fn try_from(text: String) -> Result<Self, OnFatalError> {
         text.parse()
+    }
+}
+
+impl From<OnFatal> for String {
+    fn from(action: OnFatal) -> Self {
+        action.to_string()
     }
 }
 

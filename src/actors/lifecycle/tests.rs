@@ -1,17 +1,21 @@
 use std::time::Duration;
 
-use proptest::prelude::*;
+use fathom_kernel::{Exit, State, Want};
 
 use super::*;
-use crate::config::plan::{Backoff, Budget};
+use crate::actors::phase::{Block, Phase};
+use crate::actors::policy::Readiness;
+use crate::config::plan::{Backoff, Budget, OnFatal, Restart};
 
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     Policy {
         restart: Restart::Always,
         exit_ok: vec![0],
         backoff: Backoff::default(),
         budget: Budget::default(),
         on_fatal: OnFatal::Keep,
+        awaited: false,
+        judged: false,
         readiness: Readiness::Told,
         ready_timeout: secs(30),
         stop_wait: secs(10),
@@ -20,33 +24,33 @@ fn policy() -> Policy {
 }
 
 /// A life with a hand on its clock.
-struct Sim {
-    life: Life,
-    now: Instant,
+pub(super) struct Sim {
+    pub(super) life: Life,
+    pub(super) now: Instant,
 }
 
 impl Sim {
-    fn new(policy: Policy) -> Self {
+    pub(super) fn new(policy: Policy) -> Self {
         Self {
             life: Life::new(policy, 1),
             now: Instant::now(),
         }
     }
 
-    fn tell(&mut self, input: Input) -> Vec<Effect> {
+    pub(super) fn tell(&mut self, input: Input) -> Vec<Effect> {
         self.life.step(input, self.now)
     }
 
-    fn order(&mut self, order: fn(String) -> Input) -> Vec<Effect> {
+    pub(super) fn order(&mut self, order: fn(String) -> Input) -> Vec<Effect> {
         self.tell(order("test".to_owned()))
     }
 
-    fn pass(&mut self, time: Duration) -> Vec<Effect> {
+    pub(super) fn pass(&mut self, time: Duration) -> Vec<Effect> {
         self.now += time;
         self.tell(Input::Elapsed)
     }
 
-    fn end(&mut self, exit: Exit) -> Vec<Effect> {
+    pub(super) fn end(&mut self, exit: Exit) -> Vec<Effect> {
         let incarnation = self.life.incarnation();
         self.tell(Input::Ended(incarnation, exit))
     }
@@ -66,7 +70,12 @@ impl Sim {
     }
 }
 
-fn secs(n: u64) -> Duration {
+pub(super) fn block(on: &str, fatal: bool) -> Block {
+    let on = on.to_owned();
+    Block { on, fatal }
+}
+
+pub(super) fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
@@ -75,8 +84,9 @@ fn a_start_waits_for_clearance_then_spawns_and_becomes_ready() {
     let mut sim = Sim::new(policy());
     let effects = sim.order(Input::Start);
     assert_eq!(effects.last(), Some(&Effect::AskClearance));
-    sim.tell(Input::Blocked("ligier".to_owned()));
-    assert_eq!(sim.life.phase(), &Phase::Waiting(Some("ligier".to_owned())));
+    assert!(sim.tell(Input::Blocked(block("ligier", false))).is_empty());
+    let waiting = Phase::Waiting(Some(block("ligier", false)));
+    assert_eq!(sim.life.phase(), &waiting);
     assert_eq!(sim.tell(Input::Cleared), [Effect::Spawn(1)]);
     sim.tell(Input::Spawned(1, 7));
     assert_eq!(sim.life.state(), State::Starting);
@@ -359,141 +369,96 @@ fn an_exhausted_group_takes_its_wanted_members_down() {
     assert!(idle.tell(Input::GroupExhausted).is_empty());
 }
 
-/// One thing a random walk may do; bodies answer as a process would.
-#[derive(Debug, Clone)]
-enum Move {
-    Order(u8),
-    Clear,
-    Block,
-    Spawned,
-    Ready,
-    Leader,
-    Ended(u8),
-    Late(u8),
-    Pass(u32),
-    Exhaust,
+#[test]
+fn a_dependency_that_is_fatal_is_announced_once() {
+    let mut sim = Sim::new(policy());
+    sim.order(Input::Start);
+    sim.tell(Input::Blocked(block("ligier", false)));
+    let announced = [Effect::Announce {
+        from: State::Starting,
+        to: State::Starting,
+        reason: "blocked: ligier is FATAL".to_owned(),
+    }];
+    assert_eq!(sim.tell(Input::Blocked(block("ligier", true))), announced);
+    assert!(sim.tell(Input::Blocked(block("ligier", true))).is_empty());
+    assert_eq!(sim.tell(Input::Cleared), [Effect::Spawn(1)]);
 }
 
-fn moves() -> impl Strategy<Value = Move> {
-    prop_oneof![
-        (0_u8..5).prop_map(Move::Order),
-        Just(Move::Clear),
-        Just(Move::Clear),
-        Just(Move::Block),
-        Just(Move::Spawned),
-        Just(Move::Ready),
-        Just(Move::Leader),
-        (0_u8..5).prop_map(Move::Ended),
-        (0_u8..5).prop_map(Move::Late),
-        (0_u32..40_000).prop_map(Move::Pass),
-        Just(Move::Exhaust),
-    ]
-}
-
-fn exit(n: u8) -> Exit {
-    match n {
-        0 => Exit::Code(0),
-        1 => Exit::Code(3),
-        2 => Exit::Signal(9),
-        3 => Exit::NotStarted("ENOENT".to_owned()),
-        _ => Exit::Panicked("boom".to_owned()),
+#[test]
+fn a_clean_end_before_it_was_ready_is_success_only_for_what_is_there_to_be_done() {
+    let cases = [
+        (Restart::OnFailure, true, State::Exited),
+        (Restart::OnFailure, false, State::Starting),
+        (Restart::Always, true, State::Starting),
+        (Restart::Never, false, State::Exited),
+    ];
+    for (restart, awaited, state) in cases {
+        let mut sim = Sim::new(Policy {
+            restart,
+            awaited,
+            ..policy()
+        });
+        sim.order(Input::Start);
+        sim.spawn();
+        sim.end(Exit::Code(0));
+        assert_eq!(sim.life.state(), state, "{restart:?} {awaited}");
     }
 }
 
-/// The walk with the bodies that exist according to the effects.
-struct Walk {
-    sim: Sim,
-    alive: Option<u64>,
+#[test]
+fn bad_health_ends_the_incarnation_and_counts_as_a_failure() {
+    let mut sim = Sim::new(policy());
+    sim.run();
+    let effects = sim.tell(Input::Unhealthy(1, "stall:plots".to_owned()));
+    assert_eq!(effects.first(), Some(&Effect::Terminate));
+    assert_eq!(sim.life.state(), State::Stopping);
+    sim.end(Exit::Code(0));
+    assert_eq!(
+        (sim.life.state(), sim.life.restarts(), sim.life.streak()),
+        (State::Starting, 1, 1)
+    );
+    assert!(sim.tell(Input::Unhealthy(1, "late".to_owned())).is_empty());
 }
 
-impl Walk {
-    fn make(&mut self, step: Move) -> Result<(), TestCaseError> {
-        let current = self.sim.life.incarnation();
-        let effects = match step {
-            Move::Order(0) => self.sim.order(Input::Start),
-            Move::Order(1) => self.sim.order(Input::Stop),
-            Move::Order(2) => self.sim.order(Input::Restart),
-            Move::Order(3) => self.sim.order(Input::Kill),
-            Move::Order(_) => self.sim.order(Input::Rebind),
-            Move::Clear => self.sim.tell(Input::Cleared),
-            Move::Block => self.sim.tell(Input::Blocked("x".to_owned())),
-            Move::Exhaust => self.sim.tell(Input::GroupExhausted),
-            Move::Pass(ms) => self.sim.pass(Duration::from_millis(ms.into())),
-            Move::Late(n) => self
-                .sim
-                .tell(Input::Ended(current.wrapping_sub(1), exit(n))),
-            Move::Spawned if self.alive.is_some() => self.sim.tell(Input::Spawned(current, 5)),
-            Move::Ready if self.alive.is_some() => self.sim.tell(Input::Ready(current)),
-            Move::Leader if self.alive.is_some() => {
-                self.sim.tell(Input::LeaderExited(current, exit(2)))
-            }
-            Move::Ended(n) if self.alive.is_some() => {
-                self.alive = None;
-                self.sim.end(exit(n))
-            }
-            Move::Spawned | Move::Ready | Move::Leader | Move::Ended(_) => Vec::new(),
-        };
-        self.check(&effects)
-    }
+#[test]
+fn failures_are_forgotten_only_while_health_is_good() {
+    let mut sim = Sim::new(policy());
+    sim.run();
+    sim.end(Exit::Code(1));
+    sim.spawn();
+    sim.tell(Input::Ready(2));
+    sim.pass(secs(59));
+    sim.tell(Input::Well(2, false));
+    assert_eq!(sim.life.deadline(), None);
+    sim.pass(secs(600));
+    assert_eq!(sim.life.streak(), 1);
+    sim.tell(Input::Well(2, true));
+    sim.pass(secs(59));
+    assert_eq!(sim.life.streak(), 1);
+    sim.pass(secs(1));
+    assert_eq!(sim.life.streak(), 0);
 
-    fn check(&mut self, effects: &[Effect]) -> Result<(), TestCaseError> {
-        for effect in effects {
-            if let Effect::Spawn(incarnation) = effect {
-                prop_assert_eq!(self.alive, None, "two live incarnations");
-                prop_assert_eq!(self.sim.life.want(), Want::Up, "started against the will");
-                self.alive = Some(*incarnation);
-            }
-        }
-        prop_assert_eq!(self.alive.is_some(), self.sim.life.phase().is_alive());
-        prop_assert!(self.sim.life.failures.len() <= 11);
-        if self.sim.life.want() == Want::Down {
-            prop_assert!(matches!(
-                self.sim.life.state(),
-                State::Stopped | State::Stopping | State::Unknown
-            ));
-        }
-        Ok(())
-    }
+    let mut judged = Sim::new(Policy {
+        judged: true,
+        ..policy()
+    });
+    judged.run();
+    judged.end(Exit::Code(1));
+    judged.spawn();
+    judged.tell(Input::Ready(2));
+    judged.pass(secs(600));
+    assert_eq!(judged.life.streak(), 1, "too early to say how it does");
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 128, ..ProptestConfig::default() })]
-
-    #[test]
-    fn random_walks_keep_the_rules(walk in prop::collection::vec(moves(), 0..200), never in any::<bool>()) {
-        let restart = if never { Restart::OnFailure } else { Restart::Always };
-        let policy = Policy { restart, on_fatal: OnFatal::Retry(secs(20)), ..policy() };
-        let mut walker = Walk { sim: Sim::new(policy), alive: None };
-        for step in walk {
-            walker.make(step)?;
-        }
-        walker.make(Move::Order(1))?;
-        walker.make(Move::Ended(0))?;
-        prop_assert_eq!(walker.sim.life.state(), State::Stopped);
-        for _ in 0..5 {
-            walker.make(Move::Pass(40_000))?;
-            walker.make(Move::Clear)?;
-        }
-        prop_assert_eq!(walker.sim.life.state(), State::Stopped);
-    }
-
-    #[test]
-    fn a_wanted_service_is_always_on_its_way_up(walk in prop::collection::vec(moves(), 0..100)) {
-        let policy = Policy { on_fatal: OnFatal::Retry(secs(20)), ..policy() };
-        let mut walker = Walk { sim: Sim::new(policy), alive: None };
-        for step in walk {
-            walker.make(step)?;
-        }
-        walker.make(Move::Order(0))?;
-        // Whatever happened before, a body that behaves runs in the end.
-        for _ in 0..6 {
-            if walker.sim.life.state() == State::Stopping || walker.sim.life.state() == State::Unknown {
-                walker.make(Move::Ended(0))?;
-            }
-            walker.make(Move::Clear)?;
-            walker.make(Move::Spawned)?;
-            walker.make(Move::Ready)?;
-        }
-        prop_assert_eq!(walker.sim.life.state(), State::Running);
-    }
+#[test]
+fn a_start_skips_the_delay_and_the_attempt_counts() {
+    let mut sim = Sim::new(policy());
+    sim.run();
+    sim.end(Exit::Code(1));
+    sim.spawn();
+    sim.end(Exit::Code(1));
+    assert_eq!(sim.life.state(), State::Backoff);
+    let effects = sim.order(Input::Start);
+    assert!(effects.contains(&Effect::AskClearance));
+    assert_eq!((sim.life.streak(), sim.life.failures.len()), (2, 2));
 }
