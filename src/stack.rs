@@ -191,11 +191,10 @@ impl Parts {
         let program = self.options.program.clone();
         let program = program.unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
         let boot_id: Arc<str> = boot_id().into();
+        let socket = std::path::absolute(data_dir.join(SOCKET_NAME))?;
+        let server_url = format!("unix://{}", socket.display()).into();
         let guard = match self.options.guarded {
-            true => {
-                let socket = std::path::absolute(data_dir.join(SOCKET_NAME))?;
-                Guard::start(program.clone(), boot_id.clone(), socket)?
-            }
+            true => Guard::start(program.clone(), boot_id.clone(), socket)?,
             false => Guard::default(),
         };
         Ok(World {
@@ -211,6 +210,7 @@ impl Parts {
             boot_id,
             detector: detector_text(plan),
             level: plan.log.level.as_str().into(),
+            server_url,
             program,
             guard,
             spawner: Spawner::start()?,

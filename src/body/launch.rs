@@ -3,28 +3,33 @@
 use std::ffi::CString;
 use std::io::{self, PipeWriter};
 use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use fathom_kernel::{Counters, Exit, LogStream, Request};
-use nix::sys::resource::Resource;
 use nix::unistd::{User, getgrouplist};
 use regex::Regex;
 use tokio::net::{UnixDatagram, UnixStream};
 use tokio::sync::{mpsc, watch};
 
 use super::capture::{Capture, capture};
+use super::executable::{self, Unrunnable};
+use super::limits::limits;
 use super::logfile::{LogFile, Rotation};
 use super::prepare::{Identity, Preparation, prepare};
 use super::probe::{Probe, SocketFile};
 use super::process::Process;
 use super::strays::MARKER;
 use super::world::World;
-use crate::config::plan::{Body, CommandBody, KindBody, Limits, Ready, ServicePlan, Stderr};
+use crate::config::plan::{Body, CommandBody, KindBody, OnDaemonDeath, Ready, ServicePlan, Stderr};
 use crate::files;
 use crate::guard::Guard;
 use crate::host::{Bridge, Hello, attach};
+
+/// Environment variable that names the socket for notifications.
+const NOTIFY: &str = "NOTIFY_SOCKET";
 
 /// A child that was just made.
 pub(super) struct Launched {
@@ -50,27 +55,21 @@ pub(super) struct Launch<'a> {
 impl Launch<'_> {
     /// Launches a program.
     pub(super) async fn program(&self, body: &CommandBody) -> io::Result<Launched> {
-        let (program, args) = body
-            .argv
-            .split_first()
-            .ok_or_else(|| io::Error::other("no program is named"))?;
+        let folder = executable::folder(body, &self.world.config_dir).map_err(unrunnable)?;
+        let program = executable::find(body, folder.as_deref()).map_err(unrunnable)?;
         let mut command = Command::new(program);
-        command.args(args).envs(&body.env).stdin(Stdio::null());
-        let folder = body.cwd.as_ref().unwrap_or(&self.world.config_dir);
-        if !folder.as_os_str().is_empty() {
-            if !folder.is_dir() {
-                let text = format!("no such folder: {}", folder.display());
-                return Err(io::Error::new(io::ErrorKind::NotFound, text));
-            }
+        if let Some((name, args)) = body.argv.split_first() {
+            command.arg0(name).args(args);
+        }
+        command.envs(&body.env).stdin(Stdio::null());
+        if let Some(folder) = folder {
             command.current_dir(folder);
         }
         let preparation = Preparation {
             identity: body.user.as_deref().map(identity).transpose()?,
             ..Preparation::default()
         };
-        self.launch(command, preparation)
-            .await
-            .map_err(|error| explain(program, error))
+        self.launch(command, preparation).await
     }
 
     /// Launches a kind in a child of our own binary.
@@ -129,15 +128,21 @@ impl Launch<'_> {
     ) -> io::Result<Launched> {
         let (name, group) = (&*self.plan.name, &*self.plan.group);
         let marker = format!("{}/{name}/{}", self.world.boot_id, self.incarnation);
+        let process = name.rsplit(':').next().unwrap_or(name);
         command
+            .env_remove(NOTIFY)
             .env(MARKER, &marker)
             .env("SUPERVISOR_ENABLED", "1")
+            .env("SUPERVISOR_SERVER_URL", &*self.world.server_url)
             .env("SUPERVISOR_GROUP_NAME", group)
-            .env(
-                "SUPERVISOR_PROCESS_NAME",
-                name.rsplit(':').next().unwrap_or(name),
-            );
+            .env("SUPERVISOR_PROCESS_NAME", process);
+        let process = &self.plan.process;
+        preparation.session = process.session;
+        preparation.dies_with_us = process.on_daemon_death == OnDaemonDeath::Kill;
         preparation.limits = limits(&self.plan.limits);
+        preparation.nice = process.nice;
+        preparation.oom_score_adj = process.oom_score_adj.map(|score| score.to_string());
+        preparation.umask = process.umask;
         let (told, telling) = self.pattern()?;
         let probe = self.probe(told, &mut command, &mut preparation)?;
         prepare(&mut command, preparation);
@@ -184,7 +189,7 @@ impl Launch<'_> {
             Ready::Notify => {
                 let file = SocketFile(self.notify_path()?);
                 let socket = UnixDatagram::bind(&file.0)?;
-                command.env("NOTIFY_SOCKET", &file.0);
+                command.env(NOTIFY, &file.0);
                 Probe::Notified(socket, file)
             }
             Ready::Fd(number) => {
@@ -268,26 +273,9 @@ impl Launch<'_> {
     }
 }
 
-/// Says what could not be run, as supervisord's users know it.
-fn explain(program: &str, error: io::Error) -> io::Error {
-    let text = match error.kind() {
-        io::ErrorKind::NotFound => format!("can't find command '{program}'"),
-        io::ErrorKind::PermissionDenied => format!("command at '{program}' is not executable"),
-        _ => return error,
-    };
-    io::Error::new(error.kind(), text)
-}
-
-fn limits(limits: &Limits) -> Vec<(Resource, u64)> {
-    let wanted = [
-        (Resource::RLIMIT_NOFILE, limits.nofile),
-        (Resource::RLIMIT_AS, limits.memory),
-        (Resource::RLIMIT_CORE, limits.core),
-    ];
-    let given = wanted.into_iter();
-    given
-        .filter_map(|(what, limit)| Some((what, limit?)))
-        .collect()
+/// Keeps the words for people; the kind of the error tells its number.
+fn unrunnable(why: Unrunnable) -> io::Error {
+    io::Error::new(io::Error::from(why.errno()).kind(), why)
 }
 
 /// Looks up a user: everything that asks the system must be done before the fork.

@@ -3,7 +3,9 @@
 mod autopsy;
 mod capture;
 mod child;
+mod executable;
 mod launch;
+mod limits;
 mod logfile;
 mod nurse;
 mod prepare;
@@ -16,6 +18,8 @@ mod task;
 mod world;
 
 pub use autopsy::{Autopsy, Spent};
+pub use executable::{Unrunnable, check};
+pub use limits::raise_own;
 pub use nurse::{Handle, start};
 pub use report::{News, Reporter, Urgency};
 pub use spawner::Spawner;

@@ -4,24 +4,39 @@
 //! allocates nor takes a lock, since other threads do not exist in the child.
 #![allow(unsafe_code, reason = "running code between fork and exec")]
 
+use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::WaitStatus;
-use nix::unistd::{Gid, Pid, Uid, getppid, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Pid, Uid, getppid, setgid, setgroups, setsid, setuid, write};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// What is to be done in the child.
 #[derive(Debug, Default)]
 pub(super) struct Preparation {
+    /// A session of its own, not only a process group.
+    pub(super) session: bool,
+    /// Ends with the thread that made it.
+    pub(super) dies_with_us: bool,
     /// Limits, soft and hard.
-    pub(super) limits: Vec<(Resource, u64)>,
+    pub(super) limits: Vec<(Resource, u64, u64)>,
+    /// Priority.
+    pub(super) nice: Option<i32>,
+    /// Digits for `/proc/self/oom_score_adj`.
+    pub(super) oom_score_adj: Option<String>,
+    /// `cgroup.procs` of the group to join.
+    pub(super) cgroup: Option<File>,
+    /// Permission bits taken from new files.
+    pub(super) umask: Option<u32>,
     /// Another user, when wanted.
     pub(super) identity: Option<Identity>,
     /// A descriptor to be inherited under a number.
@@ -37,10 +52,11 @@ pub(super) struct Identity {
     pub(super) groups: Vec<Gid>,
 }
 
-/// Makes a command prepare its child so: own process group, limits, user, and a signal when the
-/// thread that spawns it ends.
+/// Makes a command prepare its child so.
 pub(super) fn prepare(command: &mut std::process::Command, preparation: Preparation) {
-    command.process_group(0);
+    if !preparation.session {
+        command.process_group(0);
+    }
     let parent = Pid::this();
     // SAFETY: `in_child` makes system calls only; everything it reads was made before the fork, and
     // an error is returned as its number, which allocates nothing.
@@ -50,8 +66,28 @@ pub(super) fn prepare(command: &mut std::process::Command, preparation: Preparat
 }
 
 fn in_child(parent: Pid, preparation: &Preparation) -> Result<(), Errno> {
-    for (resource, limit) in &preparation.limits {
-        setrlimit(*resource, *limit, *limit)?;
+    if preparation.session {
+        setsid()?;
+    }
+    default_handlers();
+    for (resource, soft, hard) in &preparation.limits {
+        setrlimit(*resource, *soft, *hard)?;
+    }
+    if let Some(nice) = preparation.nice {
+        // SAFETY: takes three numbers and touches no memory.
+        let result = unsafe { nix::libc::setpriority(nix::libc::PRIO_PROCESS, 0, nice) };
+        Errno::result(result)?;
+    }
+    if let Some(score) = &preparation.oom_score_adj {
+        let file = open(c"/proc/self/oom_score_adj", OFlag::O_WRONLY, Mode::empty())?;
+        write(&file, score.as_bytes())?;
+    }
+    if let Some(procs) = &preparation.cgroup {
+        // Zero stands for the process that writes.
+        write(procs, b"0")?;
+    }
+    if let Some(mask) = preparation.umask {
+        umask(Mode::from_bits_truncate(mask));
     }
     if let Some(identity) = &preparation.identity {
         setgroups(&identity.groups)?;
@@ -71,13 +107,26 @@ fn in_child(parent: Pid, preparation: &Preparation) -> Result<(), Errno> {
         };
         Errno::result(result)?;
     }
-    // After the change of user, which would take it back.
-    set_pdeathsig(Signal::SIGTERM)?;
-    // The parent may have ended before the line above.
-    if getppid() != parent {
-        return Err(Errno::ECHILD);
+    if preparation.dies_with_us {
+        // After the change of user, which would take it back.
+        set_pdeathsig(Signal::SIGTERM)?;
+        // The parent may have ended before the line above.
+        if getppid() != parent {
+            return Err(Errno::ECHILD);
+        }
     }
     Ok(())
+}
+
+/// Makes the child treat every signal as a fresh process does; those that we ignore would stay
+/// ignored over the exec. The mask is emptied by the library.
+fn default_handlers() {
+    let last = nix::libc::SIGRTMAX();
+    for number in 1..=last {
+        // SAFETY: sets the default action, so no code of ours is named; numbers that cannot be
+        // changed give an error, which changes nothing.
+        unsafe { nix::libc::signal(number, nix::libc::SIG_DFL) };
+    }
 }
 
 /// Marks every descriptor above standard error to be closed by the exec; some may have been

@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 /// Environment variable that marks every process of an incarnation.
-pub(crate) const MARKER: &str = "FATHOM_SERVICE";
+pub(crate) const MARKER: &str = "SUITE_SERVICE";
 
 /// Tells whether a process group has a member that runs; zombies do not count.
 pub(crate) fn group_lives(group: Pid) -> bool {

@@ -45,6 +45,8 @@ pub struct World {
     pub detector: Option<Arc<str>>,
     /// Which records are written.
     pub level: Arc<str>,
+    /// Where supervisord's clients find us, for children.
+    pub server_url: Arc<str>,
     /// The program `fathom`, for services in children of the same binary.
     pub program: PathBuf,
     /// Hears of every process group.

@@ -13,6 +13,7 @@ use fathom_kernel::{Caller, Command, Reply, State};
 use super::config_args::{ConfigArgs, print_report};
 use super::{EXIT_CONFIG, EXIT_ERROR};
 use crate::actors::Ended;
+use crate::body;
 use crate::config::plan::{Body, Plan};
 use crate::control::ServeError;
 use crate::init;
@@ -80,6 +81,7 @@ pub(super) fn run_stack(plan: Plan, talkative: bool) -> anyhow::Result<ExitCode>
         ..telemetry::Options::of(&plan.log, &data_dir)
     };
     let telemetry = Telemetry::install(&logging)?;
+    body::raise_own();
     let options = Options {
         signals: true,
         log_drops: telemetry.drop_counters(),

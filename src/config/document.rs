@@ -12,6 +12,7 @@ use toml::Spanned;
 
 use super::plan::{LogFormat, Placement, Run, Stderr, Until};
 use super::policy::{Backoff, Budget, OnFatal, Restart};
+use super::process::{Limits, OnDaemonDeath, StopDoc};
 use super::ready::Ready;
 
 /// `[stack]`: the stack as a whole.
@@ -241,9 +242,29 @@ pub(crate) struct ServiceDoc {
     #[serde(skip_serializing)]
     pub(crate) stop: Option<Spanned<StopDoc>>,
     /// Limits of its process.
-    #[schemars(with = "LimitsDoc")]
+    #[schemars(with = "Limits")]
     #[serde(skip_serializing)]
-    pub(crate) limits: Option<Spanned<LimitsDoc>>,
+    pub(crate) limits: Option<Spanned<Limits>>,
+    /// Priority of its process, from -20, the first, to 19.
+    #[schemars(with = "Option<i32>")]
+    #[serde(skip_serializing)]
+    pub(crate) nice: Option<Spanned<i32>>,
+    /// How readily the kernel kills its process when memory is short, from -1000, never, to 1000.
+    #[schemars(with = "Option<i32>")]
+    #[serde(skip_serializing)]
+    pub(crate) oom_score_adj: Option<Spanned<i32>>,
+    /// Permission bits that files made by its process do not get, octal.
+    #[schemars(with = "Option<String>")]
+    #[serde(skip_serializing)]
+    pub(crate) umask: Option<Spanned<String>>,
+    /// Give its process a session of its own, not only a process group.
+    #[schemars(with = "bool", extend("default" = false))]
+    #[serde(skip_serializing)]
+    pub(crate) session: Option<Spanned<bool>>,
+    /// What becomes of its process when the supervisor dies.
+    #[schemars(with = "OnDaemonDeath", extend("default" = "kill"))]
+    #[serde(skip_serializing)]
+    pub(crate) on_daemon_death: Option<Spanned<OnDaemonDeath>>,
     /// Where the output of its process goes.
     #[schemars(with = "LogDoc")]
     #[serde(skip_serializing)]
@@ -283,48 +304,16 @@ impl Default for ServiceDoc {
             ready_timeout: Span::from_secs(30),
             stop: None,
             limits: None,
+            nice: None,
+            oom_score_adj: None,
+            umask: None,
+            session: None,
+            on_daemon_death: None,
             log: None,
             flow: None,
             check: None,
         }
     }
-}
-
-/// `stop = { … }`.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct StopDoc {
-    /// Signal that asks a process to end: `TERM`, `INT`, `QUIT`, `HUP`, `USR1`, `USR2`, `KILL`.
-    #[schemars(with = "String", extend("default" = "TERM"))]
-    #[serde(skip_serializing)]
-    pub(crate) signal: Option<Spanned<String>>,
-    /// Time it has until it is killed, or its task aborted.
-    pub(crate) wait: Span,
-    /// Signal its whole process group, not only the process itself.
-    pub(crate) group: bool,
-}
-
-impl Default for StopDoc {
-    fn default() -> Self {
-        Self {
-            signal: None,
-            wait: Span::from_secs(10),
-            group: true,
-        }
-    }
-}
-
-/// `limits = { … }`.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct LimitsDoc {
-    /// Open files.
-    pub(crate) nofile: Option<u64>,
-    /// Address space.
-    pub(crate) memory: Option<Size>,
-    /// Core file [bytes].
-    #[schemars(extend("unit" = "B"))]
-    pub(crate) core: Option<u64>,
 }
 
 /// `log = { … }`.

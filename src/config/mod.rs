@@ -13,6 +13,7 @@ mod pipeline;
 pub mod plan;
 mod policy;
 mod problem;
+mod process;
 mod ready;
 mod report;
 mod resolve;

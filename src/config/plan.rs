@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::policy::{Backoff, Budget, OnFatal, Restart};
+pub use super::process::{Limits, OnDaemonDeath, ProcessPlan};
 pub use super::ready::Ready;
 
 /// A whole stack, ready to be run.
@@ -123,6 +124,8 @@ pub struct ServicePlan {
     pub stop: StopPlan,
     /// Limits of its process.
     pub limits: Limits,
+    /// Further properties of its process.
+    pub process: ProcessPlan,
     /// Where the output of its process goes.
     pub log: LogPlan,
 }
@@ -234,24 +237,10 @@ pub struct StopPlan {
     pub wait: Duration,
     /// Signal the whole process group, not only its leader.
     pub group: bool,
-}
-
-/// Limits of a process; `None` inherits.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Open files.
-    pub nofile: Option<u64>,
-    /// Address space [bytes].
-    pub memory: Option<u64>,
-    /// Core file [bytes].
-    pub core: Option<u64>,
-}
-
-impl Limits {
-    /// Tells whether there is any.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
+    /// Program and arguments that make it end, in place of the signal.
+    pub command: Option<Vec<String>>,
+    /// Text on its standard input that makes it end, in place of the signal.
+    pub stdin: Option<String>,
 }
 
 /// Where the output of a process goes.

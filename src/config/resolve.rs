@@ -198,22 +198,7 @@ impl<'a> Readers<'a> {
                 self.problems.push(Problem::error(text).at(at));
             }
         }
-        let mut argv = match command.get_ref() {
-            CommandDoc::Words(words) => words.clone(),
-            CommandDoc::Line(line) => match shlex::split(line) {
-                Some(words) => words,
-                None => {
-                    let problem = Problem::error("the command has an open quote or a trailing \\");
-                    self.problems.push(problem.at(command.span()));
-                    return None;
-                }
-            },
-        };
-        if argv.first().is_none_or(String::is_empty) {
-            let problem = Problem::error("the command is empty").at(command.span());
-            self.problems.push(problem);
-            return None;
-        }
+        let mut argv = split(command, self.problems)?;
         argv.extend(
             doc.args
                 .iter()
@@ -287,4 +272,22 @@ impl<'a> Readers<'a> {
             self.problems.push(Problem::error(text).at(log.span()));
         }
     }
+}
+
+/// Splits a command into its words; never into none.
+pub(crate) fn split(
+    command: &Spanned<CommandDoc>,
+    problems: &mut Vec<Problem>,
+) -> Option<Vec<String>> {
+    let argv = match command.get_ref() {
+        CommandDoc::Words(words) => Some(words.clone()),
+        CommandDoc::Line(line) => shlex::split(line),
+    };
+    let problem = match argv {
+        None => "the command has an open quote or a trailing \\",
+        Some(argv) if argv.first().is_none_or(String::is_empty) => "the command is empty",
+        Some(argv) => return Some(argv),
+    };
+    problems.push(Problem::error(problem).at(command.span()));
+    None
 }

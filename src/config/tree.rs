@@ -7,12 +7,14 @@ use std::sync::Arc;
 use nix::sys::signal::Signal;
 use toml::Spanned;
 
-use super::document::{AfterDoc, GroupDoc, LimitsDoc, StopDoc, StrategyDoc};
+use super::document::{AfterDoc, GroupDoc, StrategyDoc};
 use super::order;
-use super::plan::{After, Body, GroupPlan, Limits, LogPlan, Ready, ServicePlan, StopPlan, Until};
+use super::plan::{After, Body, GroupPlan, LogPlan, Ready, ServicePlan, StopPlan, Until};
 use super::policy::Backoff;
 use super::problem::Problem;
+use super::process::{self, StopDoc};
 use super::resolve::Read;
+use super::resolve::split;
 use super::source::Place;
 
 /// Signals that may ask a process to end.
@@ -236,6 +238,7 @@ impl Builder<'_> {
         let backoff = self.backoff(doc.backoff.as_ref());
         let ready = self.ready(doc.ready.as_ref(), body.as_ref());
         let stop = self.stop(doc.stop.as_ref());
+        let process = process::checked(doc, body.as_ref(), self.problems);
         let log = doc.log.as_ref().map(Spanned::get_ref);
         let defaults = super::document::LogDoc::default();
         let log = log.unwrap_or(&defaults);
@@ -258,8 +261,9 @@ impl Builder<'_> {
             limits: doc
                 .limits
                 .as_ref()
-                .map(|l| limits(l.get_ref()))
+                .map(|limits| limits.get_ref().clone())
                 .unwrap_or_default(),
+            process,
             log: LogPlan {
                 max: log.max,
                 backups: log.backups,
@@ -316,6 +320,11 @@ impl Builder<'_> {
             signal,
             wait: doc.wait.duration(),
             group: doc.group,
+            command: doc
+                .command
+                .as_ref()
+                .and_then(|command| split(command, self.problems)),
+            stdin: doc.stdin.as_ref().map(|text| text.get_ref().clone()),
         }
     }
 
@@ -376,13 +385,5 @@ fn full_name(read: &Read) -> Arc<str> {
     match group_of(read) {
         group if group == read.name => group.into(),
         group => format!("{group}:{}", read.name).into(),
-    }
-}
-
-fn limits(doc: &LimitsDoc) -> Limits {
-    Limits {
-        nofile: doc.nofile,
-        memory: doc.memory.map(|size| size.bytes()),
-        core: doc.core,
     }
 }

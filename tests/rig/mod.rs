@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use fathom::config::plan::{
     Backoff, Body, Budget, CommandBody, ControlPlan, GroupPlan, KindBody, Limits, LogFormat,
-    LogPlan, OnFatal, OwnLog, Placement, Plan, Ready, Restart, Run, ServicePlan, Stderr, StopPlan,
+    LogPlan, OnFatal, OwnLog, Placement, Plan, ProcessPlan, Ready, Restart, Run, ServicePlan,
+    Stderr, StopPlan,
 };
 use fathom::stack::{Options, Stack};
 use fathom_kernel::{
@@ -105,8 +106,11 @@ fn service(name: &str, body: Body, ready: Ready) -> ServicePlan {
             signal: nix::sys::signal::Signal::SIGTERM,
             wait: Duration::from_secs(5),
             group: true,
+            command: None,
+            stdin: None,
         },
         limits: Limits::default(),
+        process: ProcessPlan::default(),
         log: LogPlan {
             max: Size::from_mib(50),
             backups: 3,
