@@ -291,7 +291,7 @@ fn is_down(observed: &Observed, until: Until, exit_ok: &[i32]) -> bool {
 }
 
 /// Reads a signal: a number, or a name with or without `SIG`.
-fn signal_of(text: &str) -> Option<Signal> {
+pub(crate) fn signal_of(text: &str) -> Option<Signal> {
     if let Ok(number) = text.parse::<i32>() {
         return Signal::try_from(number).ok();
     }

@@ -14,5 +14,6 @@ mod status;
 mod supervisor;
 mod target;
 
+pub(crate) use command::signal_of;
 pub use messages::{Ping, Take};
 pub use supervisor::{Ended, Supervisor};

@@ -77,36 +77,6 @@ pub(crate) enum GeometryDoc {
     Arca2Blocks,
 }
 
-/// `[control]`: where commands are taken.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ControlDoc {
-    /// TCP address of the control API, beside the Unix socket; without it there is none.
-    #[schemars(with = "Option<String>")]
-    #[serde(skip_serializing)]
-    pub(crate) listen: Option<Spanned<String>>,
-    /// Allow `listen` on addresses that other machines reach.
-    pub(crate) allow_remote: bool,
-    /// Permission bits of the Unix socket, octal.
-    #[schemars(with = "String", extend("default" = "0660"))]
-    #[serde(skip_serializing)]
-    pub(crate) socket_mode: Option<Spanned<String>>,
-}
-
-#[expect(
-    clippy::derivable_impls,
-    reason = "defaults of a table stand in one place"
-)]
-impl Default for ControlDoc {
-    fn default() -> Self {
-        Self {
-            listen: None,
-            allow_remote: false,
-            socket_mode: None,
-        }
-    }
-}
-
 /// `[log]`: the supervisor's own log.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

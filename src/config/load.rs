@@ -1,6 +1,5 @@
 //! Text to plan: reads everything, checks everything, and returns a plan or all problems.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use fathom_kernel::{Factory, Setup};
@@ -8,12 +7,13 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::document::{ControlDoc, DetectorDoc, GroupDoc, OwnLogDoc, StackDoc};
+use super::control::ControlDoc;
+use super::document::{DetectorDoc, GroupDoc, OwnLogDoc, StackDoc};
 use super::expand::Environment;
 use super::gather::{Subject, gather};
 use super::overlay::Overlay;
 use super::pipeline::Pipeline;
-use super::plan::{ControlPlan, OwnLog, Plan};
+use super::plan::{OwnLog, Plan};
 use super::problem::Problem;
 use super::report::Report;
 use super::resolve::{Read, Readers};
@@ -26,9 +26,6 @@ use crate::registry;
 const SECTIONS: [&str; 7] = [
     "include", "stack", "detector", "control", "log", "group", "service",
 ];
-
-/// Permission bits of the Unix socket unless told.
-const SOCKET_MODE: u32 = 0o660;
 
 /// Where a configuration comes from.
 #[derive(Debug, Clone, Default)]
@@ -168,7 +165,7 @@ impl Loader<'_> {
             name: sections.stack.name,
             setup,
             shutdown_limit: sections.stack.shutdown_limit.duration(),
-            control: self.control(&sections.control),
+            control: sections.control.checked(&mut self.problems),
             log: OwnLog {
                 level: sections
                     .log
@@ -324,43 +321,6 @@ impl Loader<'_> {
                 problem.place = place;
                 self.problems.push(problem);
                 Pipeline::default()
-            }
-        }
-    }
-
-    fn control(&mut self, doc: &ControlDoc) -> ControlPlan {
-        let listen = doc
-            .listen
-            .as_ref()
-            .and_then(|given| self.listen(given, doc.allow_remote));
-        let socket_mode = doc.socket_mode.as_ref().map(|given| self.mode(given));
-        ControlPlan {
-            listen,
-            socket_mode: socket_mode.unwrap_or(SOCKET_MODE),
-        }
-    }
-
-    fn listen(&mut self, given: &Spanned<String>, allow_remote: bool) -> Option<SocketAddr> {
-        let problem = match given.get_ref().parse::<SocketAddr>() {
-            Ok(address) if allow_remote || address.ip().is_loopback() => return Some(address),
-            Ok(_) => Problem::error("who reaches this address can command the stack")
-                .help("listen on 127.0.0.1, or allow it: allow_remote = true"),
-            Err(_) => Problem::error(format!("`{given}` is no address"))
-                .label("expected ADDRESS:PORT, such as \"127.0.0.1:9001\""),
-        };
-        self.problems.push(problem.at(given.span()));
-        None
-    }
-
-    fn mode(&mut self, given: &Spanned<String>) -> u32 {
-        match u32::from_str_radix(given.get_ref(), 8) {
-            Ok(mode) if mode <= 0o777 => mode,
-            _ => {
-                let problem = Problem::error(format!("`{given}` is no file mode"))
-                    .at(given.span())
-                    .label("expected three octal digits, such as \"0660\"");
-                self.problems.push(problem);
-                SOCKET_MODE
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Configuration: text to a checked [`plan::Plan`], or all problems found.
 
+mod control;
 mod detector;
 mod document;
 mod expand;

@@ -52,6 +52,25 @@ pub struct ControlPlan {
     pub listen: Option<SocketAddr>,
     /// Permission bits of the Unix socket.
     pub socket_mode: u32,
+    /// User and password that may command over TCP, beside the token.
+    pub account: Option<AccountPlan>,
+    /// Take the calls of supervisord's clients on TCP from everybody.
+    pub rpc_open: bool,
+}
+
+/// A user with a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccountPlan {
+    /// Name.
+    pub user: String,
+    /// Argon2 hash of the password (PHC text).
+    pub password_hash: String,
+}
+
+impl std::fmt::Debug for AccountPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AccountPlan({})", self.user)
+    }
 }
 
 /// The supervisor's own log.

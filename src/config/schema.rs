@@ -3,7 +3,8 @@
 use schemars::{JsonSchema, schema_for};
 use serde_json::{Map, Value, json};
 
-use super::document::{ControlDoc, DetectorDoc, GroupDoc, OwnLogDoc, ServiceDoc, StackDoc};
+use super::control::ControlDoc;
+use super::document::{DetectorDoc, GroupDoc, OwnLogDoc, ServiceDoc, StackDoc};
 use crate::registry;
 
 /// Returns the JSON schema of `supervisor.toml`.

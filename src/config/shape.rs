@@ -3,7 +3,8 @@
 use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::Value;
 
-use super::document::{ControlDoc, DetectorDoc, GroupDoc, OwnLogDoc, ServiceDoc, StackDoc};
+use super::control::ControlDoc;
+use super::document::{DetectorDoc, GroupDoc, OwnLogDoc, ServiceDoc, StackDoc};
 use crate::registry;
 
 /// One place in a schema.

@@ -1,5 +1,6 @@
 //! The control API: one router, on a Unix socket and, when configured, on TCP; and its client.
 
+mod account;
 mod api;
 mod client;
 mod console;
@@ -7,6 +8,7 @@ mod diary;
 mod metrics;
 mod render;
 mod rights;
+mod rpc;
 mod server;
 mod usage;
 mod wire;

@@ -7,15 +7,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use fathom_kernel::Caller;
 use rand::TryRngCore as _;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::account::Account;
 use super::api::Failure;
+use super::rpc;
+use super::server::TcpDoor;
 
 /// Who is at the other end of a connection; set by the server, never by a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +41,35 @@ pub enum Peer {
 #[derive(Debug, Clone)]
 pub struct Guard {
     token: Token,
+    /// User and password that are as good as the token.
+    account: Option<Account>,
     /// Names beside the loopback ones under which a browser may reach the API.
     hosts: Vec<String>,
     /// Reading without a token is open when only this machine can connect.
     reading_open: bool,
+    /// So are the calls of supervisord's clients, when the operator wants that.
+    rpc_open: bool,
+}
+
+/// What a request has to show.
+#[derive(Debug)]
+enum Pass {
+    /// Nothing more; this is who it is.
+    Known(String),
+    /// That these are the right credentials.
+    Login(Account, Credentials),
+}
+
+/// A user and a password.
+struct Credentials {
+    user: String,
+    password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credentials({})", self.user)
+    }
 }
 
 /// A bearer token; only its hash is kept.
@@ -136,17 +166,19 @@ impl std::fmt::Debug for Token {
 }
 
 impl Guard {
-    /// Makes the rights of a TCP door on this address.
-    pub fn new(token: Token, listen: SocketAddr, hosts: Vec<String>) -> Self {
+    /// Makes the rights of a TCP door that listens on this address.
+    pub fn new(token: Token, listen: SocketAddr, door: &TcpDoor) -> Self {
         Self {
             token,
-            hosts,
-            reading_open: listen.ip().is_loopback(),
+            account: door.account.clone().map(Account::new),
+            hosts: door.hosts.clone(),
+            reading_open: listen.ip().is_loopback() && door.account.is_none(),
+            rpc_open: door.rpc_open,
         }
     }
 
-    /// Decides on a request from TCP; returns who it is.
-    fn decide(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<String, Failure> {
+    /// Decides on a request from TCP.
+    fn decide(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Pass, Failure> {
         if !self.knows_host(headers) {
             return Err(Failure::new(
                 StatusCode::MISDIRECTED_REQUEST,
@@ -156,25 +188,58 @@ impl Guard {
         }
         let given = headers
             .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
-        if let Some(given) = given {
-            return if self.token.is(given.trim()) {
-                Ok("token".to_owned())
-            } else {
-                Err(unauthorized("the token is wrong"))
+            .and_then(|value| value.to_str().ok());
+        if let Some(given) = given.and_then(|value| value.strip_prefix("Bearer ")) {
+            return self.by_token(given.trim());
+        }
+        if let Some(given) = given.and_then(|value| value.strip_prefix("Basic ")) {
+            return match credentials(given) {
+                // Who can only send a user and a password may send the token as such.
+                Some(sent) if self.token.is(&sent.password) => Ok(Pass::Known("token".to_owned())),
+                Some(sent) => self.by_password(sent),
+                None => Err(unauthorized("the credentials cannot be read")),
             };
         }
         let reads = matches!(*method, Method::GET | Method::HEAD);
-        if reads && (self.reading_open || path == "/healthz") {
-            return Ok("anyone".to_owned());
+        if reads && (self.reading_open || path == "/healthz") || self.is_open_call(path, headers) {
+            return Ok(Pass::Known("anyone".to_owned()));
         }
         Err(unauthorized("a token is needed: `Authorization: Bearer …`"))
     }
 
+    fn by_token(&self, given: &str) -> Result<Pass, Failure> {
+        if self.token.is(given) {
+            return Ok(Pass::Known("token".to_owned()));
+        }
+        Err(unauthorized("the token is wrong"))
+    }
+
+    fn by_password(&self, sent: Credentials) -> Result<Pass, Failure> {
+        match &self.account {
+            Some(account) => Ok(Pass::Login(account.clone(), sent)),
+            None => Err(unauthorized("the password is wrong")),
+        }
+    }
+
+    /// Tells whether this is a call that everybody may send. A page of another site cannot: its
+    /// browser would ask first before it sends XML, and gets no answer that allows it.
+    fn is_open_call(&self, path: &str, headers: &HeaderMap) -> bool {
+        let kind = headers.get(header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        let is_xml = ["text/xml", "application/xml"]
+            .iter()
+            .any(|xml| kind.eq_ignore_ascii_case(xml));
+        self.rpc_open && rpc::is_ours(path) && is_xml && !headers.contains_key(header::ORIGIN)
+    }
+
     /// Refuses names that a foreign page could have made point to this machine (DNS rebinding).
     fn knows_host(&self, headers: &HeaderMap) -> bool {
-        let Some(host) = headers.get(header::HOST).and_then(|h| h.to_str().ok()) else {
+        let Some(host) = headers.get(header::HOST) else {
+            // No browser, then: those always send one.
+            return true;
+        };
+        let Ok(host) = host.to_str() else {
             return false;
         };
         let name = match host.rsplit_once(':') {
@@ -193,16 +258,27 @@ fn unauthorized(message: &str) -> Failure {
     Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
 }
 
+/// Reads what follows `Basic`.
+fn credentials(text: &str) -> Option<Credentials> {
+    let bytes = BASE64_STANDARD.decode(text.trim()).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some(Credentials {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    })
+}
+
 /// Middleware: lets a request through with its [`Caller`], or refuses it.
 pub(super) async fn check(
     State(guard): State<Option<Arc<Guard>>>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let caller = match (request.extensions().get::<Peer>(), guard) {
+    let caller = match (request.extensions().get::<Peer>().copied(), guard) {
         (Some(Peer::Socket { uid }), _) => Ok(Caller::new(format!("uid {uid}"), "socket")),
-        (Some(Peer::Tcp { from }), Some(guard)) => guard
-            .decide(request.method(), request.uri().path(), request.headers())
+        (Some(Peer::Tcp { from }), Some(guard)) => who(&guard, &request)
+            .await
             .map(|who| Caller::new(who, format!("http {}", from.ip()))),
         // No peer, or TCP without a guard: nobody said that this may pass.
         _ => Err(unauthorized("unknown peer")),
@@ -212,27 +288,56 @@ pub(super) async fn check(
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
+        Err(failure) if rpc::is_ours(request.uri().path()) => login_wanted(failure),
         Err(failure) => failure.into_response(),
     }
+}
+
+/// Finds out who sent a request over TCP.
+fn who(guard: &Guard, request: &Request) -> impl Future<Output = Result<String, Failure>> + use<> {
+    let pass = guard.decide(request.method(), request.uri().path(), request.headers());
+    async move {
+        match pass? {
+            Pass::Known(who) => Ok(who),
+            Pass::Login(account, sent) => match account.admits(&sent.user, &sent.password).await {
+                true => Ok(sent.user),
+                false => Err(unauthorized("the user or the password is wrong")),
+            },
+        }
+    }
+}
+
+/// Tells a client of supervisord that it needs a password.
+fn login_wanted(failure: Failure) -> Response {
+    let mut response = failure.into_response();
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let headers = response.headers_mut();
+        let realm = HeaderValue::from_static("Basic realm=\"default\"");
+        headers.insert(header::WWW_AUTHENTICATE, realm);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use axum::http::HeaderValue;
-
     use super::*;
+    use crate::config::plan::AccountPlan;
 
     const SECRET: &str = "0123456789abcdef";
 
     fn guard(listen: &str) -> Guard {
         let listen = listen.parse().expect("an address");
-        Guard::new(
-            Token::hashed(SECRET),
+        let door = TcpDoor {
             listen,
-            vec!["monitor.km3net.de".into()],
-        )
+            token_file: None,
+            hosts: vec!["monitor.km3net.de".into()],
+            account: None,
+            rpc_open: false,
+        };
+        Guard::new(Token::hashed(SECRET), listen, &door)
     }
 
     fn decide(guard: &Guard, method: Method, host: &str, token: Option<&str>) -> Option<String> {
@@ -242,7 +347,52 @@ mod tests {
             let value = format!("Bearer {token}");
             headers.insert(header::AUTHORIZATION, value.parse().expect("text"));
         }
-        guard.decide(&method, "/api/status", &headers).ok()
+        match guard.decide(&method, "/api/status", &headers).ok()? {
+            Pass::Known(who) => Some(who),
+            Pass::Login(..) => None,
+        }
+    }
+
+    fn basic(guard: &Guard, text: &str) -> Result<Pass, Failure> {
+        let mut headers = HeaderMap::new();
+        let value = format!("Basic {}", BASE64_STANDARD.encode(text));
+        headers.insert(header::AUTHORIZATION, value.parse().expect("text"));
+        guard.decide(&Method::POST, "/RPC2", &headers)
+    }
+
+    #[test]
+    fn the_token_is_taken_as_a_password_and_another_one_is_checked() {
+        let mut guard = guard("127.0.0.1:80");
+        assert!(matches!(
+            basic(&guard, &format!("any:{SECRET}")),
+            Ok(Pass::Known(_))
+        ));
+        assert!(basic(&guard, "shift:wrong").is_err());
+        assert!(basic(&guard, "no colon").is_err());
+        guard.account = Some(Account::new(AccountPlan {
+            user: "shift".to_owned(),
+            password_hash: String::new(),
+        }));
+        assert!(matches!(basic(&guard, "shift:wrong"), Ok(Pass::Login(..))));
+    }
+
+    #[test]
+    fn open_calls_are_xml_and_come_from_no_page() {
+        let mut guard = guard("127.0.0.1:80");
+        let mut headers = HeaderMap::new();
+        let mut passes = |guard: &Guard, name: header::HeaderName, value: &'static str| {
+            headers.insert(name, HeaderValue::from_static(value));
+            guard.decide(&Method::POST, "/RPC2", &headers).is_ok()
+        };
+        assert!(!passes(&guard, header::CONTENT_TYPE, "text/xml"));
+        guard.rpc_open = true;
+        assert!(!passes(&guard, header::CONTENT_TYPE, "text/plain"));
+        assert!(passes(
+            &guard,
+            header::CONTENT_TYPE,
+            "text/xml; charset=utf-8"
+        ));
+        assert!(!passes(&guard, header::ORIGIN, "http://evil.example"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use tracing::{Instrument as _, debug, info, warn};
 use super::api::router;
 use super::console::Console;
 use super::rights::{Guard, Peer, Token, TokenError};
-use crate::config::plan::ControlPlan;
+use crate::config::plan::{AccountPlan, ControlPlan};
 
 /// Most connections on the socket; further ones wait in the kernel's queue. TCP has its own places,
 /// so that nobody there can lock an operator on the machine out.
@@ -61,6 +61,10 @@ pub struct TcpDoor {
     pub token_file: Option<PathBuf>,
     /// Names, beside addresses and `localhost`, that lead here.
     pub hosts: Vec<String>,
+    /// User and password, as good as the token.
+    pub account: Option<AccountPlan>,
+    /// Take the calls of supervisord's clients from everybody.
+    pub rpc_open: bool,
 }
 
 impl Doors {
@@ -73,6 +77,8 @@ impl Doors {
                 listen,
                 token_file: None,
                 hosts: Vec::new(),
+                account: control.account.clone(),
+                rpc_open: control.rpc_open,
             }),
         }
     }
@@ -299,7 +305,7 @@ async fn bind_tcp(door: &TcpDoor, data_dir: &Path) -> Result<(TcpListener, Guard
     };
     let listener = TcpListener::bind(door.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, Guard::new(token, address, door.hosts.clone())))
+    Ok((listener, Guard::new(token, address, door)))
 }
 
 fn token_path(data_dir: &Path) -> PathBuf {

@@ -13,6 +13,8 @@ async fn on_tcp() -> (Fake, SocketAddr) {
         listen: "127.0.0.1:0".parse().expect("an address"),
         token_file: None,
         hosts: Vec::new(),
+        account: None,
+        rpc_open: false,
     };
     let services = vec![service("web", State::Stopped, "")];
     let fake = Fake::start_with(services, Some(door)).await;

@@ -144,6 +144,8 @@ pub fn plan(data_dir: &Path, services: Vec<ServicePlan>) -> Plan {
         control: ControlPlan {
             listen: None,
             socket_mode: 0o660,
+            account: None,
+            rpc_open: false,
         },
         log: OwnLog {
             level: "info".to_owned(),

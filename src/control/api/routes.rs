@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
-use axum::response::Json;
+use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::get;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 use super::{Failure, commands, status, streams};
 use crate::control::console::Console;
 use crate::control::rights::{self, Guard};
+use crate::control::rpc;
 
 /// Largest body of a request [bytes]; the largest real one is a service's request.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -34,13 +35,7 @@ pub fn router(console: Console, guard: Option<Guard>) -> Router {
     let (router, _) = routes().split_for_parts();
     router
         .route("/api/openapi.json", get(|| async { Json(document()) }))
-        .fallback(|| async {
-            Failure::new(
-                StatusCode::NOT_FOUND,
-                "no_such_path",
-                "see /api/openapi.json",
-            )
-        })
+        .fallback(elsewhere)
         .method_not_allowed_fallback(|| async {
             Failure::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -55,6 +50,15 @@ pub fn router(console: Console, guard: Option<Guard>) -> Router {
             rights::check,
         ))
         .layer(CatchPanicLayer::new())
+}
+
+/// Answers what no route is for: calls of supervisord's clients, which know paths by how they begin.
+async fn elsewhere(State(console): State<Console>, request: Request) -> Response {
+    if rpc::is_ours(request.uri().path()) {
+        return rpc::answer(console, request).await;
+    }
+    let text = "see /api/openapi.json";
+    Failure::new(StatusCode::NOT_FOUND, "no_such_path", text).into_response()
 }
 
 fn routes() -> OpenApiRouter<Console> {
