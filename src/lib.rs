@@ -7,6 +7,7 @@
 pub mod actors;
 pub mod body;
 pub mod checkpoints;
+pub mod chronicle;
 pub mod cli;
 pub mod config;
 pub mod control;

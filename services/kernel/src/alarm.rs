@@ -1,10 +1,11 @@
 //! What a monitor says when a person should look.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
@@ -16,7 +17,7 @@ pub enum Severity {
 }
 
 /// A condition of one rule on one subject: raised while `firing`, cleared when it is not.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Alarm {
     /// Service that says it.
     pub service: String,
@@ -31,5 +32,6 @@ pub struct Alarm {
     /// The condition in words, with its numbers.
     pub text: String,
     /// When the condition changed.
+    #[schemars(with = "String")]
     pub at: Timestamp,
 }

@@ -52,9 +52,9 @@ pub struct OutputChange {
 }
 
 /// A change of state of one service.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LifeChange {
-    /// Gap-free number of the change within one run of the supervisor.
+    /// Number of the change in the event log of the stack: it grows, over restarts as well.
     pub sequence: u64,
     /// Full name of the service.
     pub service: String,
@@ -67,6 +67,7 @@ pub struct LifeChange {
     /// Why, for people: `exit:3`, `signal:KILL`, `panic: …`, `stop requested by …`.
     pub reason: String,
     /// When.
+    #[schemars(with = "String")]
     pub at: Timestamp,
 }
 
