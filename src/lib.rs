@@ -11,6 +11,7 @@ pub mod chronicle;
 pub mod cli;
 pub mod config;
 pub mod control;
+mod desk;
 mod files;
 pub mod guard;
 pub mod host;

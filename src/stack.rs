@@ -20,11 +20,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use tracing_appender::non_blocking::ErrorCounter;
 
-use crate::actors::{Ended, Ping, Supervisor, Take};
+use crate::actors::{Ended, Ping, Supervisor};
 use crate::body::{Logs, Spawner, World};
 use crate::checkpoints::FileStore;
+use crate::chronicle::{Chronicle, Kept};
 use crate::config::plan::Plan;
 use crate::control::{Console, ConsoleParts, Doors, ServeError, serve};
+use crate::desk::pass_on;
 use crate::files;
 use crate::guard::Guard;
 use crate::telemetry::Records;
@@ -193,6 +195,9 @@ impl Parts {
         let boot_id: Arc<str> = boot_id().into();
         let socket = std::path::absolute(data_dir.join(SOCKET_NAME))?;
         let server_url = format!("unix://{}", socket.display()).into();
+        let chronicle =
+            Chronicle::open(&data_dir.join("events"), Clock::system(), Kept::default())?;
+        chronicle.boot(&boot_id);
         let guard = match self.options.guarded {
             true => Guard::start(program.clone(), boot_id.clone(), socket)?,
             false => Guard::default(),
@@ -206,7 +211,7 @@ impl Parts {
             addresses: self.addresses.clone(),
             config_dir: plan.setup.config_dir.clone(),
             data_dir,
-            changes: Arc::default(),
+            chronicle,
             boot_id,
             detector: detector_text(plan),
             level: plan.log.level.as_str().into(),
@@ -269,8 +274,10 @@ impl Life {
         let (tell_ended, ended) = oneshot::channel();
         let supervisor = Supervisor::new(self.plan.clone(), self.world.clone(), tell_ended).start();
         let addresses = self.world.data_dir.join(ADDRESSES_NAME);
+        let chronicle = &self.world.chronicle;
         let helpers = [
-            tokio::spawn(pass_on(asks, supervisor.clone())),
+            tokio::spawn(pass_on(asks, supervisor.clone(), chronicle.clone())),
+            tokio::spawn(chronicle.take_alarms(&self.world.bus)),
             tokio::spawn(write_addresses(self.world.addresses.clone(), addresses)),
             tokio::spawn(watch(supervisor, self.ended.clone())),
         ];
@@ -282,6 +289,11 @@ impl Life {
         }
         server.close(CLOSE_WAIT).await;
         self.world.guard.goodbye().await;
+        let chronicle = self.world.chronicle.clone();
+        // What is not written by then is lost; the writer has told so.
+        tokio::task::spawn_blocking(move || chronicle.close())
+            .await
+            .ok();
         drop(lock);
         info!(?how, "the stack has ended");
         self.ended.send_replace(Some(how));
@@ -291,6 +303,7 @@ impl Life {
         Console::new(ConsoleParts {
             control: self.world.control.clone(),
             bus: self.world.bus.clone(),
+            chronicle: self.world.chronicle.clone(),
             addresses: self.world.addresses.clone(),
             records: self.world.records.clone(),
             log_drops: self.options.log_drops.clone(),
@@ -332,15 +345,6 @@ fn lock(data_dir: &Path) -> Result<File, StackError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StackError::Locked(data_dir.to_owned())),
         Err(TryLockError::Error(source)) => Err(failed(&path)(source)),
-    }
-}
-
-/// Hands commands to the supervisor; while its mailbox is full, callers wait.
-async fn pass_on(mut asks: mpsc::Receiver<Ask>, supervisor: Addr<Supervisor>) {
-    while let Some(ask) = asks.recv().await {
-        if supervisor.send(Take(ask)).await.is_err() {
-            return;
-        }
     }
 }
 

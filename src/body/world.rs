@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fathom_kernel::{
@@ -14,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::logfile::LogFile;
 use super::spawner::Spawner;
+use crate::chronicle::Chronicle;
 use crate::config::plan::Plan;
 use crate::guard::Guard;
 use crate::telemetry::Records;
@@ -37,8 +37,8 @@ pub struct World {
     pub data_dir: PathBuf,
     /// Folder of the configuration file.
     pub config_dir: PathBuf,
-    /// Numbers the changes of state, without gaps.
-    pub changes: Arc<AtomicU64>,
+    /// The event log.
+    pub chronicle: Chronicle,
     /// Tells this run of the stack from all others.
     pub boot_id: Arc<str>,
     /// The detector as DETX, for services in children of the same binary.
@@ -116,7 +116,7 @@ impl World {
         (cx, line)
     }
 
-    /// Publishes a change of state under the next number.
+    /// Writes down a change of state, and publishes it.
     pub fn announce(
         &self,
         service: &str,
@@ -124,15 +124,16 @@ impl World {
         (from, to): (State, State),
         reason: String,
     ) {
-        self.bus.publish(Event::Life(LifeChange {
-            sequence: self.changes.fetch_add(1, Relaxed),
+        let life = self.chronicle.life(|sequence| LifeChange {
+            sequence,
             service: service.to_owned(),
             incarnation,
             from,
             to,
             reason,
             at: self.clock.now(),
-        }));
+        });
+        self.bus.publish(Event::Life(life));
     }
 
     /// Takes back all addresses that a service announced and did not withdraw.

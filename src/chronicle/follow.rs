@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fathom_kernel::Timestamp;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::entry::{Entry, Subject, Subjects};
 use super::memory::Inner;
@@ -44,8 +45,16 @@ pub struct Follow {
     next: u64,
     /// Events before this time are passed over.
     from: Option<Timestamp>,
-    /// Reads the files, until what is in memory is reached.
-    reader: Option<Reader<Entry>>,
+    source: Source,
+}
+
+type Read = (Reader<Entry>, std::io::Result<Vec<Entry>>);
+
+/// Where the next events come from.
+enum Source {
+    /// From the files, until what is in memory is reached.
+    Files(JoinHandle<Read>),
+    Memory,
 }
 
 impl Follow {
@@ -64,14 +73,10 @@ impl Follow {
             Since::Time(time) => (1, Some(time)),
             Since::Last(count) => (first_of_last(&log, count, &of).unwrap_or(next), None),
         };
-        let reader = log
-            .folder
-            .as_ref()
-            .filter(|_| first < oldest)
-            .map(|folder| Reader::new(folder, first));
-        let next = match reader {
-            Some(_) => first,
-            None => first.max(oldest),
+        let folder = log.folder.as_ref().filter(|_| first < oldest);
+        let (next, source) = match folder {
+            Some(folder) => (first, read(Reader::new(folder, first))),
+            None => (first.max(oldest), Source::Memory),
         };
         Self {
             log,
@@ -79,17 +84,19 @@ impl Follow {
             of,
             next,
             from,
-            reader,
+            source,
         }
     }
 
-    /// Waits for events. Cancel-safe, except that what is being read from files is read again.
+    /// Waits for events. Cancel-safe: nothing is taken before it returns.
     pub async fn next(&mut self) -> Batch {
         loop {
             self.changes.borrow_and_update();
-            let batch = self.now().await;
-            if batch.missed > 0 || !batch.entries.is_empty() {
-                return batch;
+            while !self.is_up_to_date() {
+                let batch = self.more().await;
+                if batch.missed > 0 || !batch.entries.is_empty() {
+                    return batch;
+                }
             }
             // The sender lives as long as the log, which is held here.
             if self.changes.changed().await.is_err() {
@@ -98,13 +105,25 @@ impl Follow {
         }
     }
 
-    /// Returns what there is up to now; nothing when all of it was taken.
-    pub async fn now(&mut self) -> Batch {
-        while let Some(reader) = self.reader.take() {
-            let batch = self.read(reader).await;
-            if batch.missed > 0 || !batch.entries.is_empty() {
-                return batch;
-            }
+    /// Tells whether all that happened up to now was taken.
+    pub fn is_up_to_date(&self) -> bool {
+        matches!(self.source, Source::Memory) && self.next >= self.log.bounds().1
+    }
+
+    /// Takes a part of what there is, which may have nothing of the wanted sorts. Cancel-safe.
+    pub async fn more(&mut self) -> Batch {
+        if let Source::Files(reading) = &mut self.source {
+            let lines = reading.await;
+            self.source = Source::Memory;
+            return match lines {
+                Ok((reader, Ok(lines))) if !lines.is_empty() => self.take_read(reader, lines),
+                Ok((_, Ok(_))) => self.give_up_reading(),
+                Ok((_, Err(error))) => {
+                    tracing::warn!(%error, "cannot read events");
+                    self.give_up_reading()
+                }
+                Err(_) => self.give_up_reading(),
+            };
         }
         let taken = self.log.take(self.next);
         self.next = taken.next;
@@ -114,34 +133,19 @@ impl Follow {
         }
     }
 
-    /// Reads on in the files; keeps the reader while there is more than is in memory.
-    async fn read(&mut self, mut reader: Reader<Entry>) -> Batch {
-        let reading = tokio::task::spawn_blocking(move || {
-            let lines = reader.read(READ_MAX);
-            (reader, lines)
-        });
-        let (reader, lines) = match reading.await {
-            Ok((reader, Ok(lines))) => (reader, lines),
-            Ok((_, Err(error))) => {
-                tracing::warn!(%error, "cannot read events");
-                return self.give_up_reading();
-            }
-            Err(_) => return self.give_up_reading(),
-        };
-        let Some(last) = lines.last() else {
-            return self.give_up_reading();
-        };
+    /// Takes lines of the files, and reads on while there is more than is in memory.
+    fn take_read(&mut self, reader: Reader<Entry>, lines: Vec<Entry>) -> Batch {
         let first = lines.first().map_or(self.next, |first| first.sequence);
         // Gaps stand in the files as events; what is missing in front was removed as too old. Who
         // asks by time does not ask for these.
-        let is_gap = lines.first().is_some_and(|e| e.what.subject() == Subject::Gap);
-        let missed = match (self.from, is_gap) {
+        let is_gap = |entry: &Entry| entry.what.subject() == Subject::Gap;
+        let missed = match (self.from, lines.first().is_some_and(is_gap)) {
             (None, false) => first.saturating_sub(self.next),
             (Some(_), _) | (_, true) => 0,
         };
-        self.next = last.sequence + 1;
+        self.next = lines.last().map_or(self.next, |last| last.sequence + 1);
         if self.next < self.log.bounds().0 {
-            self.reader = Some(reader);
+            self.source = read(reader);
         }
         Batch {
             missed,
@@ -175,6 +179,13 @@ impl Follow {
     }
 }
 
+fn read(mut reader: Reader<Entry>) -> Source {
+    Source::Files(tokio::task::spawn_blocking(move || {
+        let lines = reader.read(READ_MAX);
+        (reader, lines)
+    }))
+}
+
 /// Returns the number of the first of the last events of some sorts.
 fn first_of_last(log: &Inner, count: usize, of: &Subjects) -> Option<u64> {
     let kept = log.take(0).entries;
@@ -201,14 +212,12 @@ mod tests {
 
     async fn everything(follow: &mut Follow) -> (u64, Vec<u64>) {
         let (mut missed, mut found) = (0, Vec::new());
-        loop {
-            let batch = follow.now().await;
-            if batch.missed == 0 && batch.entries.is_empty() && follow.reader.is_none() {
-                return (missed, found);
-            }
+        while !follow.is_up_to_date() {
+            let batch = follow.more().await;
             missed += batch.missed;
             found.extend(numbers(&batch));
         }
+        (missed, found)
     }
 
     #[tokio::test]
@@ -237,7 +246,7 @@ mod tests {
         // The next run goes on with the numbers, and knows the end of the past.
         let log = open();
         let mut last = log.follow(Since::Last(2), all());
-        assert_eq!(numbers(&last.now().await), [6000, 6001]);
+        assert_eq!(numbers(&last.next().await), [6000, 6001]);
         assert_eq!(log.notice("a", "test", "after the restart"), 6002);
         assert_eq!(numbers(&last.next().await), [6002]);
     }

@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fathom_kernel::{Bus, Clock, Event, Filter, Health, LifeChange, Limits, State, Topic};
+use fathom_kernel::{
+    Bus, Clock, Event, Filter, Health, LifeChange, Limits, State, Timestamp, Topic,
+};
 use tokio::sync::watch;
 
 use super::entry::{Boot, Entry, Notice, Subjects, What};
@@ -93,11 +95,16 @@ impl Chronicle {
     /// Writes down that the supervisor begins its work.
     pub fn boot(&self, boot_id: &str) {
         self.record(What::Boot(Boot {
-            at: self.0.clock.now(),
+            at: self.now(),
             boot_id: boot_id.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
         }));
+    }
+
+    /// Returns the time that events are given.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// Writes an event down; never waits. Returns its number.
@@ -117,7 +124,7 @@ impl Chronicle {
     /// Writes down something about a service, or about the supervisor when the name is empty.
     pub fn notice(&self, service: &str, what: &str, text: impl Into<String>) -> u64 {
         self.record(What::Notice(Notice {
-            at: self.0.clock.now(),
+            at: self.now(),
             service: service.to_owned(),
             what: what.to_owned(),
             text: text.into(),
@@ -161,6 +168,11 @@ impl Chronicle {
     /// Starts to follow.
     pub fn follow(&self, since: Since, of: Subjects) -> Follow {
         Follow::new(self.0.clone(), self.0.next.subscribe(), since, of)
+    }
+
+    /// Returns how many followers there are.
+    pub fn followers(&self) -> usize {
+        self.0.next.receiver_count()
     }
 
     /// Returns how many events the disk did not take.

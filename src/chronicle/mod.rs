@@ -17,6 +17,6 @@ pub use entry::{
     Rotation, Subject, Subjects, What,
 };
 pub use follow::{Batch, Follow, Since};
-pub use journal::{Journal, Numbered};
+pub use journal::{Journal, Kept, Numbered};
 pub use memory::{Chronicle, Standing};
 pub use reader::Reader;

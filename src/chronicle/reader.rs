@@ -223,7 +223,10 @@ mod tests {
         let kept = read(folder.path(), 1);
         assert_eq!(files(folder.path()).unwrap().len(), 3);
         assert_eq!(kept.last(), Some(&40));
-        assert!(kept.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{kept:?}");
+        assert!(
+            kept.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+            "{kept:?}"
+        );
         assert_eq!(read(folder.path(), 35), (35..=40).collect::<Vec<_>>());
     }
 

@@ -95,10 +95,21 @@ pub struct Client {
 /// A server-sent event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signal {
-    /// `life`, `alarm`, `output`, `log` or `lagged`.
+    /// `life`, `alarm`, `output`, `log`, `lagged`, …
     pub name: String,
+    /// Its number, for events of the event log; empty for others.
+    pub id: String,
     /// Its JSON.
     pub data: String,
+}
+
+/// Which events of the past are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventRange {
+    /// So many of the last ones in memory.
+    Last(usize),
+    /// Those behind a number, or from a time on.
+    Since(String),
 }
 
 /// Server-sent events as they come; ends with the supervisor.
@@ -217,19 +228,25 @@ impl Client {
 
     /// Follows events; `topics` as in the API, the usual ones when it is empty.
     pub async fn events(&self, topics: &str) -> Result<Signals, ClientError> {
-        self.events_since(topics, 0, true).await
+        self.events_of(topics, &EventRange::Last(0), true).await
     }
 
-    /// Returns the last `last` events that are kept, and further ones when `follow` is set.
-    pub async fn events_since(
+    /// Returns events of the past, and further ones when `follow` is set.
+    pub async fn events_of(
         &self,
         topics: &str,
-        last: usize,
+        range: &EventRange,
         follow: bool,
     ) -> Result<Signals, ClientError> {
         let topics = utf8_percent_encode(topics, KEPT);
+        let range = match range {
+            EventRange::Last(last) => format!("last={last}"),
+            EventRange::Since(since) => {
+                format!("since={}", utf8_percent_encode(since, NON_ALPHANUMERIC))
+            }
+        };
         self.signals(&format!(
-            "/api/events?topics={topics}&last={last}&follow={follow}"
+            "/api/events?topics={topics}&{range}&follow={follow}"
         ))
         .await
     }
@@ -290,6 +307,7 @@ impl Client {
             let event = event.ok()?;
             Some(Signal {
                 name: event.event,
+                id: event.id,
                 data: event.data,
             })
         });

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing_appender::non_blocking::ErrorCounter;
 
-use super::diary::Diary;
+use crate::chronicle::Chronicle;
 use crate::config::plan::Plan;
 use crate::telemetry::Records;
 
@@ -20,7 +20,6 @@ pub struct Console {
     /// Cancelled when the server ends; streams end with it.
     closing: CancellationToken,
     followers: Arc<Semaphore>,
-    diary: Diary,
 }
 
 /// What a stack gives to its control API.
@@ -29,6 +28,8 @@ pub struct ConsoleParts {
     pub control: ControlHandle,
     /// The bus of the stack.
     pub bus: Bus,
+    /// The event log.
+    pub chronicle: Chronicle,
     /// Where services listen.
     pub addresses: Addresses,
     /// Last log lines of every service.
@@ -58,16 +59,11 @@ impl Console {
             parts: Arc::new(parts),
             closing: CancellationToken::new(),
             followers: Arc::new(Semaphore::new(Self::FOLLOWERS_MAX)),
-            diary: Diary::default(),
         }
     }
 
     pub(super) fn parts(&self) -> &ConsoleParts {
         &self.parts
-    }
-
-    pub(super) fn diary(&self) -> &Diary {
-        &self.diary
     }
 
     pub(super) fn closing(&self) -> &CancellationToken {

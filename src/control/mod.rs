@@ -4,7 +4,6 @@ mod account;
 mod api;
 mod client;
 mod console;
-mod diary;
 mod metrics;
 mod render;
 mod rights;
@@ -14,12 +13,12 @@ mod usage;
 mod wire;
 
 pub use api::{document, router};
-pub use client::{Client, ClientError, Place, Signal, Signals};
+pub use client::{Client, ClientError, EventRange, Place, Signal, Signals};
 pub use console::{Console, ConsoleParts};
 pub use render::{Details, long_lines, status_lines};
 pub use rights::{Guard, Peer, Token, TokenError};
 pub use server::{Doors, ServeError, Server, TcpDoor, serve};
 pub use wire::{
-    AddressBook, Announcement, LAGGED_EVENT, LOG_EVENT, Lagged, Problem, Readiness, RequestBody,
-    ShutdownBody, SignalBody, Usage, UsageReport,
+    AddressBook, Announcement, LAGGED_EVENT, LOG_EVENT, Lagged, OUTPUT_EVENT, Problem, Readiness,
+    RequestBody, ShutdownBody, SignalBody, Usage, UsageReport,
 };

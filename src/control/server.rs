@@ -121,7 +121,7 @@ pub struct Server {
     /// Closes the doors also when the server is dropped without [`Server::close`].
     closing: DropGuard,
     clients: TaskTracker,
-    /// Those that accept, and the one that writes the diary.
+    /// Those that accept.
     tasks: Vec<JoinHandle<()>>,
     tcp: Option<SocketAddr>,
     socket: OwnFile,
@@ -154,13 +154,8 @@ pub async fn serve(console: Console, doors: Doors) -> Result<Server, ServeError>
         closing: closing.clone(),
         clients: TaskTracker::new(),
     };
-    let diary = console.diary().write(&console.parts().bus, closing.clone());
-    let mut tasks = vec![
-        tokio::spawn(diary),
-        tokio::spawn(
-            accept(Socket(listener), hall.clone(), SOCKET_CLIENTS_MAX).instrument(span.clone()),
-        ),
-    ];
+    let door = accept(Socket(listener), hall.clone(), SOCKET_CLIENTS_MAX);
+    let mut tasks = vec![tokio::spawn(door.instrument(span.clone()))];
     if let Some((listener, _)) = tcp {
         let door = accept(Tcp(listener), hall.clone(), TCP_CLIENTS_MAX);
         tasks.push(tokio::spawn(door.instrument(span.clone())));
@@ -280,7 +275,9 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        // Web sockets.
+        .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -8,6 +8,8 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Name of the server-sent event that tells of lost events or lines.
 pub const LAGGED_EVENT: &str = "lagged";
+/// Name of the server-sent event that tells of a new version of an output.
+pub const OUTPUT_EVENT: &str = "output";
 /// Name of the server-sent event that carries a log line.
 pub const LOG_EVENT: &str = "log";
 
@@ -185,12 +187,16 @@ fn hundred() -> usize {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct EventQuery {
-    /// Topics separated by commas out of `life`, `alarm`, `output`, `log`; all but `log` without it.
+    /// Topics separated by commas out of `boot`, `life`, `alarm`, `command`, `outcome`, `verdict`,
+    /// `reload`, `rotation`, `incident`, `notice`, `gap`, `output`, `log`; all but `log` without it.
     #[serde(default)]
     pub(super) topics: String,
-    /// Begin with so many past events (life and alarms).
+    /// Begin with so many past events that are in memory.
     #[serde(default)]
     pub(super) last: usize,
+    /// Begin behind the event of this number, or with the first one of this time or later.
+    #[serde(default)]
+    pub(super) since: String,
     /// Go on with new events (default), or end after the past ones.
     #[serde(default = "yes")]
     pub(super) follow: bool,

@@ -7,14 +7,17 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use fathom::chronicle::Chronicle;
 use fathom::config::plan::Plan;
 use fathom::config::{Origin, load};
-use fathom::control::{Client, Console, ConsoleParts, Doors, Place, Server, TcpDoor, serve};
+use fathom::control::{
+    Client, Console, ConsoleParts, Doors, EventRange, Place, Server, TcpDoor, serve,
+};
 use fathom::telemetry::Records;
 use fathom_kernel::{
-    Addresses, Answer, Ask, Bus, Command, ControlError, ControlHandle, Event, Health, LifeChange,
-    LogLine, LogStream, Outcome, Reply, ServiceStatus, StackStatus, State, Timestamp, Verdict,
-    Want,
+    Addresses, Answer, Ask, Bus, Clock, Command, ControlError, ControlHandle, Event, Health,
+    LifeChange, LogLine, LogStream, Outcome, Reply, ServiceStatus, StackStatus, State, Timestamp,
+    Verdict, Want,
 };
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -25,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 /// A running fake with its control API.
 pub(crate) struct Fake {
     pub(crate) bus: Bus,
+    pub(crate) chronicle: Chronicle,
     pub(crate) records: Records,
     pub(crate) addresses: Addresses,
     pub(crate) socket: PathBuf,
@@ -127,9 +131,12 @@ impl Fake {
         let records = Records::new(bus.clone());
         let addresses = Addresses::default();
         let (control, asks) = ControlHandle::channel();
+        let chronicle = Chronicle::in_memory(Clock::system());
+        tokio::spawn(chronicle.take_alarms(&bus));
         let console = Console::new(ConsoleParts {
             control,
             bus: bus.clone(),
+            chronicle: chronicle.clone(),
             addresses: addresses.clone(),
             records: records.clone(),
             log_drops: Vec::new(),
@@ -145,6 +152,7 @@ impl Fake {
         let server = serve(console, doors).await.expect("it serves");
         let fake = Self {
             bus,
+            chronicle,
             records,
             addresses,
             socket,
@@ -214,12 +222,12 @@ impl Fake {
         Running { child, out }
     }
 
-    /// Waits until the diary has taken so many events.
-    pub(crate) async fn wait_for_diary(&self, count: usize) {
+    /// Waits until the event log has taken so many events.
+    pub(crate) async fn wait_for_events(&self, count: usize) {
         until(async || {
             let mut events = self
                 .client()
-                .events_since("life,alarm", count, false)
+                .events_of("life,alarm", &EventRange::Last(count), false)
                 .await
                 .expect("a stream");
             let mut seen = 0;
@@ -233,11 +241,7 @@ impl Fake {
 
     /// Waits until somebody follows events.
     pub(crate) async fn wait_for_follower(&self) {
-        until(async || {
-            let subscribers = self.bus.subscribers();
-            subscribers.iter().any(|s| s.name == "control/events")
-        })
-        .await;
+        until(async || self.chronicle.followers() > 0).await;
     }
 
     /// Waits until a command arrived.
@@ -253,6 +257,7 @@ impl Fake {
     fn mind(&self) -> Mind {
         Mind {
             bus: self.bus.clone(),
+            chronicle: self.chronicle.clone(),
             records: self.records.clone(),
             heard: self.heard.clone(),
             services: self.services.clone(),
@@ -266,6 +271,7 @@ pub(crate) fn console(data_dir: &Path) -> (Console, mpsc::Receiver<Ask>) {
     let bus = Bus::new();
     let console = Console::new(ConsoleParts {
         control,
+        chronicle: Chronicle::in_memory(Clock::system()),
         records: Records::new(bus.clone()),
         bus,
         addresses: Addresses::default(),
@@ -370,6 +376,7 @@ async fn run(mut command: tokio::process::Command) -> Ran {
 /// The part of the fake that answers.
 struct Mind {
     bus: Bus,
+    chronicle: Chronicle,
     records: Records,
     heard: Arc<Mutex<Vec<(Command, String)>>>,
     services: Arc<Mutex<Vec<ServiceStatus>>>,
@@ -478,15 +485,16 @@ impl Mind {
             .find(|s| s.name == name)
             .expect("a known service");
         let from = std::mem::replace(&mut service.state, to);
-        self.bus.publish(Event::Life(LifeChange {
-            sequence: 1,
+        let life = self.chronicle.life(|sequence| LifeChange {
+            sequence,
             service: name.to_owned(),
             incarnation: 1,
             from,
             to,
             reason: "asked for".to_owned(),
             at: Timestamp::UNIX_EPOCH,
-        }));
+        });
+        self.bus.publish(Event::Life(life));
     }
 }
 

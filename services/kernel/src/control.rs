@@ -113,6 +113,21 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Tells whether the command does something, or only asks.
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::Status { .. } | Self::Tail { .. } => false,
+            Self::Start { .. }
+            | Self::Stop { .. }
+            | Self::Restart { .. }
+            | Self::Signal { .. }
+            | Self::Request { .. }
+            | Self::Shutdown { .. } => true,
+        }
+    }
+}
+
 /// What comes back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "reply", content = "value", rename_all = "lowercase")]
@@ -160,6 +175,23 @@ pub enum Verdict {
     TimedOut,
     /// The signal is not known here, or the service has no process.
     BadSignal,
+}
+
+impl Verdict {
+    /// Returns the word for it, as in JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::Signalled => "signalled",
+            Self::AlreadyStarted => "already_started",
+            Self::NotRunning => "not_running",
+            Self::SpawnError => "spawn_error",
+            Self::AbnormalTermination => "abnormal_termination",
+            Self::TimedOut => "timed_out",
+            Self::BadSignal => "bad_signal",
+        }
+    }
 }
 
 /// Why a command was not carried out.

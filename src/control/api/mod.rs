@@ -1,6 +1,7 @@
 //! The routes of the control API and their OpenAPI description.
 
 mod commands;
+mod events;
 mod extract;
 mod failure;
 mod routes;

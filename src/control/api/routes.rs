@@ -14,7 +14,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Failure, commands, status, streams};
+use super::{Failure, commands, events, status, streams};
 use crate::control::console::Console;
 use crate::control::rights::{self, Guard};
 use crate::control::rpc;
@@ -76,7 +76,8 @@ fn routes() -> OpenApiRouter<Console> {
         .routes(routes!(commands::signal))
         .routes(routes!(commands::request))
         .routes(routes!(commands::shutdown))
-        .routes(routes!(streams::events))
+        .routes(routes!(events::events))
+        .routes(routes!(events::socket))
         .routes(routes!(streams::own_log))
         .routes(routes!(streams::log))
 }
@@ -93,6 +94,7 @@ pub fn document() -> Value {
     schemas.subschema_for::<fathom_kernel::StackStatus>();
     schemas.subschema_for::<fathom_kernel::ServiceStatus>();
     schemas.subschema_for::<fathom_kernel::Outcome>();
+    schemas.subschema_for::<crate::chronicle::Entry>();
     let own = &mut description["components"]["schemas"];
     for (name, schema) in schemas.take_definitions(true) {
         own[name] = schema;
@@ -111,12 +113,13 @@ mod tests {
     use super::*;
 
     /// Every path with its method, as promised to users; the description must say the same.
-    const PROMISED: [&str; 17] = [
+    const PROMISED: [&str; 18] = [
         "get /api/status",
         "get /api/services/{name}",
         "get /api/addresses",
         "get /api/usage",
         "get /api/events",
+        "get /api/events/ws",
         "get /api/logs",
         "get /api/logs/{name}",
         "get /healthz",
