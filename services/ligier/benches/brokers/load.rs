@@ -16,7 +16,7 @@ use crate::server::Server;
 
 /// Tells the kernel to throw the bytes away instead of copying them, so that subscribers cost little
 /// of the processors that the brokers need.
-const MSG_TRUNC: i32 = 0x20;
+pub(crate) const MSG_TRUNC: i32 = 0x20;
 
 /// Bytes of one block of messages, and of all that may be on their way to one subscriber.
 const BLOCK_BYTES: usize = 128 << 10;
@@ -179,7 +179,7 @@ fn forget(producer: &TcpStream, count: &AtomicU64, done: &AtomicBool) {
         .set_read_timeout(Some(Duration::from_millis(20)))
         .expect("timeout");
     while !done.load(Relaxed) {
-        if let Ok(bytes) = discard(producer, 0) {
+        if let Ok(bytes) = discard(producer, 0, PIECE_BYTES) {
             count.fetch_add(bytes as u64, Relaxed);
             if bytes == 0 {
                 std::thread::sleep(Duration::from_millis(5));
@@ -193,7 +193,9 @@ async fn count(stream: TcpStream, count: &AtomicU64) {
     let stream = tokio::net::TcpStream::from_std(stream).expect("stream");
     loop {
         let read = stream
-            .async_io(Interest::READABLE, || discard(&stream, MSG_TRUNC))
+            .async_io(Interest::READABLE, || {
+                discard(&stream, MSG_TRUNC, PIECE_BYTES)
+            })
             .await;
         match read {
             Ok(bytes @ 1..) => count.fetch_add(bytes as u64, Relaxed),
@@ -202,12 +204,20 @@ async fn count(stream: TcpStream, count: &AtomicU64) {
     }
 }
 
-fn discard<'s>(stream: &'s impl std::os::fd::AsFd, flags: i32) -> std::io::Result<usize> {
-    const PIECE_BYTES: usize = 1 << 20;
+/// Largest piece thrown away at once.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Receives and forgets up to `most` bytes.
+pub(crate) fn discard<'s>(
+    stream: &'s impl std::os::fd::AsFd,
+    flags: i32,
+    most: usize,
+) -> std::io::Result<usize> {
     thread_local! {
         static PIECE: std::cell::RefCell<Vec<MaybeUninit<u8>>> =
             std::cell::RefCell::new(vec![MaybeUninit::uninit(); PIECE_BYTES]);
     }
     let socket: SockRef<'s> = SockRef::from(stream);
-    PIECE.with_borrow_mut(|piece| socket.recv_with_flags(piece, flags))
+    let most = most.min(PIECE_BYTES);
+    PIECE.with_borrow_mut(|piece| socket.recv_with_flags(&mut piece[..most], flags))
 }

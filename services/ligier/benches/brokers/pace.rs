@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt;
+use tokio::io::Interest;
 use tokio::runtime;
 
 use crate::SIX;
 use crate::dialect::Dialect;
+use crate::load::{MSG_TRUNC, discard};
 use crate::server::Server;
 
 /// Messages per second and body of each tag of [`SIX`]: 44,800 messages/s and 223 MB/s in all.
@@ -197,7 +198,8 @@ impl Pacer {
         };
         Self {
             messages: SIX.iter().zip(&BODIES).map(message).collect(),
-            due: [0.0; 6],
+            // The sources of a detector do not beat in step.
+            due: std::array::from_fn(|at| at as f64 / 6.0),
             sent: [0; 6],
             bytes: 0,
             blocked: Duration::ZERO,
@@ -253,17 +255,14 @@ fn receive(
             let (received, all) = (received.clone(), all.clone());
             tasks.spawn(async move {
                 stream.set_nonblocking(true).expect("non-blocking");
-                let mut stream = tokio::net::TcpStream::from_std(stream).expect("stream");
-                let mut buffer = Vec::with_capacity(1 << 20);
-                while let Ok(1..) = stream.read_buf(&mut buffer).await {
+                let stream = tokio::net::TcpStream::from_std(stream).expect("stream");
+                let mut arrivals = Arrivals::default();
+                while arrivals.read(dialect, &stream).await {
                     let now_us = u64::try_from(epoch.elapsed().as_micros()).unwrap_or(0);
+                    received[n].fetch_add(arrivals.sent_us.len() as u64, Relaxed);
+                    let on_the_way = arrivals.sent_us.drain(..).map(|sent_us| now_us - sent_us);
                     let mut all = all.lock().expect("no panic");
-                    let consumed = take_all(dialect, &buffer, |sent_us| {
-                        received[n].fetch_add(1, Relaxed);
-                        all.push(u32::try_from(now_us - sent_us).unwrap_or(u32::MAX));
-                    });
-                    drop(all);
-                    buffer.drain(..consumed);
+                    all.extend(on_the_way.map(|us| u32::try_from(us).unwrap_or(u32::MAX)));
                 }
             });
         }
@@ -275,17 +274,57 @@ fn receive(
     })
 }
 
-fn take_all(dialect: Dialect, bytes: &[u8], mut seen: impl FnMut(u64)) -> usize {
-    let mut at = 0;
-    while let Some((length, body)) = dialect.parse(&bytes[at..]) {
-        if bytes.len() < at + length {
-            break;
+/// The messages of one subscriber. Only their beginnings are copied out of the kernel, so that the
+/// receivers cost little of the processors that the brokers need.
+#[derive(Default)]
+struct Arrivals {
+    /// Times of sending of the messages that are complete [us].
+    sent_us: Vec<u64>,
+    /// Bytes of an incomplete message of which enough is known.
+    front: Vec<u8>,
+    /// Bytes missing of a message, and its time of sending [us].
+    missing: Option<(usize, u64)>,
+}
+
+impl Arrivals {
+    /// Largest piece that is copied.
+    const PIECE_BYTES: usize = 16 << 10;
+
+    /// Waits for bytes; `false` is the end.
+    async fn read(&mut self, dialect: Dialect, stream: &tokio::net::TcpStream) -> bool {
+        if let Some((bytes, sent_us)) = self.missing {
+            let read = stream.async_io(Interest::READABLE, || discard(stream, MSG_TRUNC, bytes));
+            let Ok(read @ 1..) = read.await else {
+                return false;
+            };
+            self.missing = Some((bytes - read, sent_us)).filter(|(left, _)| *left > 0);
+            if self.missing.is_none() {
+                self.sent_us.push(sent_us);
+            }
+            return true;
         }
-        let stamp = bytes[at + body..at + body + 8]
-            .try_into()
-            .expect("eight bytes");
-        seen(u64::from_be_bytes(stamp));
-        at += length;
+        let mut piece = [0; Self::PIECE_BYTES];
+        let read = stream.async_io(Interest::READABLE, || stream.try_read(&mut piece));
+        let Ok(read @ 1..) = read.await else {
+            return false;
+        };
+        self.front.extend_from_slice(&piece[..read]);
+        let mut at = 0;
+        while let Some((length, body)) = dialect.parse(&self.front[at..]) {
+            let Some(stamp) = self.front.get(at + body..at + body + 8) else {
+                break;
+            };
+            let sent_us = u64::from_be_bytes(stamp.try_into().expect("eight bytes"));
+            let there = self.front.len() - at;
+            if there < length {
+                self.missing = Some((length - there, sent_us));
+                at = self.front.len();
+                break;
+            }
+            self.sent_us.push(sent_us);
+            at += length;
+        }
+        self.front.drain(..at);
+        true
     }
-    at
 }

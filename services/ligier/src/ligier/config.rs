@@ -26,7 +26,8 @@ pub(crate) struct LigierConfig {
     /// Most memory of messages kept for one client, of tags subscribed in mode all (`a`).
     pub(crate) kept_bytes: Size,
     /// What happens when a client in mode all does not take its messages and `kept_bytes` or
-    /// `memory` is used up: `wait` stops reading from all producers, `disconnect` closes that client.
+    /// `memory` is used up: `wait` stops reading from all producers but those that are full themselves,
+    /// and closes that client at twice `kept_bytes`; `disconnect` closes it at once.
     pub(crate) when_full: WhenFull,
     /// Most memory of all queues together.
     pub(crate) memory: Size,

@@ -137,7 +137,7 @@ impl Broker {
                 let body = arrival.chunk.get(first.body()).unwrap_or_default();
                 if matches!(control, Control::MyId | Control::UniqueId) {
                     // A name is announced to all clients.
-                    self.hub.budget.gate.pass().await;
+                    client.pass_gate().await;
                 }
                 self.obey(client, control, body)?;
                 frames = frames.get(1..).unwrap_or_default();
@@ -148,7 +148,7 @@ impl Broker {
             let (data, rest) = frames.split_at(data);
             let bytes: usize = data.iter().map(|frame| frame.whole().len()).sum();
             client.received.add(data.len() as u64, bytes as u64);
-            self.hub.budget.gate.pass().await;
+            client.pass_gate().await;
             self.hub.deliver(arrival, data);
             frames = rest;
         }

@@ -229,6 +229,17 @@ impl Client {
         self.wake(state);
     }
 
+    /// Waits until producers may go on. Who holds the gate itself passes: its requests for messages
+    /// stand behind its data, and nothing else would ever open the gate again.
+    pub(crate) async fn pass_gate(&self) {
+        if !self.lock().holds_gate {
+            self.budget
+                .gate
+                .pass_unless(|| self.lock().holds_gate)
+                .await;
+        }
+    }
+
     /// Returns the host part of the peer's address.
     pub(crate) fn host(&self) -> &str {
         self.peer
@@ -342,14 +353,18 @@ impl Client {
                 state.holds_gate = false;
                 self.budget.gate.release();
                 info!(client = self.id, peer = %self.peer, "producers go on");
+                return;
             }
-            return;
+            // Those who hold the gate may themselves pass it, so it does not bound what they send.
+            if kept <= self.budget.kept_bytes.saturating_mul(2) {
+                return;
+            }
         }
         if !self.budget.is_over(kept) || state.closing.is_some() {
             return;
         }
         match self.budget.when_full {
-            WhenFull::Wait => {
+            WhenFull::Wait if !state.holds_gate => {
                 state.holds_gate = true;
                 self.budget.gate.hold();
                 error!(
@@ -357,7 +372,7 @@ impl Client {
                     "producers are stopped: a client in mode all does not take its messages"
                 );
             }
-            WhenFull::Disconnect => {
+            WhenFull::Wait | WhenFull::Disconnect => {
                 warn!(
                     client = self.id, peer = %self.peer, kept_bytes = kept,
                     "disconnecting a client in mode all that does not take its messages"

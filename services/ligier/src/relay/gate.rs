@@ -8,19 +8,20 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     holders: AtomicUsize,
-    opened: Notify,
+    changed: Notify,
 }
 
 impl Gate {
-    /// Closes the gate for one more holder.
+    /// Closes the gate for one more holder. Those who wait look whether it is themselves.
     pub(crate) fn hold(&self) {
         self.holders.fetch_add(1, AcqRel);
+        self.changed.notify_waiters();
     }
 
     /// Takes one holder away and lets producers pass after the last.
     pub(crate) fn release(&self) {
         if self.holders.fetch_sub(1, AcqRel) == 1 {
-            self.opened.notify_waiters();
+            self.changed.notify_waiters();
         }
     }
 
@@ -31,12 +32,17 @@ impl Gate {
 
     /// Waits until nobody holds the gate closed.
     pub(crate) async fn pass(&self) {
+        self.pass_unless(|| false).await;
+    }
+
+    /// Waits until nobody holds the gate closed, or `exempt` says that one need not wait.
+    pub(crate) async fn pass_unless(&self, exempt: impl Fn() -> bool) {
         while self.holders() > 0 {
-            let opened = self.opened.notified();
-            if self.holders() == 0 {
+            let changed = self.changed.notified();
+            if self.holders() == 0 || exempt() {
                 return;
             }
-            opened.await;
+            changed.await;
         }
     }
 }
@@ -60,6 +66,19 @@ mod tests {
         assert!(waiting.await.is_err());
         let (passed, ()) = tokio::join!(timeout(Duration::from_secs(60), gate.pass()), async {
             gate.release();
+        });
+        assert!(passed.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_becomes_a_holder_while_it_waits_passes() {
+        let (gate, own) = (Gate::default(), std::cell::Cell::new(false));
+        gate.hold();
+        let waiting = timeout(Duration::from_secs(60), gate.pass_unless(|| own.get()));
+        let (passed, ()) = tokio::join!(waiting, async {
+            tokio::task::yield_now().await;
+            own.set(true);
+            gate.hold();
         });
         assert!(passed.is_ok());
     }

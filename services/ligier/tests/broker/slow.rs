@@ -1,7 +1,7 @@
 //! Clients that do not take what they get.
 
 use serde_json::json;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{Running, msg, soon, wire};
 
@@ -65,6 +65,52 @@ async fn a_client_in_mode_all_stops_producers_and_loses_nothing() {
     for n in 0..sent {
         assert_eq!(number(&reader.recv().await.1), n);
     }
+    ligier.end().await;
+}
+
+#[tokio::test]
+async fn full_clients_that_also_publish_do_not_wait_for_each_other() {
+    let ligier = Running::ligier("kept_bytes = \"1MiB\"").await;
+    let (mut one, mut other) = (ligier.peer().await, ligier.peer().await);
+    for client in [&mut one, &mut other] {
+        client.send("_Subscri", "a A").await;
+        client.settled().await;
+    }
+    let mut writer = ligier.peer().await;
+    let mut sent = 0_u32;
+    while soon_or_never(writer.raw(&numbered(sent))).await {
+        sent += 1;
+    }
+    let both = |rows: &[serde_json::Value]| {
+        let stopping = rows.iter().filter(|r| r["stops_producers"] == json!(true));
+        stopping.count() == 2
+    };
+    ligier.until("clients", both).await;
+    // Their requests stand behind data of their own.
+    one.send("RESULT", "of a filter").await;
+    other.send("RESULT", "of a filter").await;
+    for n in 0..sent {
+        for client in [&mut one, &mut other] {
+            client.send("_Gime", "").await;
+            assert_eq!(number(&client.recv().await.1), n);
+        }
+    }
+    ligier.end().await;
+}
+
+#[tokio::test]
+async fn a_full_client_cannot_fill_its_own_queue_without_bound() {
+    let ligier = Running::ligier("kept_bytes = \"1MiB\"").await;
+    let mut client = ligier.peer().await;
+    client.send("_Subscri", "a A").await;
+    client.settled().await;
+    let mut sent = 0_u32;
+    while sent < 2000 && client.0.write_all(&numbered(sent)).await.is_ok() {
+        sent += 1;
+    }
+    client.closed().await;
+    let mut writer = ligier.peer().await;
+    writer.settled().await;
     ligier.end().await;
 }
 
