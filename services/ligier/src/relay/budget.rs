@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::gate::Gate;
 use super::outbox::Limits;
 
+/// Part of a limit that is left to what the allocator and the buffers between two uses take, so that
+/// the process grows by the limit and not by more.
+const SPARE_PART: usize = 6;
+
 /// What happens when a client that must get all messages does not take them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -64,9 +68,10 @@ impl Budget {
         } else {
             half / self.clients.load(Relaxed).max(1)
         };
+        let bytes = self.limits.bytes.min(bytes);
         Limits {
             messages: self.limits.messages,
-            bytes: self.limits.bytes.min(bytes),
+            bytes: bytes - bytes / SPARE_PART,
         }
     }
 
@@ -111,11 +116,11 @@ mod tests {
         };
         let budget = Budget::new(limits, 100, 1000, WhenFull::Wait);
         budget.clients_changed(5);
-        assert_eq!(budget.limits().bytes, 300);
+        assert_eq!(budget.limits().bytes, 250);
         budget.charge(0, 501);
-        assert_eq!(budget.limits().bytes, 100);
+        assert_eq!(budget.limits().bytes, 84);
         budget.charge(501, 400);
-        assert_eq!(budget.limits().bytes, 300);
+        assert_eq!(budget.limits().bytes, 250);
     }
 
     #[test]

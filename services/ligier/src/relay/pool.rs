@@ -7,7 +7,7 @@ use bytes::Bytes;
 /// Buffers smaller than this are left to the allocator, which keeps them at hand itself.
 const BUFFER_BYTES_MIN: usize = 16 << 10;
 /// Most memory that waits to be used again.
-const WAITING_BYTES_MAX: usize = 4 << 20;
+const WAITING_BYTES_MAX: usize = 8 << 20;
 /// Most buffers that wait to be used again.
 const WAITING_MAX: usize = 64;
 
