@@ -16,6 +16,7 @@ mod files;
 pub mod guard;
 pub mod host;
 pub mod init;
+pub mod logs;
 pub mod registry;
 pub mod stack;
 pub mod telemetry;

@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::actors::{Ended, Ping, Supervisor};
-use crate::body::{Logs, Spawner, World};
+use crate::body::{Spawner, World};
 use crate::checkpoints::FileStore;
 use crate::chronicle::{Chronicle, Kept};
 use crate::config::plan::Plan;
@@ -29,6 +29,7 @@ use crate::control::{Console, ConsoleParts, Doors, ServeError, serve};
 use crate::desk::pass_on;
 use crate::files;
 use crate::guard::Guard;
+use crate::logs::{LogFile, Logs};
 use crate::telemetry::Records;
 
 /// Name of the control socket in the data folder.
@@ -71,6 +72,8 @@ pub struct Options {
     pub signals: bool,
     /// Records of our own that could not be written, for the metrics.
     pub log_drops: Vec<ErrorCounter>,
+    /// The file of our own records, if they go into one.
+    pub own_log: Option<Arc<LogFile>>,
     /// The program `fathom`, for services in children of the same binary; ours when not given.
     pub program: Option<PathBuf>,
     /// Have a guardian that ends everything should this process die without a word.
@@ -220,9 +223,9 @@ impl Parts {
             guard,
             spawner: Spawner::start()?,
             records: Records::new(self.bus.clone()),
-            logs: Logs::default(),
             plans: watch::Sender::new(plan.clone()),
             ending: CancellationToken::new(),
+            logs: Logs::new(&plan.setup.data_dir, self.options.own_log.clone()),
         })
     }
 }
@@ -306,6 +309,7 @@ impl Life {
             chronicle: self.world.chronicle.clone(),
             addresses: self.world.addresses.clone(),
             records: self.world.records.clone(),
+            logs: self.world.logs.clone(),
             log_drops: self.options.log_drops.clone(),
             data_dir: self.world.data_dir.clone(),
             plans: self.world.plans.subscribe(),

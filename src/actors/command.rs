@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 use tokio::sync::oneshot;
 use tracing::info;
 
+use super::logs::Chore;
 use super::messages::{Deliver, Refusal, SendSignal};
 use super::observed::Observed;
 use super::order::Goal;
@@ -21,13 +22,9 @@ use super::status::{description, is_finished};
 use super::supervisor::{Ended, Supervisor, answer};
 use super::target;
 use crate::config::plan::{Body, Until};
-use crate::telemetry::shown;
 
 /// Longest wait for the answer of a service.
 const REQUEST_WAIT: Duration = Duration::from_secs(30);
-
-/// Most lines of a log returned at once.
-const TAIL_LINES_MAX: usize = 100_000;
 
 type To = oneshot::Sender<Answer>;
 
@@ -59,7 +56,16 @@ impl Supervisor {
                 self.order_targets(Goal::Again, (&targets, false), why, reply);
             }
             Command::Signal { targets, signal } => self.signal(&targets, &signal, reply, ctx),
-            Command::Tail { name, lines } => self.tail(&name, lines.min(TAIL_LINES_MAX), reply),
+            Command::Tail { name, lines } => self.tail(&name, lines, reply),
+            Command::Clear { targets } => {
+                info!(%caller, ?targets, "clear requested");
+                self.tend_logs(Chore::Clear, &targets, reply, ctx);
+            }
+            Command::Rotate { targets } => {
+                info!(%caller, ?targets, "rotation requested");
+                self.tend_logs(Chore::Rotate, &targets, reply, ctx);
+            }
+            Command::Input { name, text } => self.input(name, text, reply, ctx),
             Command::Request { name, verb, args } => self.request(name, verb, args, reply, ctx),
             Command::Shutdown { now } => {
                 info!(%caller, now, "shutdown requested");
@@ -193,24 +199,6 @@ impl Supervisor {
             answer(Some(reply), said);
         };
         ctx.spawn(deliver.into_actor(self));
-    }
-
-    fn tail(&self, name: &str, lines: usize, reply: To) {
-        let records = &self.world.records;
-        let said = match target::resolve(&self.plan, &[name.to_owned()]) {
-            _ if name.is_empty() => Ok(records.tail("", lines).unwrap_or_default()),
-            Ok(chosen) => match chosen.as_slice() {
-                [index] => {
-                    let name = &self.plan.services[*index].name;
-                    // A service that has written nothing has an empty log.
-                    Ok(records.tail(name, lines).unwrap_or_default())
-                }
-                _ => Err(ControlError::NoLog(name.to_owned())),
-            },
-            Err(error) => Err(error),
-        };
-        let texts = said.map(|lines| Reply::Lines(lines.iter().map(|line| shown(line)).collect()));
-        answer(Some(reply), texts);
     }
 
     fn status(&self, targets: &[String]) -> Answer {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::lifecycle::{Life, seed_of};
-use super::messages::{Deliver, Refusal, SendSignal, Tell};
+use super::messages::{Deliver, Feed, Refusal, SendSignal, Tell};
 use super::observed::{Bell, Observed, Window};
 use super::phase::{Effect, Input};
 use super::policy::Policy;
@@ -194,6 +194,17 @@ impl Handler<Deliver> for Keeper {
     fn handle(&mut self, Deliver(request): Deliver, _: &mut Self::Context) -> Self::Result {
         match &self.body {
             Some(body) => body.ask(request).map_err(|_| Refusal::Busy),
+            None => Err(Refusal::NotRunning),
+        }
+    }
+}
+
+impl Handler<Feed> for Keeper {
+    type Result = Result<(), Refusal>;
+
+    fn handle(&mut self, Feed(text): Feed, _: &mut Self::Context) -> Self::Result {
+        match &self.body {
+            Some(body) => body.feed(text).map_err(|_| Refusal::Busy),
             None => Err(Refusal::NotRunning),
         }
     }

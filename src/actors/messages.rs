@@ -33,6 +33,13 @@ impl Message for Deliver {
     type Result = Result<(), Refusal>;
 }
 
+/// To a keeper: write to the standard input of the process.
+pub(super) struct Feed(pub Vec<u8>);
+
+impl Message for Feed {
+    type Result = Result<(), Refusal>;
+}
+
 /// Why a question was not delivered.
 pub(super) enum Refusal {
     /// The service does not run.

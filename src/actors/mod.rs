@@ -5,6 +5,7 @@ mod command;
 mod health;
 mod keeper;
 pub mod lifecycle;
+mod logs;
 mod messages;
 mod observed;
 mod order;

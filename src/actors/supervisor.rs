@@ -288,6 +288,8 @@ impl Actor for Supervisor {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
         let bell = Bell::new(ctx.address());
         for service in &self.plan.services {
+            // Their files are known before they first write.
+            self.world.logs.keep(&service.name, &service.log);
             let window = Window::new(self.started);
             let counters = Arc::new(Counters::default());
             let ends = (window.clone(), bell.clone());

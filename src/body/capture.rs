@@ -4,13 +4,14 @@
 use std::io::{PipeReader, Read};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fathom_kernel::{Clock, LogLine, LogStream};
 use nix::poll::{PollFd, PollFlags, poll};
 use regex::Regex;
 use tokio::sync::watch;
 
-use super::logfile::LogFile;
+use crate::logs::Outlet;
 use crate::telemetry::Records;
 
 /// Most bytes read at once.
@@ -19,6 +20,9 @@ const READ_MAX: usize = 64 << 10;
 /// Time between two attempts to write what waits, while there is no new output [ms].
 const RETRY_EVERY_MS: u16 = 500;
 
+/// Longest wait at the end for a log that is written beside.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
+
 /// A longer line is passed on in parts.
 const LINE_MAX: usize = 64 << 10;
 
@@ -26,7 +30,7 @@ const LINE_MAX: usize = 64 << 10;
 pub(super) struct Capture {
     pub(super) service: Arc<str>,
     pub(super) stream: LogStream,
-    pub(super) log: Arc<LogFile>,
+    pub(super) log: Arc<Outlet>,
     pub(super) records: Records,
     pub(super) clock: Clock,
     /// A line that means readiness.
@@ -69,6 +73,7 @@ impl Capture {
         }
         // What still cannot be written waits for the next incarnation.
         self.log.retry();
+        self.log.settle(SETTLE_MAX);
     }
 
     /// Waits for output and, while some of it cannot be written, tries to write it now and then.
@@ -126,24 +131,22 @@ mod tests {
 
     use fathom_kernel::Bus;
 
-    use super::super::logfile::Rotation;
+    use crate::config::plan::LogPlan;
+    use crate::logs::Logs;
+
     use super::*;
 
     #[tokio::test]
     async fn lines_come_whole_however_they_are_written_and_the_last_may_have_no_end() {
         let folder = tempfile::tempdir().unwrap();
-        let rotation = Rotation {
-            max_bytes: 1 << 20,
-            age: None,
-            backups: 1,
-        };
-        let path = folder.path().join("a.log");
+        let logs = Logs::new(folder.path(), None).keep("a", &LogPlan::default());
+        let path = logs.files()[0].path().to_owned();
         let records = Records::new(Bus::new());
         let (ready, mut is_ready) = watch::channel(false);
         let job = Capture {
             service: "a".into(),
             stream: LogStream::Stdout,
-            log: Arc::new(LogFile::new(path.clone(), rotation)),
+            log: logs.out,
             records: records.clone(),
             clock: Clock::system(),
             ready: Some((Regex::new("^list.*ing").unwrap(), ready)),

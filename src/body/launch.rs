@@ -5,7 +5,7 @@ use std::io::{self, PipeWriter};
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use fathom_kernel::{Counters, Exit, LogStream, Request};
@@ -17,16 +17,17 @@ use tokio::sync::{mpsc, watch};
 use super::capture::{Capture, capture};
 use super::executable::{self, Unrunnable};
 use super::limits::limits;
-use super::logfile::{LogFile, Rotation};
 use super::prepare::{Identity, Preparation, prepare};
 use super::probe::{Probe, SocketFile};
 use super::process::Process;
+use super::stdin;
 use super::strays::MARKER;
 use super::world::World;
-use crate::config::plan::{Body, CommandBody, KindBody, OnDaemonDeath, Ready, ServicePlan, Stderr};
+use crate::config::plan::{Body, CommandBody, KindBody, OnDaemonDeath, Ready, ServicePlan};
 use crate::files;
 use crate::guard::Guard;
 use crate::host::{Bridge, Hello, attach};
+use crate::logs::Outlet;
 
 /// Environment variable that names the socket for notifications.
 const NOTIFY: &str = "NOTIFY_SOCKET";
@@ -54,14 +55,18 @@ pub(super) struct Launch<'a> {
 
 impl Launch<'_> {
     /// Launches a program.
-    pub(super) async fn program(&self, body: &CommandBody) -> io::Result<Launched> {
+    pub(super) async fn program(
+        &self,
+        body: &CommandBody,
+        texts: mpsc::Receiver<Vec<u8>>,
+    ) -> io::Result<Launched> {
         let folder = executable::folder(body, &self.world.config_dir).map_err(unrunnable)?;
         let program = executable::find(body, folder.as_deref()).map_err(unrunnable)?;
         let mut command = Command::new(program);
         if let Some((name, args)) = body.argv.split_first() {
             command.arg0(name).args(args);
         }
-        command.envs(&body.env).stdin(Stdio::null());
+        command.envs(&body.env).stdin(stdin::fill(texts)?);
         if let Some(folder) = folder {
             command.current_dir(folder);
         }
@@ -220,20 +225,21 @@ impl Launch<'_> {
         }
     }
 
-    /// Connects standard output and error to log files.
+    /// Connects standard output and error to the logs.
     fn pipes(
         &self,
         command: &mut Command,
         mut ready: Option<(Regex, watch::Sender<bool>)>,
     ) -> io::Result<Vec<watch::Receiver<()>>> {
-        let (out, out_done) = self.pipe(LogStream::Stdout, "log", ready.take())?;
+        let logs = self.world.logs.keep(&self.plan.name, &self.plan.log);
+        let (out, out_done) = self.pipe(LogStream::Stdout, logs.out, ready.take())?;
         let mut outputs = vec![out_done];
-        match self.plan.log.stderr {
-            Stderr::Merge => {
+        match logs.err {
+            None => {
                 command.stderr(out.try_clone()?);
             }
-            Stderr::Separate => {
-                let (err, err_done) = self.pipe(LogStream::Stderr, "stderr.log", None)?;
+            Some(log) => {
+                let (err, err_done) = self.pipe(LogStream::Stderr, log, None)?;
                 command.stderr(err);
                 outputs.push(err_done);
             }
@@ -245,31 +251,19 @@ impl Launch<'_> {
     fn pipe(
         &self,
         stream: LogStream,
-        ending: &str,
+        log: Arc<Outlet>,
         ready: Option<(Regex, watch::Sender<bool>)>,
     ) -> io::Result<(PipeWriter, watch::Receiver<()>)> {
         let (reader, writer) = io::pipe()?;
         let job = Capture {
             service: self.plan.name.clone(),
             stream,
-            log: self.log_file(ending),
+            log,
             records: self.world.records.clone(),
             clock: self.world.clock.clone(),
             ready,
         };
         Ok((writer, capture(reader, job)?))
-    }
-
-    fn log_file(&self, ending: &str) -> Arc<LogFile> {
-        let name = format!("{}.{ending}", files::name_of(&self.plan.name));
-        let plan = &self.plan.log;
-        let rotation = Rotation {
-            max_bytes: plan.max.bytes(),
-            age: plan.age,
-            backups: plan.backups,
-        };
-        let path = self.world.data_dir.join("logs").join(&name);
-        self.world.logs.of(name, || LogFile::new(path, rotation))
     }
 }
 

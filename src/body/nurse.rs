@@ -12,6 +12,7 @@ use super::autopsy::Autopsy;
 use super::child::{self, Orders};
 use super::launch::Launch;
 use super::probe::Probe;
+use super::stdin;
 use super::task::{self, Running};
 use super::world::World;
 use super::{News, Reporter, Urgency};
@@ -25,6 +26,8 @@ pub struct Handle {
     urgency: watch::Sender<Urgency>,
     signals: mpsc::Sender<Signal>,
     inbox: Option<mpsc::Sender<Request>>,
+    /// To the standard input of a program.
+    texts: Option<mpsc::Sender<Vec<u8>>>,
     nurse: JoinHandle<()>,
 }
 
@@ -41,6 +44,15 @@ impl Handle {
     /// Sends a signal to the process; `false` when there is none or too many wait.
     pub fn signal(&self, signal: Signal) -> bool {
         self.signals.try_send(signal).is_ok()
+    }
+
+    /// Writes to the standard input of a program; gives the text back when it has none, or has
+    /// closed it, or does not read it.
+    pub fn feed(&self, text: Vec<u8>) -> Result<(), Vec<u8>> {
+        match &self.texts {
+            Some(texts) => texts.try_send(text).map_err(|error| error.into_inner()),
+            None => Err(text),
+        }
     }
 
     /// Asks the service; gives the question back when it cannot be asked.
@@ -68,7 +80,7 @@ pub fn start(
     let (urgency, urgency_seen) = watch::channel(Urgency::None);
     let (signals, signals_seen) = mpsc::channel(SIGNALS_MAX);
     let reporter = Reporter::new(incarnation, news);
-    let mut inbox = None;
+    let (mut inbox, mut texts) = (None, None);
     let nurse = match &plan.body {
         Body::Kind(body) if body.run == Run::Actor => {
             let (cx, line) = world.context(&plan.name, counters);
@@ -87,6 +99,10 @@ pub fn start(
             if matches!(plan.body, Body::Kind(_)) {
                 inbox = Some(inbox_to);
             }
+            let (texts_to, texts_seen) = mpsc::channel(stdin::WAITING_MAX);
+            if matches!(plan.body, Body::Command(_)) {
+                texts = Some(texts_to);
+            }
             let (plan, world, counters) = (plan.clone(), world.clone(), counters.clone());
             let orders = Orders {
                 urgency: urgency_seen,
@@ -100,7 +116,7 @@ pub fn start(
                     incarnation,
                 };
                 let launched = match &plan.body {
-                    Body::Command(body) => launch.program(body).await,
+                    Body::Command(body) => launch.program(body, texts_seen).await,
                     Body::Kind(body) => launch.host(body, questions).await,
                 };
                 child::attend(launched, plan.stop.clone(), orders, reporter).await;
@@ -111,6 +127,7 @@ pub fn start(
         urgency,
         signals,
         inbox,
+        texts,
         nurse,
     }
 }

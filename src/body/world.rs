@@ -1,8 +1,7 @@
 //! What all services of a stack share.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fathom_kernel::{
     Addresses, Board, Bus, Checkpoint, CheckpointStore, Clock, ControlHandle, Counters, CxParts,
@@ -11,11 +10,11 @@ use fathom_kernel::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::logfile::LogFile;
 use super::spawner::Spawner;
 use crate::chronicle::Chronicle;
 use crate::config::plan::Plan;
 use crate::guard::Guard;
+use crate::logs::Logs;
 use crate::telemetry::Records;
 
 /// What all services of a stack share.
@@ -55,27 +54,12 @@ pub struct World {
     pub spawner: Spawner,
     /// The last lines of every service.
     pub records: Records,
-    /// The log files of children.
+    /// The log files of services.
     pub logs: Logs,
     /// The plan that is in force; whoever applies another one shows it here.
     pub plans: watch::Sender<Arc<Plan>>,
     /// Cancelled when the stack begins to end.
     pub ending: CancellationToken,
-}
-
-/// The log files of all services, each made once and kept over incarnations.
-#[derive(Debug, Clone, Default)]
-pub struct Logs(Arc<Mutex<HashMap<String, Arc<LogFile>>>>);
-
-impl Logs {
-    /// Returns the log file of a name.
-    pub(super) fn of(&self, name: String, make: impl FnOnce() -> LogFile) -> Arc<LogFile> {
-        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        files
-            .entry(name)
-            .or_insert_with(|| Arc::new(make()))
-            .clone()
-    }
 }
 
 /// The supervisor's ends of a service's context.

@@ -85,6 +85,7 @@ pub(super) fn run_stack(plan: Plan, talkative: bool) -> anyhow::Result<ExitCode>
     let options = Options {
         signals: true,
         log_drops: telemetry.drop_counters(),
+        own_log: telemetry.file(),
         program: Some(PROGRAM.into()),
         guarded: true,
     };

@@ -10,7 +10,8 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::plan::{LogFormat, Placement, Run, Stderr, Until};
+use super::log::LogDoc;
+use super::plan::{LogFormat, Placement, Run, Until};
 use super::policy::{Backoff, Budget, OnFatal, Restart};
 use super::process::{Limits, OnDaemonDeath, StopDoc};
 use super::ready::Ready;
@@ -235,7 +236,7 @@ pub(crate) struct ServiceDoc {
     #[schemars(with = "OnDaemonDeath", extend("default" = "kill"))]
     #[serde(skip_serializing)]
     pub(crate) on_daemon_death: Option<Spanned<OnDaemonDeath>>,
-    /// Where the output of its process goes.
+    /// What becomes of its output.
     #[schemars(with = "LogDoc")]
     #[serde(skip_serializing)]
     pub(crate) log: Option<Spanned<LogDoc>>,
@@ -282,34 +283,6 @@ impl Default for ServiceDoc {
             log: None,
             flow: None,
             check: None,
-        }
-    }
-}
-
-/// `log = { … }`.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct LogDoc {
-    /// A file of this size is rotated at the end of a line.
-    pub(crate) max: Size,
-    /// Rotated files kept.
-    pub(crate) backups: usize,
-    /// A file older than this is rotated as well.
-    pub(crate) age: Option<Span>,
-    /// Compress rotated files.
-    pub(crate) compress: bool,
-    /// Whether standard error goes to the same file or to one of its own.
-    pub(crate) stderr: Stderr,
-}
-
-impl Default for LogDoc {
-    fn default() -> Self {
-        Self {
-            max: Size::from_bytes(50_000_000),
-            backups: 10,
-            age: None,
-            compress: false,
-            stderr: Stderr::Merge,
         }
     }
 }

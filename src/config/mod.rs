@@ -7,6 +7,7 @@ mod expand;
 mod files;
 mod gather;
 mod load;
+mod log;
 mod options;
 mod order;
 mod overlay;

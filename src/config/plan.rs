@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::log::{LineFormat, LogPlan, LogTarget, OnFull, Stderr};
 pub use super::policy::{Backoff, Budget, OnFatal, Restart};
 pub use super::process::{Limits, OnDaemonDeath, ProcessPlan};
 pub use super::ready::Ready;
@@ -145,7 +146,7 @@ pub struct ServicePlan {
     pub limits: Limits,
     /// Further properties of its process.
     pub process: ProcessPlan,
-    /// Where the output of its process goes.
+    /// What becomes of its output.
     pub log: LogPlan,
 }
 
@@ -260,30 +261,4 @@ pub struct StopPlan {
     pub command: Option<Vec<String>>,
     /// Text on its standard input that makes it end, in place of the signal.
     pub stdin: Option<String>,
-}
-
-/// Where the output of a process goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogPlan {
-    /// A file of this size is rotated at the end of a line.
-    pub max: Size,
-    /// Rotated files kept.
-    pub backups: usize,
-    /// A file older than this is rotated as well.
-    pub age: Option<Duration>,
-    /// Compress rotated files.
-    pub compress: bool,
-    /// What happens to standard error.
-    pub stderr: Stderr,
-}
-
-/// What happens to standard error.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Stderr {
-    /// Into the same file as standard output.
-    #[default]
-    Merge,
-    /// Into a file of its own.
-    Separate,
 }

@@ -267,10 +267,6 @@ impl<'a> Readers<'a> {
                 self.problems.push(Problem::error(text).at(at));
             }
         }
-        if let Some(log) = doc.log.as_ref().filter(|log| log.get_ref().compress) {
-            let text = "`compress` is not supported by this version";
-            self.problems.push(Problem::error(text).at(log.span()));
-        }
     }
 }
 

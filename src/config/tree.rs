@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use toml::Spanned;
 
 use super::document::{AfterDoc, GroupDoc, StrategyDoc};
+use super::log::LogDoc;
 use super::order;
 use super::plan::{After, Body, GroupPlan, LogPlan, Ready, ServicePlan, StopPlan, Until};
 use super::policy::Backoff;
@@ -239,9 +240,7 @@ impl Builder<'_> {
         let ready = self.ready(doc.ready.as_ref(), body.as_ref());
         let stop = self.stop(doc.stop.as_ref());
         let process = process::checked(doc, body.as_ref(), self.problems);
-        let log = doc.log.as_ref().map(Spanned::get_ref);
-        let defaults = super::document::LogDoc::default();
-        let log = log.unwrap_or(&defaults);
+        let log = self.log(doc.log.as_ref());
         Some(ServicePlan {
             name: full_name(read),
             group: group_of(read).into(),
@@ -264,14 +263,21 @@ impl Builder<'_> {
                 .map(|limits| limits.get_ref().clone())
                 .unwrap_or_default(),
             process,
-            log: LogPlan {
-                max: log.max,
-                backups: log.backups,
-                age: log.age.map(|age| age.duration()),
-                compress: log.compress,
-                stderr: log.stderr,
-            },
+            log,
         })
+    }
+
+    fn log(&mut self, log: Option<&Spanned<LogDoc>>) -> LogPlan {
+        let Some(given) = log else {
+            return LogPlan::default();
+        };
+        let plan = given.get_ref().plan();
+        if plan.age.is_some_and(|age| age.is_zero()) {
+            let problem = Problem::error("`age` is more than 0").at(given.span());
+            self.problems
+                .push(problem.help("leave it out to rotate by size only"));
+        }
+        plan
     }
 
     fn backoff(&mut self, backoff: Option<&Spanned<Backoff>>) -> Backoff {

@@ -11,6 +11,7 @@ use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::chronicle::Chronicle;
 use crate::config::plan::Plan;
+use crate::logs::Logs;
 use crate::telemetry::Records;
 
 /// State shared by all requests. Clones share it.
@@ -34,6 +35,8 @@ pub struct ConsoleParts {
     pub addresses: Addresses,
     /// Last log lines of every service.
     pub records: Records,
+    /// Log files of every service.
+    pub logs: Logs,
     /// Records that could not be written.
     pub log_drops: Vec<ErrorCounter>,
     /// Folder under which all files of the stack live.
@@ -82,9 +85,12 @@ impl Console {
     /// Asks the supervisor.
     pub(super) async fn ask(&self, command: Command, caller: Caller) -> Answer {
         let limit = match &command {
-            Command::Status { .. } | Command::Signal { .. } | Command::Tail { .. } => {
-                Self::ANSWER_MAX
-            }
+            Command::Status { .. }
+            | Command::Signal { .. }
+            | Command::Tail { .. }
+            | Command::Clear { .. }
+            | Command::Rotate { .. }
+            | Command::Input { .. } => Self::ANSWER_MAX,
             Command::Start { .. }
             | Command::Stop { .. }
             | Command::Restart { .. }

@@ -104,6 +104,15 @@ impl Records {
         Some(kept.kept.iter().skip(skip).cloned().collect())
     }
 
+    /// Forgets the lines of a service.
+    pub fn clear(&self, service: &str) {
+        if let Some(ring) = lock(&self.inner.rings).get(service) {
+            let mut lines = lock(&ring.lines);
+            lines.kept.clear();
+            lines.bytes = 0;
+        }
+    }
+
     /// Starts to follow a service with its last lines.
     pub fn follow(&self, service: &str, lines: usize) -> Follow {
         let ring = self.inner.ring(service).unwrap_or_default();

@@ -2,11 +2,9 @@
 
 use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use file_rotate::compression::Compression;
-use file_rotate::suffix::AppendCount;
-use file_rotate::{ContentLimit, FileRotate};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::prelude::*;
@@ -14,6 +12,7 @@ use tracing_subscriber::prelude::*;
 use super::rendering::Record;
 use super::tagging::Tagging;
 use crate::config::plan::{LogFormat, OwnLog};
+use crate::logs::{LogFile, Rotation};
 
 /// How records look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -35,7 +34,7 @@ pub struct Options {
     /// Log file; rotated files stand beside it as `NAME.1`, `NAME.2`, …
     pub file: Option<PathBuf>,
     /// Size at which the file is rotated [bytes].
-    pub max_bytes: usize,
+    pub max_bytes: u64,
     /// Rotated files kept.
     pub backups: usize,
     /// Whether records go to standard error as well.
@@ -52,7 +51,7 @@ impl Options {
                 LogFormat::Json => Format::Json,
             },
             file: Some(data_dir.join("logs").join("fathom.log")),
-            max_bytes: log.max.bytes().try_into().unwrap_or(usize::MAX),
+            max_bytes: log.max.bytes(),
             backups: log.backups,
             stderr: true,
         }
@@ -99,6 +98,7 @@ pub enum TelemetryError {
 #[must_use = "dropping it ends the writers"]
 pub struct Telemetry {
     drops: Vec<ErrorCounter>,
+    file: Option<Arc<LogFile>>,
     _writers: Vec<WorkerGuard>,
 }
 
@@ -131,6 +131,7 @@ impl Telemetry {
         };
         let mut telemetry = Self {
             drops: Vec::new(),
+            file: None,
             _writers: Vec::new(),
         };
         if INSTALLED.load(Relaxed) {
@@ -144,7 +145,9 @@ impl Telemetry {
         }
         if let Some(path) = &options.file {
             let file = rotated(path, options)?;
-            sinks.push(telemetry.sink(file, "log-file", options.format, false));
+            let writer = Writer(file.clone());
+            sinks.push(telemetry.sink(writer, "log-file", options.format, false));
+            telemetry.file = Some(file);
         }
         let subscriber = tracing_subscriber::registry()
             .with(filter)
@@ -162,6 +165,11 @@ impl Telemetry {
             .iter()
             .map(|counter| counter.dropped_lines() as u64)
             .sum()
+    }
+
+    /// Returns the file that records go to.
+    pub fn file(&self) -> Option<Arc<LogFile>> {
+        self.file.clone()
     }
 
     /// Returns the counters behind [`Telemetry::dropped`], for metrics.
@@ -198,7 +206,21 @@ impl Sink {
     }
 }
 
-fn rotated(path: &PathBuf, options: &Options) -> Result<FileRotate<AppendCount>, TelemetryError> {
+/// Writes records into the file.
+struct Writer(Arc<LogFile>);
+
+impl Write for Writer {
+    fn write(&mut self, records: &[u8]) -> std::io::Result<usize> {
+        self.0.write(records);
+        Ok(records.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn rotated(path: &PathBuf, options: &Options) -> Result<Arc<LogFile>, TelemetryError> {
     let failed = |source| TelemetryError::File {
         path: path.clone(),
         source,
@@ -206,17 +228,17 @@ fn rotated(path: &PathBuf, options: &Options) -> Result<FileRotate<AppendCount>,
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    // The rotating writer reports no error when it opens the file, so find out here.
+    // The log opens it when it first writes, and then only waits and complains; so find out here.
     std::fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(path)
         .map_err(failed)?;
-    Ok(FileRotate::new(
-        path,
-        AppendCount::new(options.backups),
-        ContentLimit::BytesSurpassed(options.max_bytes.max(1)),
-        Compression::None,
-        None,
-    ))
+    let rotation = Rotation {
+        max_bytes: options.max_bytes,
+        age: None,
+        backups: options.backups,
+        compress: false,
+    };
+    Ok(LogFile::own(path.clone(), rotation))
 }

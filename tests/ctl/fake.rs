@@ -13,6 +13,7 @@ use fathom::config::{Origin, load};
 use fathom::control::{
     Client, Console, ConsoleParts, Doors, EventRange, Place, Server, TcpDoor, serve,
 };
+use fathom::logs::Logs;
 use fathom::telemetry::Records;
 use fathom_kernel::{
     Addresses, Answer, Ask, Bus, Clock, Command, ControlError, ControlHandle, Event, Health,
@@ -139,6 +140,7 @@ impl Fake {
             chronicle: chronicle.clone(),
             addresses: addresses.clone(),
             records: records.clone(),
+            logs: Logs::new(folder.path(), None),
             log_drops: Vec::new(),
             data_dir: folder.path().to_owned(),
             plans: no_services(folder.path()),
@@ -275,6 +277,7 @@ pub(crate) fn console(data_dir: &Path) -> (Console, mpsc::Receiver<Ask>) {
         records: Records::new(bus.clone()),
         bus,
         addresses: Addresses::default(),
+        logs: Logs::new(data_dir, None),
         log_drops: Vec::new(),
         data_dir: data_dir.to_owned(),
         plans: no_services(data_dir),
@@ -418,6 +421,15 @@ impl Mind {
                 let lines = tail.iter().map(|line| fathom::telemetry::shown(line));
                 Ok(Reply::Lines(lines.collect()))
             }
+            Command::Clear { targets } => self.tend(&targets, Verdict::Cleared),
+            Command::Rotate { targets } => self.tend(&targets, Verdict::Rotated),
+            Command::Input { name, text } => {
+                self.select(std::slice::from_ref(&name))?;
+                match text.as_str() {
+                    "refuse" => Err(ControlError::Refused("it does not read".to_owned())),
+                    _ => Ok(Reply::Done(Vec::new())),
+                }
+            }
             Command::Request { name, verb, args } => match verb.as_str() {
                 "echo" => Ok(Reply::Answer(json!({ "name": name, "args": args }))),
                 "sleep" => Err(ControlError::NotRunning(name)),
@@ -427,6 +439,19 @@ impl Mind {
             },
             Command::Shutdown { .. } => Ok(Reply::Done(Vec::new())),
         }
+    }
+
+    fn tend(&self, targets: &[String], result: Verdict) -> Answer {
+        let names: Vec<String> = match targets {
+            [] => vec![String::new()],
+            targets => self.select(targets)?.into_iter().map(|s| s.name).collect(),
+        };
+        let outcomes = names.into_iter().map(|name| Outcome {
+            name,
+            result,
+            message: String::new(),
+        });
+        Ok(Reply::Done(outcomes.collect()))
     }
 
     fn select(&self, targets: &[String]) -> Result<Vec<ServiceStatus>, ControlError> {

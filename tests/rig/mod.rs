@@ -13,7 +13,7 @@ use std::time::Duration;
 use fathom::config::plan::{
     Backoff, Body, Budget, CommandBody, ControlPlan, GroupPlan, KindBody, Limits, LogFormat,
     LogPlan, OnFatal, OwnLog, Placement, Plan, ProcessPlan, Ready, Restart, Run, ServicePlan,
-    Stderr, StopPlan,
+    StopPlan,
 };
 use fathom::stack::{Options, Stack};
 use fathom_kernel::{
@@ -112,11 +112,8 @@ fn service(name: &str, body: Body, ready: Ready) -> ServicePlan {
         limits: Limits::default(),
         process: ProcessPlan::default(),
         log: LogPlan {
-            max: Size::from_mib(50),
             backups: 3,
-            age: None,
-            compress: false,
-            stderr: Stderr::Merge,
+            ..LogPlan::default()
         },
     }
 }

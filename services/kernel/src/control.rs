@@ -97,6 +97,23 @@ pub enum Command {
         /// Most lines.
         lines: usize,
     },
+    /// Empties the logs of services; their rotated files stay.
+    Clear {
+        /// Which services; the supervisor's own log without any.
+        targets: Vec<String>,
+    },
+    /// Rotates the logs of services now.
+    Rotate {
+        /// Which services; the supervisor's own log without any.
+        targets: Vec<String>,
+    },
+    /// Writes to the standard input of a program.
+    Input {
+        /// Which service.
+        name: String,
+        /// What it shall read, line ends included.
+        text: String,
+    },
     /// Asks a running service itself; what it understands is its own affair.
     Request {
         /// Which service.
@@ -122,6 +139,9 @@ impl Command {
             | Self::Stop { .. }
             | Self::Restart { .. }
             | Self::Signal { .. }
+            | Self::Clear { .. }
+            | Self::Rotate { .. }
+            | Self::Input { .. }
             | Self::Request { .. }
             | Self::Shutdown { .. } => true,
         }
@@ -175,6 +195,12 @@ pub enum Verdict {
     TimedOut,
     /// The signal is not known here, or the service has no process.
     BadSignal,
+    /// Its log is empty now.
+    Cleared,
+    /// Its log was rotated.
+    Rotated,
+    /// It could not be done; the message says why.
+    Failed,
 }
 
 impl Verdict {
@@ -190,6 +216,9 @@ impl Verdict {
             Self::AbnormalTermination => "abnormal_termination",
             Self::TimedOut => "timed_out",
             Self::BadSignal => "bad_signal",
+            Self::Cleared => "cleared",
+            Self::Rotated => "rotated",
+            Self::Failed => "failed",
         }
     }
 }

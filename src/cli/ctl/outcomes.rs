@@ -81,12 +81,15 @@ fn line(outcome: &Outcome) -> String {
         Verdict::Started => return format!("{name}: started"),
         Verdict::Stopped => return format!("{name}: stopped"),
         Verdict::Signalled => return format!("{name}: signalled"),
+        Verdict::Cleared => return format!("{name}: cleared"),
+        Verdict::Rotated => return format!("{name}: rotated"),
         Verdict::AlreadyStarted => return format!("{name}: ERROR (already started)"),
         Verdict::NotRunning => return format!("{name}: ERROR (not running)"),
         Verdict::SpawnError => "spawn error",
         Verdict::AbnormalTermination => "abnormal termination",
         Verdict::TimedOut => "timed out",
         Verdict::BadSignal => "bad signal name",
+        Verdict::Failed => "failed",
     };
     if outcome.message.is_empty() {
         format!("{name}: ERROR ({error})")
@@ -101,14 +104,19 @@ fn exit_code(action: &Action, outcomes: &[Outcome], unknown: &[String]) -> u8 {
         .map(|outcome| match (action, outcome.result) {
             (
                 _,
-                Verdict::Started | Verdict::Stopped | Verdict::Signalled | Verdict::AlreadyStarted,
+                Verdict::Started
+                | Verdict::Stopped
+                | Verdict::Signalled
+                | Verdict::AlreadyStarted
+                | Verdict::Cleared
+                | Verdict::Rotated,
             ) => 0,
             (Action::Signal { .. }, Verdict::NotRunning) => DIED,
             (_, Verdict::NotRunning) => 0,
             (Action::Start { .. } | Action::Restart { .. }, Verdict::SpawnError) => DIED,
             (Action::Start { .. } | Action::Restart { .. }, Verdict::AbnormalTermination) => DIED,
             (_, Verdict::SpawnError | Verdict::AbnormalTermination) => OTHER,
-            (_, Verdict::TimedOut | Verdict::BadSignal) => OTHER,
+            (_, Verdict::TimedOut | Verdict::BadSignal | Verdict::Failed) => OTHER,
         });
     let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
     let names = unknown.iter().map(|name| match name.ends_with(":*") {

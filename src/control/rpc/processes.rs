@@ -155,9 +155,13 @@ fn started(outcome: &Outcome, gave_up: bool) -> Result<(), Code> {
         Verdict::SpawnError => Err(Code::SpawnError),
         Verdict::AbnormalTermination if gave_up => Err(Code::SpawnError),
         Verdict::AbnormalTermination | Verdict::TimedOut => Err(Code::AbnormalTermination),
-        Verdict::Stopped | Verdict::Signalled | Verdict::NotRunning | Verdict::BadSignal => {
-            Err(Code::Failed)
-        }
+        Verdict::Stopped
+        | Verdict::Signalled
+        | Verdict::NotRunning
+        | Verdict::BadSignal
+        | Verdict::Cleared
+        | Verdict::Rotated
+        | Verdict::Failed => Err(Code::Failed),
     }
 }
 
@@ -180,7 +184,10 @@ async fn stop_all(
             | Verdict::SpawnError
             | Verdict::AbnormalTermination
             | Verdict::TimedOut
-            | Verdict::BadSignal => Err(Code::Failed),
+            | Verdict::BadSignal
+            | Verdict::Cleared
+            | Verdict::Rotated
+            | Verdict::Failed => Err(Code::Failed),
         }
     }))
 }
@@ -215,7 +222,10 @@ async fn signal_all(
             | Verdict::SpawnError
             | Verdict::AbnormalTermination
             | Verdict::TimedOut
-            | Verdict::BadSignal => Err(Code::Failed),
+            | Verdict::BadSignal
+            | Verdict::Cleared
+            | Verdict::Rotated
+            | Verdict::Failed => Err(Code::Failed),
         }
     }))
 }

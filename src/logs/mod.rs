@@ -1,0 +1,16 @@
+//! Log files: written and rotated here, read and followed by whoever asks.
+
+mod file;
+mod growth;
+mod outlet;
+mod queue;
+mod read;
+mod shelf;
+mod shift;
+
+pub use file::{LogFile, Rotation};
+pub use growth::{Grown, Growth, TRUNCATED};
+pub use outlet::Outlet;
+pub use queue::Dropped;
+pub use read::{ReadError, Tail, read, tail};
+pub use shelf::{Logs, ServiceLogs};

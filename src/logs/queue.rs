@@ -1,0 +1,190 @@
+//! Lines on their way to an outlet that may be slow: whoever brings them never waits.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::warn;
+
+use super::file::{COMPLAIN_EVERY, PENDING_MAX};
+
+/// A writer without work ends after this time.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// What was dropped since the supervisor started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Lines.
+    pub lines: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Keeps lines until its writer has written them; drops what finds no room.
+#[derive(Debug)]
+pub(super) struct Queue(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Whose lines these are, for complaints.
+    name: String,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<u8>,
+    /// Taken by the writer and not written yet.
+    under_way_bytes: usize,
+    has_writer: bool,
+    closed: bool,
+    dropped: Dropped,
+    /// Dropped since the last complaint, and when that was.
+    unsaid: Dropped,
+    complained: Option<Instant>,
+}
+
+impl Queue {
+    pub(super) fn new(name: String) -> Self {
+        Self(Arc::new(Inner {
+            name,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }))
+    }
+
+    /// Brings whole lines; `write` is how they are written, and may take its time.
+    pub(super) fn push(&self, lines: &[u8], write: impl Fn(&[u8]) + Send + 'static) {
+        let mut state = self.0.lock();
+        if state.waiting.len() + state.under_way_bytes + lines.len() > PENDING_MAX {
+            state.drop_lines(lines, &self.0.name);
+            return;
+        }
+        state.waiting.extend_from_slice(lines);
+        if !state.has_writer {
+            let inner = self.0.clone();
+            let thread = std::thread::Builder::new().name("log-writer".to_owned());
+            // Without a thread the lines wait, and the next ones try again.
+            state.has_writer = thread.spawn(move || inner.write(write)).is_ok();
+        }
+        drop(state);
+        self.0.changed.notify_all();
+    }
+
+    /// Waits until everything is written, but not for long.
+    pub(super) fn settle(&self, most: Duration) {
+        let state = self.0.lock();
+        let settled = self.0.changed.wait_timeout_while(state, most, |state| {
+            state.has_writer && (state.under_way_bytes > 0 || !state.waiting.is_empty())
+        });
+        drop(settled);
+    }
+
+    pub(super) fn dropped(&self) -> Dropped {
+        self.0.lock().dropped
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes until nothing came for a while, or the queue was dropped and is empty.
+    fn write(&self, write: impl Fn(&[u8])) {
+        let mut state = self.lock();
+        loop {
+            if state.waiting.is_empty() {
+                let idle = |state: &mut State| state.waiting.is_empty() && !state.closed;
+                let woken = self.changed.wait_timeout_while(state, IDLE_MAX, idle);
+                state = woken.unwrap_or_else(PoisonError::into_inner).0;
+                state.complain(&self.name);
+            }
+            if state.waiting.is_empty() {
+                state.has_writer = false;
+                return;
+            }
+            let lines = std::mem::take(&mut state.waiting);
+            state.under_way_bytes = lines.len();
+            drop(state);
+            write(&lines);
+            state = self.lock();
+            state.under_way_bytes = 0;
+            self.changed.notify_all();
+        }
+    }
+}
+
+impl State {
+    fn drop_lines(&mut self, lines: &[u8], name: &str) {
+        let count = memchr::memchr_iter(b'\n', lines).count() as u64;
+        for dropped in [&mut self.dropped, &mut self.unsaid] {
+            dropped.lines += count;
+            dropped.bytes += lines.len() as u64;
+        }
+        self.complain(name);
+    }
+
+    /// Says what was dropped, at most once a minute.
+    fn complain(&mut self, name: &str) {
+        let lately = |at: Instant| at.elapsed() < COMPLAIN_EVERY;
+        if self.unsaid == Dropped::default() || self.complained.is_some_and(lately) {
+            return;
+        }
+        self.complained = Some(Instant::now());
+        let Dropped { lines, bytes } = std::mem::take(&mut self.unsaid);
+        let total = self.dropped.lines;
+        warn!(
+            service = name,
+            lines, bytes, total, "output was dropped: its log takes nothing"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn what_finds_no_room_is_dropped_and_counted_and_the_rest_arrives_in_order() {
+        let queue = Queue::new("t".to_owned());
+        let (free, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let (tell, told) = mpsc::channel();
+        let write = move || {
+            let (gate, tell) = (gate.clone(), tell.clone());
+            move |lines: &[u8]| {
+                gate.lock().unwrap().recv().unwrap();
+                tell.send(lines.len()).unwrap();
+            }
+        };
+        let mebibyte = [&[b'x'; (1 << 20) - 1][..], b"\n"].concat();
+        for _ in 0..6 {
+            queue.push(&mebibyte, write());
+        }
+        let dropped = Dropped {
+            lines: 2,
+            bytes: 2 << 20,
+        };
+        assert_eq!(queue.dropped(), dropped);
+        let mut written = 0;
+        while written < 4 << 20 {
+            free.send(()).unwrap();
+            written += told.recv_timeout(Duration::from_secs(20)).unwrap();
+        }
+        queue.settle(Duration::from_secs(20));
+        queue.push(&mebibyte, write());
+        free.send(()).unwrap();
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), 1 << 20);
+        assert_eq!(queue.dropped(), dropped);
+    }
+}

@@ -1,0 +1,160 @@
+//! The logs of a stack: one entry per service, kept over its incarnations.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fathom_kernel::LogStream;
+
+use super::file::{LogFile, Rotation};
+use super::outlet::Outlet;
+use crate::config::plan::{LogPlan, LogTarget, OnFull, Stderr};
+use crate::files;
+
+/// The logs of all services of a stack, and its own. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Logs(Arc<Shelf>);
+
+#[derive(Debug, Default)]
+struct Shelf {
+    folder: PathBuf,
+    own: Option<Arc<LogFile>>,
+    services: Mutex<BTreeMap<String, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    way: (LogTarget, OnFull),
+    files: [Arc<LogFile>; 2],
+    logs: ServiceLogs,
+}
+
+/// Where the output of one service goes.
+#[derive(Debug, Clone)]
+pub struct ServiceLogs {
+    /// Standard output, with standard error unless that goes elsewhere.
+    pub out: Arc<Outlet>,
+    /// Standard error.
+    pub err: Option<Arc<Outlet>>,
+}
+
+impl Logs {
+    /// Makes the logs of a stack with this data folder; `own` is the file of the supervisor itself.
+    pub fn new(data_dir: &Path, own: Option<Arc<LogFile>>) -> Self {
+        Self(Arc::new(Shelf {
+            folder: data_dir.join("logs"),
+            own,
+            services: Mutex::default(),
+        }))
+    }
+
+    /// Returns the logs of a service by its present plan; what is running keeps its outlets, but
+    /// obeys new limits.
+    pub fn keep(&self, service: &str, plan: &LogPlan) -> ServiceLogs {
+        let mut services = self.lock();
+        let entry = services.entry(service.to_owned()).or_insert_with(|| {
+            let file = |ending: &str| {
+                let name = format!("{}.{ending}", files::name_of(service));
+                LogFile::new(self.0.folder.join(name), Rotation::of(plan))
+            };
+            Entry::new(service, plan, [file("log"), file("stderr.log")])
+        });
+        for file in &entry.files {
+            file.obey(Rotation::of(plan));
+        }
+        let is_same = entry.way == (plan.target, plan.on_full)
+            && entry.logs.err.is_some() == (plan.stderr == Stderr::Separate);
+        if !is_same {
+            *entry = Entry::new(service, plan, entry.files.clone());
+        }
+        entry.logs.clone()
+    }
+
+    /// Forgets a service that was removed; its files stay.
+    pub fn forget(&self, service: &str) {
+        self.lock().remove(service);
+    }
+
+    /// Returns the log of a service's stream: that of standard output for records, too. `None` when
+    /// it does not go into a file of its own.
+    pub fn file(&self, service: &str, stream: LogStream) -> Option<Arc<LogFile>> {
+        let services = self.lock();
+        let logs = &services.get(service)?.logs;
+        let outlet = match stream {
+            LogStream::Stdout | LogStream::Record => Some(&logs.out),
+            LogStream::Stderr => logs.err.as_ref(),
+        };
+        outlet?.file().cloned()
+    }
+
+    /// Returns the logs of a service.
+    pub fn of(&self, service: &str) -> Option<ServiceLogs> {
+        Some(self.lock().get(service)?.logs.clone())
+    }
+
+    /// Returns the file of the supervisor's own records.
+    pub fn own(&self) -> Option<&Arc<LogFile>> {
+        self.0.own.as_ref()
+    }
+
+    /// Opens all files anew at their next write: somebody moved them away.
+    pub fn reopen(&self) {
+        let services = self.lock();
+        let theirs = services.values().flat_map(|entry| &entry.files);
+        theirs.chain(self.own()).for_each(|file| file.reopen());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+        let services = &self.0.services;
+        services.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn new(service: &str, plan: &LogPlan, files: [Arc<LogFile>; 2]) -> Self {
+        let [out, err] = &files;
+        let outlet = |file: &Arc<LogFile>| Arc::new(Outlet::new(service, plan, file.clone()));
+        Self {
+            way: (plan.target, plan.on_full),
+            logs: ServiceLogs {
+                out: outlet(out),
+                err: (plan.stderr == Stderr::Separate).then(|| outlet(err)),
+            },
+            files,
+        }
+    }
+}
+
+impl ServiceLogs {
+    /// Returns the files it goes into.
+    pub fn files(&self) -> Vec<Arc<LogFile>> {
+        let outlets = std::iter::once(&self.out).chain(&self.err);
+        outlets
+            .filter_map(|outlet| outlet.file().cloned())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_outlives_incarnations_and_obeys_new_limits() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::new(folder.path(), None);
+        assert!(logs.file("a:b", LogStream::Stdout).is_none());
+        let mut plan = LogPlan::default();
+        logs.keep("a:b", &plan).out.write(b"one\n");
+        plan.max = fathom_kernel::Size::from_bytes(4);
+        logs.keep("a:b", &plan).out.write(b"two\n");
+        let file = logs.file("a:b", LogStream::Record).unwrap();
+        assert_eq!(file.path(), folder.path().join("logs/a:b.log"));
+        assert!(!file.path().exists() && file.written_bytes() == 8);
+        assert!(logs.file("a:b", LogStream::Stderr).is_none());
+        plan.stderr = Stderr::Separate;
+        assert_eq!(logs.keep("a:b", &plan).files().len(), 2);
+        plan.target = LogTarget::None;
+        assert!(logs.keep("a:b", &plan).files().is_empty());
+    }
+}
