@@ -15,6 +15,7 @@ mod desk;
 mod files;
 pub mod guard;
 pub mod host;
+pub mod import;
 pub mod init;
 pub mod logs;
 pub mod registry;

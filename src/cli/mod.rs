@@ -11,6 +11,7 @@ mod guard;
 mod hash_password;
 mod healthcheck;
 mod host;
+mod import;
 mod kinds;
 mod man;
 mod record;

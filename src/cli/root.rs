@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     check, completions, ctl, decode, demo, fake_detector, guard, hash_password, healthcheck, host,
-    kinds, man, record, replay, schema, up,
+    import, kinds, man, record, replay, schema, up,
 };
 
 /// Exit code of a command that failed.
@@ -31,6 +31,8 @@ enum Verb {
     Demo(demo::Demo),
     /// Check a configuration without starting anything, and show the start order.
     Check(check::Check),
+    /// Turn a configuration of supervisord into a supervisor.toml.
+    Import(import::Import),
     /// List the built-in kinds of services, or all options of one.
     Kinds(kinds::Kinds),
     /// Print the JSON schema of the configuration file.
@@ -68,6 +70,7 @@ impl Cli {
             Verb::Up(args) => args.run(),
             Verb::Demo(args) => args.run(),
             Verb::Check(args) => args.run(),
+            Verb::Import(args) => args.run(),
             Verb::Kinds(args) => args.run(),
             Verb::Schema(args) => args.run(),
             Verb::Ctl(args) => args.run(),
