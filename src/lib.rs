@@ -16,6 +16,7 @@ mod files;
 pub mod guard;
 pub mod host;
 pub mod import;
+pub mod incidents;
 pub mod init;
 pub mod logs;
 pub mod registry;

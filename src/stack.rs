@@ -23,12 +23,13 @@ use tracing_appender::non_blocking::ErrorCounter;
 use crate::actors::{Ended, Ping, Supervisor};
 use crate::body::{Spawner, World};
 use crate::checkpoints::FileStore;
-use crate::chronicle::{Chronicle, Kept};
+use crate::chronicle::{Chronicle, Kept, Lives};
 use crate::config::plan::Plan;
 use crate::control::{Console, ConsoleParts, Doors, ServeError, serve};
 use crate::desk::pass_on;
 use crate::files;
 use crate::guard::Guard;
+use crate::incidents::{Gauges, Shelf, Sources};
 use crate::logs::{LogFile, Logs};
 use crate::telemetry::Records;
 
@@ -37,6 +38,12 @@ pub const SOCKET_NAME: &str = "fathom.sock";
 
 /// Name of the file in the data folder that lists where services listen.
 pub const ADDRESSES_NAME: &str = "addresses.json";
+
+/// Name of the folder in the data folder that holds the event log.
+pub const EVENTS_NAME: &str = "events";
+
+/// Name of the folder in the data folder that holds what services' lives heard, for replays.
+pub const LIVES_NAME: &str = "lives";
 
 /// Fewest threads of the pool: a service that blocks one must not silence the control socket.
 const THREADS_MIN: usize = 4;
@@ -198,9 +205,14 @@ impl Parts {
         let boot_id: Arc<str> = boot_id().into();
         let socket = std::path::absolute(data_dir.join(SOCKET_NAME))?;
         let server_url = format!("unix://{}", socket.display()).into();
-        let chronicle =
-            Chronicle::open(&data_dir.join("events"), Clock::system(), Kept::default())?;
+        let (events, kept) = (data_dir.join(EVENTS_NAME), Kept::default());
+        let chronicle = Chronicle::open(&events, Clock::system(), kept)?;
         chronicle.boot(&boot_id);
+        let records = Records::new(self.bus.clone());
+        let sources = Sources {
+            records: records.clone(),
+            chronicle: chronicle.clone(),
+        };
         let guard = match self.options.guarded {
             true => Guard::start(program.clone(), boot_id.clone(), socket)?,
             false => Guard::default(),
@@ -213,6 +225,9 @@ impl Parts {
             checkpoints: Arc::new(FileStore::new(data_dir.join("checkpoints"))),
             addresses: self.addresses.clone(),
             config_dir: plan.setup.config_dir.clone(),
+            lives: Lives::open(&data_dir.join(LIVES_NAME), kept)?,
+            incidents: Shelf::open(&data_dir.join("incidents"), sources)?,
+            gauges: Gauges::default(),
             data_dir,
             chronicle,
             boot_id,
@@ -222,7 +237,7 @@ impl Parts {
             program,
             guard,
             spawner: Spawner::start()?,
-            records: Records::new(self.bus.clone()),
+            records,
             plans: watch::Sender::new(plan.clone()),
             ending: CancellationToken::new(),
             logs: Logs::new(&plan.setup.data_dir, self.options.own_log.clone()),
@@ -281,6 +296,7 @@ impl Life {
         let helpers = [
             tokio::spawn(pass_on(asks, supervisor.clone(), chronicle.clone())),
             tokio::spawn(chronicle.take_alarms(&self.world.bus)),
+            tokio::spawn(self.world.gauges.clone().look_on(self.world.bus.clone())),
             tokio::spawn(write_addresses(self.world.addresses.clone(), addresses)),
             tokio::spawn(watch(supervisor, self.ended.clone())),
         ];
@@ -292,9 +308,9 @@ impl Life {
         }
         server.close(CLOSE_WAIT).await;
         self.world.guard.goodbye().await;
-        let chronicle = self.world.chronicle.clone();
-        // What is not written by then is lost; the writer has told so.
-        tokio::task::spawn_blocking(move || chronicle.close())
+        let world = self.world.clone();
+        // What is not written by then is lost; the writers have told so.
+        tokio::task::spawn_blocking(move || world.close())
             .await
             .ok();
         drop(lock);

@@ -22,6 +22,7 @@ use super::status::{description, is_finished};
 use super::supervisor::{Ended, Supervisor, answer};
 use super::target;
 use crate::config::plan::{Body, Until};
+use crate::incidents;
 
 /// Longest wait for the answer of a service.
 const REQUEST_WAIT: Duration = Duration::from_secs(30);
@@ -67,6 +68,11 @@ impl Supervisor {
             }
             Command::Input { name, text } => self.input(name, text, reply, ctx),
             Command::Request { name, verb, args } => self.request(name, verb, args, reply, ctx),
+            Command::Incidents { name, count } => self.incidents(&name, count, reply),
+            Command::Incident { id, text } => {
+                let shelf = self.world.incidents.clone();
+                incidents::answer(reply, move || incidents::one(&shelf, id, text));
+            }
             Command::Shutdown { now } => {
                 info!(%caller, now, "shutdown requested");
                 answer(Some(reply), Ok(Reply::Done(Vec::new())));
@@ -201,6 +207,22 @@ impl Supervisor {
         ctx.spawn(deliver.into_actor(self));
     }
 
+    fn incidents(&self, name: &str, count: usize, reply: To) {
+        let service = match target::resolve(&self.plan, &[name.to_owned()]) {
+            _ if name.is_empty() => None,
+            // One that is not in the configuration any more may have left reports.
+            Err(_) => Some(name.to_owned()),
+            Ok(chosen) => match chosen.as_slice() {
+                [index] => Some(self.plan.services[*index].name.to_string()),
+                _ => return answer(Some(reply), Err(ControlError::NoSuchName(name.to_owned()))),
+            },
+        };
+        let shelf = self.world.incidents.clone();
+        incidents::answer(reply, move || {
+            incidents::list(&shelf, service.as_deref(), count)
+        });
+    }
+
     fn status(&self, targets: &[String]) -> Answer {
         let chosen = match targets {
             [] => (0..self.rows.len()).collect(),
@@ -254,6 +276,7 @@ impl Supervisor {
             started: observed.started,
             ended: observed.ended,
             trouble: observed.trouble.clone(),
+            last_incident: observed.incident,
             last_exit: observed.last_exit.as_ref().map(ToString::to_string),
             after: plan.after.iter().map(|a| a.name.to_string()).collect(),
             counters: row.counters.snapshot(),

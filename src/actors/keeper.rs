@@ -12,13 +12,19 @@ use tracing::{error, info, warn};
 use super::lifecycle::{Life, seed_of};
 use super::messages::{Deliver, Feed, Refusal, SendSignal, Tell};
 use super::observed::{Bell, Observed, Window};
-use super::phase::{Effect, Input};
+use super::phase::{Effect, Input, Phase};
 use super::policy::Policy;
+use super::status::next;
+use super::supervisor::SHUTDOWN;
 use crate::body::{self, Handle, News, Reporter, Urgency, World};
 use crate::config::plan::ServicePlan;
+use crate::incidents::Case;
 
 /// Most messages waiting for a keeper.
 const MAILBOX_MAX: usize = 64;
+
+/// Number of the configuration, which cannot be changed while it is in force.
+const GENERATION: u64 = 1;
 
 /// The keeper of one service.
 pub(super) struct Keeper {
@@ -34,6 +40,8 @@ pub(super) struct Keeper {
     news: Option<mpsc::Receiver<(u64, News)>>,
     /// What is shown in the window, kept to change parts of it.
     shown: Observed,
+    /// An operator had the running incarnation killed.
+    killed: bool,
 }
 
 impl Keeper {
@@ -45,9 +53,15 @@ impl Keeper {
         (window, bell): (Window, Bell),
     ) -> Self {
         let (news_to, news) = mpsc::channel(Reporter::WAITING_MAX);
+        let (policy, seed) = (Policy::of(&plan), seed_of(&plan.name));
+        let next = world.chronicle.next_number();
+        world.lives.born(&plan.name, &policy, seed, next);
+        let mut shown = window.look();
+        shown.incident = world.incidents.last_of(&plan.name);
         Self {
-            life: Life::new(Policy::of(&plan), seed_of(&plan.name)),
-            shown: window.look(),
+            life: Life::new(policy, seed),
+            shown,
+            killed: false,
             plan: Arc::new(plan),
             world,
             counters,
@@ -61,12 +75,26 @@ impl Keeper {
     }
 
     fn step(&mut self, input: Input, ctx: &mut Context<Self>) {
-        let effects = self.life.step(input, Instant::now());
-        for effect in effects {
-            self.carry_out(effect);
+        let now = Instant::now();
+        self.world.lives.heard(&self.plan.name, &input, now);
+        let before = self.life.phase().is_alive();
+        let mut incident = self.mark_killed(&input);
+        for effect in self.life.step(input, now) {
+            if let Effect::Incident(why) = effect {
+                incident = Some(why.unwrap_or_else(|| self.end_in_words()));
+            } else {
+                self.carry_out(effect);
+            }
         }
-        if !self.life.phase().is_alive() {
+        let lost_or_ended = !self.life.phase().is_alive();
+        if lost_or_ended {
             self.body = None;
+        }
+        if let Some(why) = incident {
+            self.report(why, now);
+        }
+        if before && lost_or_ended {
+            self.world.gauges.end(&self.plan.name);
         }
         self.show();
         self.set_timer(ctx);
@@ -87,7 +115,57 @@ impl Keeper {
             Effect::Kill => self.end_body(Urgency::Kill),
             Effect::Announce { from, to, reason } => self.announce(from, to, reason),
             Effect::EndStack => self.shown.ends_stack = true,
+            // Told by `step` when all else is done.
+            Effect::Incident(_) => {}
         }
+    }
+
+    /// Remembers that an operator has the incarnation killed; returns the reason of the incident when
+    /// it is over.
+    fn mark_killed(&mut self, input: &Input) -> Option<String> {
+        match input {
+            Input::Kill(why) if why != SHUTDOWN => self.killed = self.life.phase().is_alive(),
+            Input::Spawned(..) => self.killed = false,
+            Input::Ended(incarnation, _) if *incarnation == self.life.incarnation() => {
+                let killed = std::mem::take(&mut self.killed);
+                return killed.then(|| "killed_by_operator".to_owned());
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Returns the last end in one short word.
+    fn end_in_words(&self) -> String {
+        let exit = self.life.last_exit();
+        exit.map_or_else(
+            || "unknown".to_owned(),
+            |exit| self.shown.autopsy.reason(exit),
+        )
+    }
+
+    /// Opens the case of a failure.
+    fn report(&mut self, reason: String, now: Instant) {
+        let after = self.plan.after.iter().map(|after| after.name.to_string());
+        let exit = match self.life.phase() {
+            Phase::Lost { .. } => None,
+            _ => self.life.last_exit().cloned(),
+        };
+        let number = self.world.incidents.put(Case {
+            service: self.plan.name.clone(),
+            incarnation: self.life.incarnation(),
+            generation: GENERATION,
+            started: self.shown.started,
+            ended: self.world.clock.now(),
+            reason,
+            exit,
+            autopsy: self.shown.autopsy.clone(),
+            peaks: self.world.gauges.end(&self.plan.name),
+            streak: self.life.streak(),
+            next: next(self.life.phase(), self.life.streak(), now),
+            after: after.collect(),
+        });
+        self.shown.incident = number.or(self.shown.incident);
     }
 
     fn end_body(&self, urgency: Urgency) {
@@ -98,10 +176,11 @@ impl Keeper {
 
     fn announce(&mut self, from: State, to: State, reason: String) {
         let (service, incarnation) = (&*self.plan.name, self.life.incarnation());
+        let pid = self.life.phase().pid();
         if matches!(to, State::Backoff | State::Fatal | State::Unknown) {
-            warn!(service, incarnation, %from, %to, reason, "service is in trouble");
+            warn!(service, incarnation, %from, %to, reason, pid, "service is in trouble");
         } else {
-            info!(service, incarnation, %from, %to, reason, "service changed its state");
+            info!(service, incarnation, %from, %to, reason, pid, "service changed its state");
         }
         if from != to {
             self.shown.since = self.world.clock.now();
@@ -152,7 +231,10 @@ impl Actor for Keeper {
 impl StreamHandler<(u64, News)> for Keeper {
     fn handle(&mut self, (incarnation, news): (u64, News), ctx: &mut Self::Context) {
         let input = match news {
-            News::Spawned(pid) => Input::Spawned(incarnation, pid),
+            News::Spawned(pid) => {
+                self.world.gauges.begin(&self.plan.name, pid);
+                Input::Spawned(incarnation, pid)
+            }
             News::Ready => Input::Ready(incarnation),
             News::LeaderExited(exit) => Input::LeaderExited(incarnation, exit),
             News::Ended(exit, autopsy) => {

@@ -35,6 +35,8 @@ pub(super) struct Observed {
     pub last_exit: Option<Exit>,
     /// What is known of that end.
     pub autopsy: Autopsy,
+    /// Number of the report on the last failure.
+    pub incident: Option<u64>,
     /// Text of the last failure.
     pub trouble: Option<String>,
     /// Number of the last order taken.
@@ -61,6 +63,7 @@ impl Window {
             ended: None,
             last_exit: None,
             autopsy: Autopsy::default(),
+            incident: None,
             trouble: None,
             order: 0,
             ends_stack: false,

@@ -73,6 +73,8 @@ pub enum Effect {
     },
     /// End the whole stack: an essential service is lost.
     EndStack,
+    /// Write down all that is known of a failure; why, unless its exit tells.
+    Incident(Option<String>),
 }
 
 /// The finer view of the state; each phase carries its deadlines.

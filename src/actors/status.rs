@@ -67,6 +67,28 @@ fn date(at: Timestamp) -> String {
     at.strftime("%b %d %I:%M %p").to_string()
 }
 
+/// Says what follows a failure, by the phase that followed it.
+pub(super) fn next(phase: &Phase, streak: u32, moment: Instant) -> String {
+    let attempt = u64::from(streak) + 1;
+    match phase {
+        Phase::Waiting(_) | Phase::Spawning { .. } => format!("started again (attempt {attempt})"),
+        Phase::Delay { retry_at } => {
+            let wait = retry_at.saturating_duration_since(moment).as_secs_f64();
+            format!("next attempt in {wait:.2} s (attempt {attempt})")
+        }
+        Phase::Fatal { retry_at: None } => "given up, waits for an operator".to_owned(),
+        Phase::Fatal { retry_at: Some(at) } => {
+            let wait = rounded(at.saturating_duration_since(moment));
+            format!("given up, fresh attempts in {wait}")
+        }
+        Phase::Idle => "stopped, as ordered".to_owned(),
+        Phase::Done => "not started again".to_owned(),
+        Phase::Lost { .. } => "waits until it ends, nothing is started beside it".to_owned(),
+        Phase::Term { .. } | Phase::Kill { .. } => "being ended".to_owned(),
+        Phase::Warming { .. } | Phase::Up { .. } => "runs on".to_owned(),
+    }
+}
+
 /// Tells whether a service has ended with a code that counts as success.
 pub(super) fn is_finished(observed: &Observed, exit_ok: &[i32]) -> bool {
     observed.phase.state() == State::Exited
@@ -91,6 +113,7 @@ mod tests {
             ended: None,
             last_exit: Some(Exit::Code(3)),
             autopsy: crate::body::Autopsy::default(),
+            incident: None,
             trouble: Some("Exited too quickly (process log may have details)".to_owned()),
             order: 0,
             ends_stack: false,

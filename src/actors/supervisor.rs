@@ -28,6 +28,9 @@ const ORDERS_MAX: usize = 256;
 /// Time between two looks without a reason.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Why everything is stopped, and killed, at the end.
+pub(super) const SHUTDOWN: &str = "shutdown";
+
 /// How a stack came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
@@ -140,7 +143,7 @@ impl Supervisor {
                 killed: false,
             });
             let everything: Vec<usize> = (0..self.rows.len()).collect();
-            let order = Order::new(Goal::Down, &everything, "shutdown".to_owned(), moment);
+            let order = Order::new(Goal::Down, &everything, SHUTDOWN.to_owned(), moment);
             self.orders.push((order, None));
         }
         if let (true, Some(ending)) = (now, &mut self.ending) {
@@ -241,7 +244,7 @@ impl Supervisor {
         } else if now >= ending.kill_at && !ending.killed {
             ending.killed = true;
             for index in 0..self.rows.len() {
-                self.tell(index, Input::Kill("shutdown".to_owned()));
+                self.tell(index, Input::Kill(SHUTDOWN.to_owned()));
             }
         }
     }

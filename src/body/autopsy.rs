@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is known of an end beside its exit. A task of this process leaves nothing to look at.
+/// What is known of an end beside its exit. A task of this process leaves its backtrace at most.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Autopsy {
     /// What the process used in its life.
@@ -20,6 +20,9 @@ pub struct Autopsy {
     pub oom: bool,
     /// Name of the error that kept it from starting: `ENOENT`.
     pub errno: Option<String>,
+    /// Where a task of this process panicked.
+    #[serde(default)]
+    pub backtrace: Option<String>,
 }
 
 /// What a process used in its whole life, as the kernel counted it; with children it waited for.

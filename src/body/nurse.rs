@@ -173,11 +173,11 @@ async fn in_process(patient: Patient, reporter: Reporter) {
     reporter.tell(News::Spawned(0)).await;
     let mut ready = Box::pin(patient.probe.ready());
     let mut is_ready = false;
-    let exit = loop {
+    let (exit, autopsy) = loop {
         // All branches are cancel-safe: a state that stays, or a future that is polled on.
         tokio::select! {
             biased;
-            exit = running.ended() => break exit,
+            end = running.ended() => break end,
             Ok(()) = urgency.changed() => match *urgency.borrow() {
                 Urgency::None => {}
                 Urgency::Terminate => patient.stop.cancel(),
@@ -189,6 +189,5 @@ async fn in_process(patient: Patient, reporter: Reporter) {
             }
         }
     };
-    let nothing = Autopsy::default();
-    reporter.tell(News::Ended(exit, nothing)).await;
+    reporter.tell(News::Ended(exit, autopsy)).await;
 }

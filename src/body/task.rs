@@ -4,29 +4,34 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use fathom_kernel::{Exit, Service, ServiceCx, ServiceError};
+use fathom_kernel::{Exit, Service, ServiceCx};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
+use super::autopsy::Autopsy;
 use crate::config::plan::{KindBody, Placement};
+use crate::telemetry::last_backtrace;
 
 type Factory = Arc<dyn Fn() -> Box<dyn Service> + Send + Sync>;
 
 /// A running service of this process.
 pub(super) enum Running {
     /// On the shared pool.
-    Pool(JoinHandle<Result<(), ServiceError>>),
+    Pool(JoinHandle<End>),
     /// On a thread of its own.
     Thread {
         /// Takes its future away at its next await.
         abort: CancellationToken,
         /// Its end.
-        end: oneshot::Receiver<Exit>,
+        end: oneshot::Receiver<End>,
     },
 }
+
+/// How a task ended, and what is known beside.
+type End = (Exit, Autopsy);
 
 /// Starts the service of a kind; its records carry the span.
 pub(super) fn run(body: &KindBody, cx: ServiceCx, span: Span) -> std::io::Result<Running> {
@@ -34,7 +39,7 @@ pub(super) fn run(body: &KindBody, cx: ServiceCx, span: Span) -> std::io::Result
     match body.placement {
         Placement::Pool => {
             // Made inside the task, so that a panic while making it is caught as well.
-            let run = async move { factory().run(cx).await };
+            let run = until_end(factory, cx);
             Ok(Running::Pool(tokio::spawn(run.instrument(span))))
         }
         Placement::Thread => run_on_thread(factory, cx, span),
@@ -51,20 +56,16 @@ fn run_on_thread(factory: Factory, cx: ServiceCx, span: Span) -> std::io::Result
     // The kernel keeps 15 bytes of a thread's name; the end of ours tells more than its group.
     let name = cx.name.rsplit(':').next().unwrap_or("service").to_owned();
     std::thread::Builder::new().name(name).spawn(move || {
-        let run = AssertUnwindSafe(async move { factory().run(cx).await }).catch_unwind();
-        let exit = runtime.block_on(
+        let end = runtime.block_on(
             async move {
                 tokio::select! {
-                    end = run => match end {
-                        Ok(result) => exit_of(result),
-                        Err(panic) => Exit::Panicked(panic_text(&*panic)),
-                    },
-                    () = aborted.cancelled() => Exit::Aborted,
+                    end = until_end(factory, cx) => end,
+                    () = aborted.cancelled() => (Exit::Aborted, Autopsy::default()),
                 }
             }
             .instrument(span),
         );
-        if tell.send(exit).is_err() {
+        if tell.send(end).is_err() {
             tracing::debug!("nobody keeps this service any more");
         }
     })?;
@@ -81,25 +82,39 @@ impl Running {
     }
 
     /// Waits for its end. Cancel-safe; not to be called again after it returned.
-    pub(super) async fn ended(&mut self) -> Exit {
+    pub(super) async fn ended(&mut self) -> End {
         match self {
-            Self::Pool(task) => match task.await {
-                Ok(result) => exit_of(result),
-                Err(error) => match error.try_into_panic() {
+            Self::Pool(task) => task.await.unwrap_or_else(|error| {
+                let exit = match error.try_into_panic() {
+                    // While its parts were dropped.
                     Ok(panic) => Exit::Panicked(panic_text(&*panic)),
                     Err(_cancelled) => Exit::Aborted,
-                },
-            },
-            Self::Thread { end, .. } => end.await.unwrap_or(Exit::Aborted),
+                };
+                (exit, Autopsy::default())
+            }),
+            Self::Thread { end, .. } => {
+                let aborted = || (Exit::Aborted, Autopsy::default());
+                end.await.unwrap_or_else(|_| aborted())
+            }
         }
     }
 }
 
-fn exit_of(result: Result<(), ServiceError>) -> Exit {
-    match result {
-        Ok(()) => Exit::Code(0),
-        Err(error) => Exit::Failed(error.chain()),
-    }
+/// Runs a service to its end; a panic is caught where it happens, with its backtrace.
+async fn until_end(factory: Factory, cx: ServiceCx) -> End {
+    let run = AssertUnwindSafe(async move { factory().run(cx).await });
+    let end = run.catch_unwind().await;
+    let mut autopsy = Autopsy::default();
+    let exit = match end {
+        Ok(Ok(())) => Exit::Code(0),
+        Ok(Err(error)) => Exit::Failed(error.chain()),
+        Err(panic) => {
+            // Caught in the same poll, so this is still the thread that panicked.
+            autopsy.backtrace = last_backtrace();
+            Exit::Panicked(panic_text(&*panic))
+        }
+    };
+    (exit, autopsy)
 }
 
 /// Returns the text of a panic.
@@ -117,7 +132,7 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use std::time::Duration;
 
-    use fathom_kernel::BoxFuture;
+    use fathom_kernel::{BoxFuture, ServiceError};
 
     use super::*;
 
@@ -158,9 +173,8 @@ mod tests {
         if matches!(end, End::Never) {
             running.abort();
         }
-        tokio::time::timeout(Duration::from_secs(5), running.ended())
-            .await
-            .unwrap()
+        let end = tokio::time::timeout(Duration::from_secs(5), running.ended());
+        end.await.unwrap().0
     }
 
     #[tokio::test]

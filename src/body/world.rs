@@ -11,9 +11,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::spawner::Spawner;
-use crate::chronicle::Chronicle;
+use crate::chronicle::{Chronicle, Lives};
 use crate::config::plan::Plan;
 use crate::guard::Guard;
+use crate::incidents::{Gauges, Shelf};
 use crate::logs::Logs;
 use crate::telemetry::Records;
 
@@ -38,6 +39,12 @@ pub struct World {
     pub config_dir: PathBuf,
     /// The event log.
     pub chronicle: Chronicle,
+    /// What the lives of services heard.
+    pub lives: Lives,
+    /// Reports of failures.
+    pub incidents: Shelf,
+    /// Figures of running services.
+    pub gauges: Gauges,
     /// Tells this run of the stack from all others.
     pub boot_id: Arc<str>,
     /// The detector as DETX, for services in children of the same binary.
@@ -118,6 +125,14 @@ impl World {
             at: self.clock.now(),
         });
         self.bus.publish(Event::Life(life));
+    }
+
+    /// Waits until reports and events are on disk, for a limited time. Blocks.
+    pub fn close(&self) {
+        // Each report is an event as well.
+        self.incidents.close();
+        self.lives.close();
+        self.chronicle.close();
     }
 
     /// Takes back all addresses that a service announced and did not withdraw.

@@ -443,7 +443,8 @@ impl Numbered for Entry {
     }
 }
 
-fn cut(text: &mut String) {
+/// Cuts a text that is too long for an event.
+pub(super) fn cut(text: &mut String) {
     if text.len() > TEXT_MAX {
         text.truncate(text.floor_char_boundary(TEXT_MAX));
         text.push('…');

@@ -107,6 +107,11 @@ impl Chronicle {
         self.0.clock.now()
     }
 
+    /// Returns the number of the next event.
+    pub fn next_number(&self) -> u64 {
+        *self.0.next.borrow()
+    }
+
     /// Writes an event down; never waits. Returns its number.
     pub fn record(&self, what: What) -> u64 {
         self.write(|_| what).sequence

@@ -9,6 +9,7 @@
 mod entry;
 mod follow;
 mod journal;
+mod lives;
 mod memory;
 mod reader;
 
@@ -18,5 +19,6 @@ pub use entry::{
 };
 pub use follow::{Batch, Follow, Since};
 pub use journal::{Journal, Kept, Numbered};
+pub use lives::{LifeLine, Lives, Replayed, Said, replay_all};
 pub use memory::{Chronicle, Standing};
 pub use reader::Reader;

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::wire::{
     AddressBook, Problem, Readiness, RequestBody, ShutdownBody, SignalBody, UsageReport,
 };
+use crate::incidents::{Incident, Summary};
 
 /// Where a supervisor is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -249,6 +250,19 @@ impl Client {
             "/api/events?topics={topics}&{range}&follow={follow}"
         ))
         .await
+    }
+
+    /// Returns the heads of the last reports on failures, newest first; of all services for the empty
+    /// name.
+    pub async fn incidents(&self, name: &str, count: usize) -> Result<Vec<Summary>, ClientError> {
+        let name = utf8_percent_encode(name, KEPT);
+        self.get(&format!("/api/incidents?service={name}&count={count}"))
+            .await
+    }
+
+    /// Returns a report on a failure.
+    pub async fn incident(&self, id: u64) -> Result<Incident, ClientError> {
+        self.get(&format!("/api/incidents/{id}")).await
     }
 
     /// Returns where services listen.

@@ -90,7 +90,9 @@ impl Console {
             | Command::Tail { .. }
             | Command::Clear { .. }
             | Command::Rotate { .. }
-            | Command::Input { .. } => Self::ANSWER_MAX,
+            | Command::Input { .. }
+            | Command::Incidents { .. }
+            | Command::Incident { .. } => Self::ANSWER_MAX,
             Command::Start { .. }
             | Command::Stop { .. }
             | Command::Restart { .. }

@@ -51,7 +51,7 @@ pub fn long_lines(
     let services = sorted(services);
     let width = name_width(&services);
     let heading = format!(
-        "{:width$}{:STATE_WIDTH$}{:8}{:>8}{:>7}{:>9}{:>17}{:>8}{:>9}  {}",
+        "{:width$}{:STATE_WIDTH$}{:8}{:>8}{:>7}{:>9}{:>17}{:>8}{:>9}{:>9}  {}",
         "NAME",
         "STATE",
         "HEALTH",
@@ -61,13 +61,14 @@ pub fn long_lines(
         "RATE in/out",
         "AGE",
         "DROPPED",
+        "INCIDENT",
         "DESCRIPTION"
     );
     let mut lines = vec![heading];
     for service in services {
         let details = details(service);
         let line = format!(
-            "{:width$}{}{:8}{:>8}{:>7}{:>9}{:>17}{:>8}{:>9}  {}",
+            "{:width$}{}{:8}{:>8}{:>7}{:>9}{:>17}{:>8}{:>9}{:>9}  {}",
             service.name,
             coloured(service.state),
             format!("{:?}", service.health).to_lowercase(),
@@ -81,6 +82,9 @@ pub fn long_lines(
             format!("{}/{}", rate(details.rate_hz.0), rate(details.rate_hz.1)),
             age(service.counters.last_output, now),
             service.counters.dropped,
+            service
+                .last_incident
+                .map_or_else(|| "-".to_owned(), |id| id.to_string()),
             service.description,
         );
         lines.push(line);

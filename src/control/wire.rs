@@ -202,6 +202,29 @@ pub(super) struct EventQuery {
     pub(super) follow: bool,
 }
 
+/// Which reports to list.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct IncidentsQuery {
+    /// Only those of this service.
+    #[serde(default)]
+    pub(super) service: String,
+    /// Most reports.
+    #[serde(default = "hundred")]
+    pub(super) count: usize,
+}
+
+/// How to show a report.
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct IncidentQuery {
+    /// As text for people instead of JSON.
+    #[serde(default)]
+    pub(super) text: bool,
+}
+
 /// Which signal to send.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

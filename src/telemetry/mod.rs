@@ -6,5 +6,6 @@ mod rendering;
 mod setup;
 mod tagging;
 
+pub(crate) use panics::last_backtrace;
 pub use records::{Batch, Follow, Records, shown};
 pub use setup::{Format, Options, Telemetry, TelemetryError};

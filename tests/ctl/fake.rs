@@ -7,12 +7,14 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fathom::chronicle::Chronicle;
+use fathom::body::Spent;
+use fathom::chronicle::{Chronicle, Entry, Notice, What};
 use fathom::config::plan::Plan;
 use fathom::config::{Origin, load};
 use fathom::control::{
     Client, Console, ConsoleParts, Doors, EventRange, Place, Server, TcpDoor, serve,
 };
+use fathom::incidents::{Dependency, HealthStep, Incident, Line, Peaks};
 use fathom::logs::Logs;
 use fathom::telemetry::Records;
 use fathom_kernel::{
@@ -83,6 +85,7 @@ pub(crate) fn service(name: &str, state: State, description: &str) -> ServiceSta
         ended: None,
         last_exit: None,
         trouble: None,
+        last_incident: None,
         after: Vec::new(),
         counters: Default::default(),
         queues: Vec::new(),
@@ -437,6 +440,28 @@ impl Mind {
                     "{name} does not understand {verb}"
                 ))),
             },
+            Command::Incidents { name, count } => {
+                let heads = (1..=2_u64).rev().map(crash).map(|crash| {
+                    json!({
+                        "id": crash.id, "service": crash.service,
+                        "incarnation": crash.incarnation, "ended": crash.ended,
+                        "uptime_s": crash.uptime_s, "reason": crash.reason, "next": crash.next,
+                    })
+                });
+                let own = heads.filter(|head| name.is_empty() || head["service"] == *name);
+                Ok(Reply::Answer(own.take(count).collect()))
+            }
+            Command::Incident {
+                id: 1..=2,
+                text: true,
+            } => Ok(Reply::Lines(vec![
+                "a report".to_owned(),
+                "for people".to_owned(),
+            ])),
+            Command::Incident { id, .. } if id <= 2 => Ok(Reply::Answer(
+                serde_json::to_value(crash(id)).expect("JSON"),
+            )),
+            Command::Incident { id, .. } => Err(ControlError::NoSuchName(format!("incident {id}"))),
             Command::Shutdown { .. } => Ok(Reply::Done(Vec::new())),
         }
     }
@@ -520,6 +545,66 @@ impl Mind {
             at: Timestamp::UNIX_EPOCH,
         });
         self.bus.publish(Event::Life(life));
+    }
+}
+
+/// A report with something in every part.
+fn crash(id: u64) -> Incident {
+    let at = Timestamp::from_millisecond(90_500).expect("a time");
+    let line = |text: &str| Line {
+        at,
+        line: text.to_owned(),
+    };
+    Incident {
+        id,
+        service: if id == 1 { "m:rttc" } else { "web" }.to_owned(),
+        incarnation: 3,
+        generation: 1,
+        started: Some(Timestamp::UNIX_EPOCH),
+        ended: at,
+        uptime_s: Some(90.5),
+        reason: "signal:SEGV core".to_owned(),
+        detail: Some("two\nlines".to_owned()),
+        backtrace: Some("0: main\n1: start".to_owned()),
+        streak: 2,
+        next: "next attempt in 0.25 s (attempt 3)".to_owned(),
+        spent: Some(Spent {
+            max_rss_bytes: 10 << 20,
+            user_s: 1.5,
+            system_s: 0.25,
+            minor_faults: 100,
+            ..Spent::default()
+        }),
+        peaks: Peaks {
+            looks: 6,
+            rss_bytes: 9 << 20,
+            threads: 4,
+            open_files: 12,
+            queued: Some(7),
+            queued_bytes: Some(700),
+        },
+        stdout: vec![line("listening"), line("last words")],
+        stderr: vec![line("oh no")],
+        records: Vec::new(),
+        health: vec![HealthStep {
+            at,
+            health: Health::Stalled,
+            reason: "stall:stdout".to_owned(),
+        }],
+        dependencies: vec![Dependency {
+            name: "ligiers:ligiermirror".to_owned(),
+            state: Some(State::Running),
+            health: Health::Ok,
+        }],
+        events: vec![Arc::new(Entry {
+            sequence: 5,
+            what: What::Notice(Notice {
+                at,
+                service: "web".to_owned(),
+                what: "test".to_owned(),
+                text: "something else".to_owned(),
+            }),
+        })],
     }
 }
 

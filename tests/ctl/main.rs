@@ -6,6 +6,7 @@ mod events;
 mod exit_codes;
 mod fake;
 mod healthcheck;
+mod incidents;
 mod logs;
 mod look;
 mod offline;

@@ -123,6 +123,20 @@ pub enum Command {
         /// Details for the service.
         args: serde_json::Value,
     },
+    /// Returns the heads of the last reports on failures, newest first.
+    Incidents {
+        /// Which service; empty for all.
+        name: String,
+        /// Most reports.
+        count: usize,
+    },
+    /// Returns a report on a failure.
+    Incident {
+        /// Its number.
+        id: u64,
+        /// As lines for people instead of JSON.
+        text: bool,
+    },
     /// Ends the whole stack.
     Shutdown {
         /// Kill at once instead of stopping in order.
@@ -134,7 +148,10 @@ impl Command {
     /// Tells whether the command does something, or only asks.
     pub fn changes(&self) -> bool {
         match self {
-            Self::Status { .. } | Self::Tail { .. } => false,
+            Self::Status { .. }
+            | Self::Tail { .. }
+            | Self::Incidents { .. }
+            | Self::Incident { .. } => false,
             Self::Start { .. }
             | Self::Stop { .. }
             | Self::Restart { .. }

@@ -217,6 +217,9 @@ pub struct ServiceStatus {
     /// Text of the last failure, as supervisord's users know it; `None` after a fresh start.
     #[serde(default)]
     pub trouble: Option<String>,
+    /// Number of the report on its last failure.
+    #[serde(default)]
+    pub last_incident: Option<u64>,
     /// Names of the services this one waits for or depends on.
     pub after: Vec<String>,
     /// Messages in, out, lost, unreadable.

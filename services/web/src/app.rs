@@ -16,7 +16,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::access::{Access, guard};
-use crate::api::{config, control, live, logs, outputs, plots, status};
+use crate::api::{config, control, incidents, live, logs, outputs, plots, status};
 use crate::assets::{self, Assets};
 use crate::hub::Hub;
 use crate::lite;
@@ -58,6 +58,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/alarms", get(status::alarms))
         .route("/api/life", get(status::life))
         .route("/api/logs/{name}", get(logs::tail))
+        .route("/api/incidents/{id}", get(incidents::text))
         .route("/api/services/{name}/{verb}", post(control::command))
         .route("/api/{*rest}", get(outputs::no_such_route))
         .route("/plots/{file}", get(plots::picture))

@@ -19,6 +19,9 @@ impl Life {
             Restart::OnFailure => accepted && (was_ready || self.policy.awaited),
             Restart::Never => accepted || was_ready,
         };
+        if !(over && accepted) {
+            self.effects.push(Effect::Incident(None));
+        }
         if over {
             return self.enter(Phase::Done, exit.to_string());
         }

@@ -136,8 +136,15 @@ impl Life {
             After::Stop => self.enter(Phase::Idle, why),
             After::Start => self.fresh_start(why),
             After::Wait => self.wait(why),
-            After::Late => self.fail("ready_timeout".to_owned(), false, now),
-            After::Unhealthy(reason) => self.fail(reason, true, now),
+            After::Late => {
+                let why = "ready_timeout".to_owned();
+                self.effects.push(Effect::Incident(Some(why.clone())));
+                self.fail(why, false, now);
+            }
+            After::Unhealthy(reason) => {
+                self.effects.push(Effect::Incident(Some(reason.clone())));
+                self.fail(reason, true, now);
+            }
             After::Judge(exit, was_ready) => self.judge(&exit, was_ready, now),
             After::GiveUp => self.give_up("restart budget of the group used up".to_owned(), now),
         }
@@ -175,6 +182,8 @@ impl Life {
                 self.effects.push(Effect::Kill);
             }
             Phase::Kill { pid, after, .. } => {
+                let why = "unkillable".to_owned();
+                self.effects.push(Effect::Incident(Some(why)));
                 self.enter(
                     Phase::Lost { pid, after },
                     "still exists after kill".to_owned(),

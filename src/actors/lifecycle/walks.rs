@@ -167,7 +167,11 @@ impl Walk {
                     to: *to,
                     reason: reason.clone(),
                 }),
-                Effect::AskClearance | Effect::Terminate | Effect::Kill | Effect::EndStack => {}
+                Effect::AskClearance
+                | Effect::Terminate
+                | Effect::Kill
+                | Effect::EndStack
+                | Effect::Incident(_) => {}
             }
         }
         prop_assert_eq!(self.alive.is_some(), life.phase().is_alive());

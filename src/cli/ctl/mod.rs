@@ -4,6 +4,8 @@ mod addresses;
 mod deps;
 mod error;
 mod events;
+mod incident;
+mod incidents;
 mod logs;
 mod outcomes;
 mod pid;

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 
 use super::session::Session;
 use super::{
-    CtlError, addresses, deps, events, logs, pid, request, restart, shutdown, signal, start,
-    status, stop, tail, tree, version, wait,
+    CtlError, addresses, deps, events, incident, incidents, logs, pid, request, restart, shutdown,
+    signal, start, status, stop, tail, tree, version, wait,
 };
 use crate::control::{Client, Place};
 
@@ -64,6 +64,10 @@ enum Verb {
     Logs(logs::Logs),
     /// Show what happened, and what happens.
     Events(events::Events),
+    /// List failures of services.
+    Incidents(incidents::Incidents),
+    /// Show all that is known of a failure.
+    Incident(incident::Incident),
     /// Wait until services reached a state.
     Wait(wait::Wait),
     /// Ask a running service itself.
@@ -127,6 +131,8 @@ impl Verb {
             Self::Tail(verb) => verb.run(session).await,
             Self::Logs(verb) => verb.run(session).await,
             Self::Events(verb) => verb.run(session).await,
+            Self::Incidents(verb) => verb.run(session).await,
+            Self::Incident(verb) => verb.run(session).await,
             Self::Wait(verb) => verb.run(session).await,
             Self::Request(verb) => verb.run(session).await,
             Self::Addresses(verb) => verb.run(session).await,

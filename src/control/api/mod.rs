@@ -4,6 +4,7 @@ mod commands;
 mod events;
 mod extract;
 mod failure;
+mod incidents;
 mod routes;
 mod status;
 mod streams;

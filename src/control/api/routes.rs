@@ -14,7 +14,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Failure, commands, events, status, streams};
+use super::{Failure, commands, events, incidents, status, streams};
 use crate::control::console::Console;
 use crate::control::rights::{self, Guard};
 use crate::control::rpc;
@@ -78,6 +78,8 @@ fn routes() -> OpenApiRouter<Console> {
         .routes(routes!(commands::shutdown))
         .routes(routes!(events::events))
         .routes(routes!(events::socket))
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::one))
         .routes(routes!(streams::own_log))
         .routes(routes!(streams::log))
 }
@@ -95,6 +97,8 @@ pub fn document() -> Value {
     schemas.subschema_for::<fathom_kernel::ServiceStatus>();
     schemas.subschema_for::<fathom_kernel::Outcome>();
     schemas.subschema_for::<crate::chronicle::Entry>();
+    schemas.subschema_for::<crate::incidents::Incident>();
+    schemas.subschema_for::<crate::incidents::Summary>();
     let own = &mut description["components"]["schemas"];
     for (name, schema) in schemas.take_definitions(true) {
         own[name] = schema;
@@ -102,6 +106,10 @@ pub fn document() -> Value {
     own["Outcomes"] = serde_json::json!({
         "type": "array",
         "items": { "$ref": "#/components/schemas/Outcome" },
+    });
+    own["Summaries"] = serde_json::json!({
+        "type": "array",
+        "items": { "$ref": "#/components/schemas/Summary" },
     });
     description
 }
@@ -113,13 +121,15 @@ mod tests {
     use super::*;
 
     /// Every path with its method, as promised to users; the description must say the same.
-    const PROMISED: [&str; 18] = [
+    const PROMISED: [&str; 20] = [
         "get /api/status",
         "get /api/services/{name}",
         "get /api/addresses",
         "get /api/usage",
         "get /api/events",
         "get /api/events/ws",
+        "get /api/incidents",
+        "get /api/incidents/{id}",
         "get /api/logs",
         "get /api/logs/{name}",
         "get /healthz",

@@ -5,6 +5,7 @@ pub(crate) mod control;
 mod etag;
 mod fault;
 mod head;
+pub(crate) mod incidents;
 pub(crate) mod live;
 pub(crate) mod logs;
 pub(crate) mod outputs;

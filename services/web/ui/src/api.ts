@@ -122,6 +122,7 @@ export interface Service {
   restarts: number;
   since: string;
   last_exit: string | null;
+  last_incident: number | null;
   after: string[];
   counters: {
     received: number;

@@ -1,0 +1,48 @@
+//! Answers questions about reports, off the threads of actors.
+
+use fathom_kernel::{Answer, ControlError, Reply};
+use tokio::sync::oneshot;
+
+use super::shelf::{Shelf, ShelfError};
+use super::text;
+
+/// Most reports listed at once.
+const LISTED_MAX: usize = 1000;
+
+/// Answers by what a question about files gives.
+pub(crate) fn answer(
+    reply: oneshot::Sender<Answer>,
+    question: impl FnOnce() -> Answer + Send + 'static,
+) {
+    tokio::task::spawn_blocking(move || {
+        if reply.send(question()).is_err() {
+            tracing::debug!("nobody waits for the answer any more");
+        }
+    });
+}
+
+/// Returns the heads of the last reports.
+pub(crate) fn list(shelf: &Shelf, service: Option<&str>, count: usize) -> Answer {
+    let heads = shelf.list(service, count.min(LISTED_MAX));
+    let value = serde_json::to_value(heads);
+    value.map(Reply::Answer).map_err(unwritable)
+}
+
+/// Returns one report, as JSON or as lines for people.
+pub(crate) fn one(shelf: &Shelf, id: u64, as_text: bool) -> Answer {
+    let incident = shelf.read(id).map_err(|error| match error {
+        ShelfError::NoSuch(id) => ControlError::NoSuchName(format!("incident {id}")),
+        error @ ShelfError::Unreadable { .. } => ControlError::Refused(error.to_string()),
+    })?;
+    if as_text {
+        let lines = text::lines(&incident).into_iter();
+        let plain = lines.map(|line| anstream::adapter::strip_str(&line).to_string());
+        return Ok(Reply::Lines(plain.collect()));
+    }
+    let value = serde_json::to_value(incident);
+    value.map(Reply::Answer).map_err(unwritable)
+}
+
+fn unwritable(error: serde_json::Error) -> ControlError {
+    ControlError::Refused(error.to_string())
+}

@@ -1,0 +1,333 @@
+//! Where the reports are: one file each, a limited number of each service.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::gather::gather;
+use super::report::{Case, Incident, Summary};
+use crate::chronicle::{Chronicle, IncidentNote, What};
+use crate::files;
+use crate::telemetry::Records;
+
+/// Reports kept of each service.
+const KEPT_MAX: usize = 100;
+
+/// Most cases waiting to be written; further ones are not.
+const WAITING_MAX: usize = 256;
+
+/// Largest report that is read [bytes].
+const REPORT_MAX: u64 = 8 << 20;
+
+/// Longest wait for the disk at the end.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// Where a report gets its lines and events from, and who hears of it.
+#[derive(Clone)]
+pub struct Sources {
+    /// The last lines of every service.
+    pub records: Records,
+    /// The event log.
+    pub chronicle: Chronicle,
+}
+
+/// The reports of one stack. Clones share them.
+#[derive(Clone)]
+pub struct Shelf(Arc<Inner>);
+
+struct Inner {
+    folder: PathBuf,
+    next: AtomicU64,
+    index: Mutex<Index>,
+    to: SyncSender<Job>,
+}
+
+/// Which reports there are.
+#[derive(Default)]
+struct Index {
+    /// File name of the service by number of the report.
+    services: BTreeMap<u64, Arc<str>>,
+    /// Numbers by file name of the service, oldest first.
+    numbers: HashMap<Arc<str>, VecDeque<u64>>,
+}
+
+enum Job {
+    Write(u64, Box<Case>),
+    Close(SyncSender<()>),
+}
+
+/// Why a report cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ShelfError {
+    /// There is none of this number.
+    #[error("no incident {0}")]
+    NoSuch(u64),
+    /// Its file cannot be read.
+    #[error("cannot read incident {id}")]
+    Unreadable {
+        /// Which.
+        id: u64,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Shelf {
+    /// Opens the shelf in a folder and starts the thread that writes.
+    pub fn open(folder: &Path, sources: Sources) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let mut index = Index::default();
+        for entry in std::fs::read_dir(folder)?.flatten() {
+            let name = entry.file_name();
+            if let Some((id, service)) = name.to_str().and_then(parse) {
+                index.services.insert(id, service.into());
+            }
+        }
+        for (id, service) in &index.services {
+            let numbers = index.numbers.entry(service.clone()).or_default();
+            numbers.push_back(*id);
+        }
+        let next = index.services.keys().last().map_or(1, |last| last + 1);
+        let (to, jobs) = sync_channel(WAITING_MAX);
+        let shelf = Self(Arc::new(Inner {
+            folder: folder.to_owned(),
+            next: AtomicU64::new(next),
+            index: Mutex::new(index),
+            to,
+        }));
+        let writer = Writer {
+            // Not a clone of the shelf: that would keep its own channel open for ever.
+            shelf: Arc::downgrade(&shelf.0),
+            sources,
+        };
+        std::thread::Builder::new()
+            .name("incidents".to_owned())
+            .spawn(move || writer.write(&jobs))?;
+        Ok(shelf)
+    }
+
+    /// Opens a case and returns its number; `None` when too many wait to be written. Never waits.
+    pub fn put(&self, case: Case) -> Option<u64> {
+        let id = self.0.next.fetch_add(1, Relaxed);
+        let service = case.service.clone();
+        match self.0.to.try_send(Job::Write(id, Box::new(case))) {
+            Ok(()) => Some(id),
+            Err(_) => {
+                warn!(%service, "too many incidents at once, one is not written");
+                None
+            }
+        }
+    }
+
+    /// Returns the number of the last report of a service.
+    pub fn last_of(&self, service: &str) -> Option<u64> {
+        let index = self.0.index();
+        let numbers = index.numbers.get(&*files::name_of(service))?;
+        numbers.back().copied()
+    }
+
+    /// Reads a report. Blocks.
+    pub fn read(&self, id: u64) -> Result<Incident, ShelfError> {
+        let service = self.0.index().services.get(&id).cloned();
+        let service = service.ok_or(ShelfError::NoSuch(id))?;
+        let incident = self.0.read(id, &service);
+        incident.map_err(|source| ShelfError::Unreadable { id, source })
+    }
+
+    /// Returns the heads of the last reports, of one service or of all, newest first. What cannot be
+    /// read is left out. Blocks.
+    pub fn list(&self, service: Option<&str>, count_max: usize) -> Vec<Summary> {
+        let wanted = service.map(files::name_of);
+        let is_wanted = |of: &Arc<str>| wanted.as_ref().is_none_or(|wanted| **wanted == **of);
+        let last: Vec<(u64, Arc<str>)> = {
+            let index = self.0.index();
+            let all = index.services.iter().rev();
+            let wanted = all.filter(|(_, of)| is_wanted(of)).take(count_max);
+            wanted.map(|(id, of)| (*id, of.clone())).collect()
+        };
+        let heads = last.into_iter();
+        heads
+            .filter_map(|(id, service)| self.0.read(id, &service).ok())
+            .collect()
+    }
+
+    /// Waits until everything is written, for a limited time. Blocks.
+    pub fn close(&self) {
+        let (tell, told) = sync_channel(1);
+        if self.0.to.send(Job::Close(tell)).is_ok() && told.recv_timeout(CLOSE_MAX).is_err() {
+            warn!("incidents were not written in time");
+        }
+    }
+}
+
+impl Inner {
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, id: u64, service: &str) -> PathBuf {
+        self.folder.join(format!("{id:08}-{service}.json"))
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&self, id: u64, service: &str) -> io::Result<T> {
+        let mut text = Vec::new();
+        let file = File::open(self.path(id, service))?;
+        file.take(REPORT_MAX).read_to_end(&mut text)?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+
+    /// Writes a report; the oldest of the same service makes place for it.
+    fn write(&self, incident: &Incident) -> io::Result<()> {
+        let service: Arc<str> = files::name_of(&incident.service).into();
+        let text = serde_json::to_vec(incident)?;
+        files::replace(&self.path(incident.id, &service), &[&text, b"\n"])?;
+        let too_old: Vec<u64> = {
+            let mut index = self.index();
+            index.services.insert(incident.id, service.clone());
+            let numbers = index.numbers.entry(service.clone()).or_default();
+            numbers.push_back(incident.id);
+            let spare = numbers.len().saturating_sub(KEPT_MAX);
+            let too_old: Vec<u64> = numbers.drain(..spare).collect();
+            for old in &too_old {
+                index.services.remove(old);
+            }
+            too_old
+        };
+        for old in too_old {
+            std::fs::remove_file(self.path(old, &service))?;
+        }
+        Ok(())
+    }
+}
+
+/// The thread that writes.
+struct Writer {
+    shelf: std::sync::Weak<Inner>,
+    sources: Sources,
+}
+
+impl Writer {
+    fn write(self, jobs: &Receiver<Job>) {
+        while let Ok(job) = jobs.recv() {
+            match job {
+                Job::Write(id, case) => self.put(id, *case),
+                // Whoever asked may have waited long enough.
+                Job::Close(tell) => drop(tell.send(())),
+            }
+        }
+    }
+
+    fn put(&self, id: u64, case: Case) {
+        let Some(shelf) = self.shelf.upgrade() else {
+            return;
+        };
+        let incident = gather(id, case, &self.sources);
+        match shelf.write(&incident) {
+            // Told when the report is there.
+            Ok(()) => {
+                self.sources.chronicle.record(What::Incident(IncidentNote {
+                    at: incident.ended,
+                    id,
+                    service: incident.service,
+                    incarnation: incident.incarnation,
+                    reason: incident.reason,
+                }));
+            }
+            Err(error) => warn!(service = incident.service, id, %error, "cannot write an incident"),
+        }
+    }
+}
+
+/// Reads number and service out of the name of a file.
+fn parse(name: &str) -> Option<(u64, &str)> {
+    let (id, service) = name.strip_suffix(".json")?.split_once('-')?;
+    Some((id.parse().ok()?, service))
+}
+
+#[cfg(test)]
+mod tests {
+    use fathom_kernel::{Bus, Clock, Exit, LogLine, LogStream, Timestamp};
+
+    use super::*;
+    use crate::body::Autopsy;
+    use crate::incidents::Peaks;
+
+    fn case(service: &str, incarnation: u64) -> Case {
+        Case {
+            service: service.into(),
+            incarnation,
+            generation: 1,
+            started: Some(Timestamp::UNIX_EPOCH),
+            ended: Timestamp::from_second(90).unwrap(),
+            reason: "exit:3".to_owned(),
+            exit: Some(Exit::Code(3)),
+            autopsy: Autopsy::default(),
+            peaks: Peaks::default(),
+            streak: 1,
+            next: "started again at once".to_owned(),
+            after: vec!["a:upstream".to_owned()],
+        }
+    }
+
+    fn sources() -> Sources {
+        Sources {
+            records: Records::new(Bus::new()),
+            chronicle: Chronicle::in_memory(Clock::system()),
+        }
+    }
+
+    #[test]
+    fn reports_are_kept_by_number_over_restarts_and_the_oldest_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = sources();
+        let shelf = Shelf::open(folder.path(), sources.clone()).unwrap();
+        sources.records.push(LogLine {
+            service: "a:b".to_owned(),
+            stream: LogStream::Stdout,
+            line: "last words".to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+        });
+        for incarnation in 1..=(KEPT_MAX as u64 + 5) {
+            while shelf.put(case("a:b", incarnation)).is_none() {
+                shelf.close();
+            }
+        }
+        assert!(shelf.put(case("c", 1)).is_some());
+        shelf.close();
+        let last = shelf.last_of("a:b").unwrap();
+        let incident = shelf.read(last).unwrap();
+        assert_eq!(incident.incarnation, KEPT_MAX as u64 + 5);
+        assert_eq!(incident.stdout[0].line, "last words");
+        assert_eq!(incident.uptime_s, Some(90.0));
+        assert!(matches!(shelf.read(1), Err(ShelfError::NoSuch(1))));
+        assert_eq!(shelf.list(Some("a:b"), 1000).len(), KEPT_MAX);
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            KEPT_MAX + 1
+        );
+        let shelf = Shelf::open(folder.path(), sources).unwrap();
+        assert_eq!(shelf.last_of("a:b"), Some(last));
+        let heads = shelf.list(None, 2);
+        assert_eq!((heads[0].service.as_str(), heads[1].id), ("c", last));
+        assert_eq!(shelf.put(case("c", 2)), Some(heads[0].id + 1));
+    }
+
+    #[test]
+    fn a_report_that_is_no_report_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("00000007-a.json"), "{").unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        let shelf = Shelf::open(folder.path(), sources()).unwrap();
+        assert!(shelf.list(None, 10).is_empty());
+        assert!(matches!(shelf.read(7), Err(ShelfError::Unreadable { .. })));
+        assert_eq!(shelf.put(case("b", 1)), Some(8));
+    }
+}
