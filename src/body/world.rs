@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fathom_kernel::{
-    Addresses, Board, Bus, Checkpoint, CheckpointStore, Clock, ControlHandle, Counters, CxParts,
-    Event, LifeChange, Request, ServiceCx, State,
+    Addresses, Board, Bus, Checkpoint, CheckpointStore, Clock, ControlHandle, Counters, Event,
+    LifeChange, Request, ServiceCx, State,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -85,7 +85,7 @@ impl World {
         let stop = CancellationToken::new();
         let (inbox_to, inbox) = mpsc::channel(ServiceCx::INBOX_MAX);
         let (ready, ready_seen) = watch::channel(false);
-        let cx = ServiceCx::new(CxParts {
+        let cx = ServiceCx {
             name: name.clone(),
             bus: self.bus.clone(),
             board: self.board.clone(),
@@ -98,7 +98,7 @@ impl World {
             addresses: self.addresses.clone(),
             data_dir: self.data_dir.clone(),
             ready,
-        });
+        };
         let line = Line {
             stop,
             inbox: inbox_to,

@@ -169,9 +169,12 @@ struct Lived {
     records: Vec<Record>,
 }
 
-/// Lives all lives again whose lines are complete. Blocks.
+/// Lives all lives again whose lines and events are complete. Blocks.
 pub fn replay_all(events: &Path, lives: &Path) -> io::Result<Vec<Replayed>> {
-    let mut told = told(events)?;
+    let Told {
+        mut told,
+        complete_from,
+    } = told(events)?;
     let mut replayed = Vec::new();
     for (service, lived) in lived(lives)? {
         let mut own = told.remove(&service).unwrap_or_default();
@@ -179,6 +182,9 @@ pub fn replay_all(events: &Path, lives: &Path) -> io::Result<Vec<Replayed>> {
         for life in lived.into_iter().rev() {
             let at = own.partition_point(|(sequence, _)| *sequence < life.event);
             let told = own.split_off(at).into_iter().map(|(_, change)| change);
+            if life.event < complete_from {
+                continue;
+            }
             replayed.push(Replayed {
                 service: service.clone(),
                 told: told.collect(),
@@ -217,9 +223,21 @@ fn lived(folder: &Path) -> io::Result<BTreeMap<String, Vec<Lived>>> {
     Ok(lives)
 }
 
-fn told(folder: &Path) -> io::Result<BTreeMap<String, Vec<(u64, Change)>>> {
+/// What the event log has of all lives.
+struct Told {
+    told: BTreeMap<String, Vec<(u64, Change)>>,
+    /// Nothing is missing from this number on.
+    complete_from: u64,
+}
+
+fn told(folder: &Path) -> io::Result<Told> {
     let mut told: BTreeMap<String, Vec<(u64, Change)>> = BTreeMap::new();
+    let mut complete_from = None;
     each(&mut Reader::<Entry>::new(folder, 0), |entry| {
+        complete_from.get_or_insert(entry.sequence);
+        if let What::Gap(_) = entry.what {
+            complete_from = Some(entry.sequence + 1);
+        }
         if let What::Life(life) = entry.what {
             let change = Change {
                 at_ns: 0,
@@ -232,7 +250,10 @@ fn told(folder: &Path) -> io::Result<BTreeMap<String, Vec<(u64, Change)>>> {
             own.push((entry.sequence, change));
         }
     })?;
-    Ok(told)
+    Ok(Told {
+        told,
+        complete_from: complete_from.unwrap_or(0),
+    })
 }
 
 fn each<T>(reader: &mut Reader<T>, mut take: impl FnMut(T)) -> io::Result<()>

@@ -237,7 +237,7 @@ mod tests {
         let file = path(folder.path(), 1);
         let whole = std::fs::read_to_string(&file).unwrap();
         for cut in 1..whole.lines().last().unwrap().len() {
-            std::fs::write(&file, &whole[..whole.len() - cut]).unwrap();
+            std::fs::write(&file, &whole.as_bytes()[..whole.len() - cut]).unwrap();
             let found = last_lines(folder.path()).unwrap();
             assert_eq!(found.next, 3, "{cut}");
             assert_eq!(found.lines.len(), 2);

@@ -15,6 +15,7 @@ mod import;
 mod kinds;
 mod man;
 mod record;
+mod relive;
 mod replay;
 mod root;
 mod schema;

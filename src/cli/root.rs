@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     check, completions, ctl, decode, demo, fake_detector, guard, hash_password, healthcheck, host,
-    import, kinds, man, record, replay, schema, up,
+    import, kinds, man, record, relive, replay, schema, up,
 };
 
 /// Exit code of a command that failed.
@@ -47,6 +47,8 @@ enum Verb {
     Record(record::Record),
     /// Play recordings and dumps to a broker.
     Replay(replay::Replay),
+    #[command(hide = true)]
+    Relive(relive::Relive),
     /// Tell whether the stack is ready, for health checks of containers.
     Healthcheck(healthcheck::Healthcheck),
     /// Hash a password for the configuration.
@@ -78,6 +80,7 @@ impl Cli {
             Verb::FakeDetector(args) => args.run(),
             Verb::Record(args) => args.run(),
             Verb::Replay(args) => args.run(),
+            Verb::Relive(args) => args.run(),
             Verb::Healthcheck(args) => args.run(),
             Verb::HashPassword(args) => args.run(),
             Verb::Completions(args) => args.run(),

@@ -9,6 +9,7 @@ mod render;
 mod rights;
 mod rpc;
 mod server;
+mod tree;
 mod usage;
 mod wire;
 
@@ -18,6 +19,7 @@ pub use console::{Console, ConsoleParts};
 pub use render::{Details, long_lines, status_lines};
 pub use rights::{Guard, Peer, Token, TokenError};
 pub use server::{Doors, ServeError, Server, TcpDoor, serve};
+pub use tree::{Branch, Leaf, Tree};
 pub use wire::{
     AddressBook, Announcement, LAGGED_EVENT, LOG_EVENT, Lagged, OUTPUT_EVENT, Problem, Readiness,
     RequestBody, ShutdownBody, SignalBody, Usage, UsageReport,

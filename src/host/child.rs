@@ -12,8 +12,8 @@ use anyhow::Context;
 use bytes::Bytes;
 use fathom_formats::detx::Detector;
 use fathom_kernel::{
-    Addresses, Answer, Ask, Board, Bus, Checkpoint, Clock, ControlHandle, Counters, CxParts, Event,
-    Exit, Filter, Request, ServiceCx, Setup, Uplink,
+    Addresses, Answer, Ask, Board, Bus, Checkpoint, Clock, ControlHandle, Counters,
+    CountersSnapshot, Event, Exit, Filter, Request, ServiceCx, Setup, Uplink,
 };
 use futures_util::StreamExt;
 use tokio::io::{AsyncWriteExt, BufWriter};
@@ -25,7 +25,7 @@ use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 use tokio_util::sync::CancellationToken;
 
 use super::images::{Had, Told};
-use super::wire::{Down, Hello, Received, Up, codec, decode, encode, encode_event, put};
+use super::wire::{Down, Hello, Lost, Received, Up, codec, decode, encode, encode_event, put};
 use crate::checkpoints::FileStore;
 use crate::config;
 use crate::telemetry::{self, Telemetry};
@@ -72,14 +72,21 @@ async fn live() -> anyhow::Result<Exit> {
     let setup = setup(&hello)?;
     let factory = config::factory(&hello.kind, &hello.options, &setup)?;
     let (up, waiting) = mpsc::channel(WAITING_MAX);
+    let (interest, wanted) = watch::channel(Vec::new());
     let counters = Arc::new(Counters::default());
     let link = Link {
         up: up.clone(),
+        interest,
         bytes: Arc::default(),
         counters: counters.clone(),
         told: Mutex::default(),
     };
-    let writing = tokio::spawn(write(BufWriter::new(to), waiting, link.bytes.clone()));
+    let outbox = Outbox {
+        waiting,
+        wanted,
+        bytes: link.bytes.clone(),
+    };
+    let writing = tokio::spawn(outbox.write(BufWriter::new(to)));
     let (cx, ends) = context(&hello, link, counters);
     let stop = cx.stop.clone();
     tokio::spawn(ends.serve(from, up.clone(), stop.clone()));
@@ -121,6 +128,8 @@ type Upward = (Bytes, bool);
 /// Carries what is published here to the supervisor; never waits.
 struct Link {
     up: mpsc::Sender<Upward>,
+    /// What this process wants: only the newest counts, so it never waits in a queue.
+    interest: watch::Sender<Vec<Filter>>,
     bytes: Arc<AtomicUsize>,
     counters: Arc<Counters>,
     told: Mutex<Told>,
@@ -160,39 +169,58 @@ impl Uplink for Link {
     }
 
     fn interest(&self, filters: Vec<Filter>) {
-        let sent = encode(&Up::Interest(filters))
-            .is_ok_and(|bytes| self.up.try_send((bytes, false)).is_ok());
-        if !sent {
-            tracing::error!("the supervisor does not hear what this service wants");
-        }
+        self.interest.send_replace(filters);
     }
 }
 
-async fn write(
-    mut to: BufWriter<OwnedWriteHalf>,
-    mut waiting: mpsc::Receiver<Upward>,
+/// What goes up, in the order it is written.
+struct Outbox {
+    waiting: mpsc::Receiver<Upward>,
+    wanted: watch::Receiver<Vec<Filter>>,
     bytes: Arc<AtomicUsize>,
-) {
-    let mut batch = Vec::new();
-    while waiting.recv_many(&mut batch, 1024).await > 0 {
+}
+
+impl Outbox {
+    async fn write(mut self, mut to: BufWriter<OwnedWriteHalf>) {
+        let mut batch = Vec::new();
+        loop {
+            // Both are cancel-safe: a batch is taken only when it is returned.
+            let more = tokio::select! {
+                biased;
+                Ok(()) = self.wanted.changed() => {
+                    let filters = self.wanted.borrow_and_update().clone();
+                    match encode(&Up::Interest(filters)) {
+                        Ok(message) => put(&mut to, &message).await.is_ok(),
+                        Err(error) => {
+                            tracing::error!(%error, "the supervisor does not hear what is wanted");
+                            true
+                        }
+                    }
+                }
+                count = self.waiting.recv_many(&mut batch, 1024) => {
+                    count > 0 && self.put_all(&mut to, &mut batch).await
+                }
+            };
+            if to.flush().await.is_err() || !more {
+                return;
+            }
+        }
+    }
+
+    /// Writes a batch; tells whether there may be more.
+    async fn put_all(&self, to: &mut BufWriter<OwnedWriteHalf>, batch: &mut Vec<Upward>) -> bool {
         for (message, last) in batch.drain(..) {
             let count = message.len();
-            let outcome = put(&mut to, &message).await;
+            let outcome = put(to, &message).await;
             // Only events were counted; others are few and small.
-            bytes
+            self.bytes
                 .fetch_update(Relaxed, Relaxed, |b| Some(b.saturating_sub(count)))
                 .ok();
-            if outcome.is_err() {
-                return;
-            }
-            if last {
-                to.flush().await.ok();
-                return;
+            if outcome.is_err() || last {
+                return false;
             }
         }
-        if to.flush().await.is_err() {
-            return;
-        }
+        true
     }
 }
 
@@ -208,6 +236,9 @@ struct Ends {
     ready: watch::Receiver<bool>,
     pending: Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>>,
     had: Had,
+    /// What the supervisor's end dropped of our events. It counts that itself, so our reports leave
+    /// it out.
+    lost: Lost,
 }
 
 fn context(hello: &Hello, link: Link, counters: Arc<Counters>) -> (ServiceCx, Ends) {
@@ -220,7 +251,7 @@ fn context(hello: &Hello, link: Link, counters: Arc<Counters>) -> (ServiceCx, En
     let addresses = Addresses::default();
     // The same files as for a service of the supervisor's process: one service, one writer.
     let store = FileStore::new(hello.data_dir.join("checkpoints"));
-    let cx = ServiceCx::new(CxParts {
+    let cx = ServiceCx {
         name: name.clone(),
         bus: bus.clone(),
         board: board.clone(),
@@ -233,7 +264,7 @@ fn context(hello: &Hello, link: Link, counters: Arc<Counters>) -> (ServiceCx, En
         addresses: addresses.clone(),
         data_dir: hello.data_dir.clone(),
         ready,
-    });
+    };
     let ends = Ends {
         name,
         bus,
@@ -245,6 +276,7 @@ fn context(hello: &Hello, link: Link, counters: Arc<Counters>) -> (ServiceCx, En
         ready: ready_seen,
         pending: Arc::default(),
         had: Had::default(),
+        lost: Lost::default(),
     };
     (cx, ends)
 }
@@ -278,7 +310,7 @@ impl Ends {
                     is_ready = true;
                     vec![Up::Ready]
                 }
-                _ = report.tick() => vec![Up::Counters(self.counters.snapshot())],
+                _ = report.tick() => vec![Up::Counters(self.own_counters())],
                 Ok(()) = addresses.changed() => {
                     news(&self.name, &addresses.borrow_and_update(), &mut announced)
                 }
@@ -334,8 +366,22 @@ impl Ends {
                 }
             }
             Received::Message(Down::Request(id, verb, args)) => self.ask(id, verb, args, up),
+            Received::Message(Down::Lost(lost)) => {
+                let messages = lost.messages.saturating_sub(self.lost.messages);
+                let bytes = lost.bytes.saturating_sub(self.lost.bytes);
+                self.counters.dropped(messages, bytes);
+                self.lost = lost;
+            }
             Received::Message(Down::Hello(_)) => {}
         }
+    }
+
+    /// Returns what was counted in this process.
+    fn own_counters(&self) -> CountersSnapshot {
+        let mut counters = self.counters.snapshot();
+        counters.dropped = counters.dropped.saturating_sub(self.lost.messages);
+        counters.dropped_bytes = counters.dropped_bytes.saturating_sub(self.lost.bytes);
+        counters
     }
 
     /// Asks the service and sends its answer up when it comes.
@@ -395,4 +441,81 @@ async fn obey_signals(stop: CancellationToken) {
         _ = int.recv() => {}
     }
     stop.cancel();
+}
+
+#[cfg(test)]
+mod tests {
+    use fathom_kernel::tags;
+
+    use super::*;
+
+    fn hello() -> Hello {
+        Hello {
+            name: "a:b".to_owned(),
+            kind: "none".to_owned(),
+            options: String::new(),
+            data_dir: std::env::temp_dir(),
+            config_dir: std::env::temp_dir(),
+            detector: None,
+            level: "info".to_owned(),
+        }
+    }
+
+    fn link(waiting_max: usize) -> (Link, Outbox) {
+        let (up, waiting) = mpsc::channel(waiting_max);
+        let (interest, wanted) = watch::channel(Vec::new());
+        let link = Link {
+            up,
+            interest,
+            bytes: Arc::default(),
+            counters: Arc::default(),
+            told: Mutex::default(),
+        };
+        let outbox = Outbox {
+            waiting,
+            wanted,
+            bytes: link.bytes.clone(),
+        };
+        (link, outbox)
+    }
+
+    #[tokio::test]
+    async fn what_is_wanted_is_heard_however_much_waits() {
+        let (link, outbox) = link(2);
+        for _ in 0..2 {
+            let message = encode(&Up::Ready).unwrap();
+            link.up.try_send((message, false)).unwrap();
+        }
+        link.interest(vec![Filter::all_frames()]);
+        let newest = vec![Filter::frames([tags::MSG])];
+        link.interest(newest.clone());
+        drop(link);
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (_keep, to) = ours.into_split();
+        outbox.write(BufWriter::new(to)).await;
+        let mut from = FramedRead::new(theirs, codec());
+        let first = from.next().await.unwrap().unwrap();
+        let Received::Message(Up::Interest(heard)) = decode(first.freeze()).unwrap() else {
+            panic!("not what is wanted");
+        };
+        assert_eq!(heard, newest);
+    }
+
+    #[tokio::test]
+    async fn losses_at_the_other_end_are_stamped_on_outputs_and_reported_once() {
+        let (link, _outbox) = link(16);
+        let counters = link.counters.clone();
+        let (cx, mut ends) = context(&hello(), link, counters);
+        let (up, _upward) = mpsc::channel(16);
+        cx.counters.dropped(1, 10);
+        for messages in [5, 5, 7] {
+            let bytes = messages * 100;
+            let lost = Received::Message(Down::Lost(Lost { messages, bytes }));
+            ends.take(lost, &up).await;
+        }
+        let seen = cx.counters.snapshot();
+        assert_eq!((seen.dropped, seen.dropped_bytes), (8, 710));
+        let own = ends.own_counters();
+        assert_eq!((own.dropped, own.dropped_bytes), (1, 10));
+    }
 }

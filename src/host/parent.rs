@@ -18,7 +18,7 @@ use tracing::warn;
 
 use super::images::{Had, Told};
 use super::wire::{
-    Down, Hello, Notice, Received, Up, WireError, codec, decode, encode, encode_event, put,
+    Down, Hello, Lost, Notice, Received, Up, WireError, codec, decode, encode, encode_event, put,
 };
 use crate::body::World;
 
@@ -59,6 +59,7 @@ pub(crate) async fn attach(stream: UnixStream, bridge: Bridge) {
         pending: pending.clone(),
         told: Told::default(),
         ours: ours.clone(),
+        told_lost: Lost::default(),
     };
     let reader = Reader {
         world: bridge.world,
@@ -203,6 +204,8 @@ struct Writer {
     told: Told,
     /// Counts what the queues here drop.
     ours: Arc<Counters>,
+    /// What the child knows of that.
+    told_lost: Lost,
 }
 
 type Ends = (
@@ -293,11 +296,27 @@ impl Writer {
         Ok(self.to.flush().await?)
     }
 
+    /// Tells the child what was dropped here before what it gets next: its outputs say how much of
+    /// its input they lack.
+    async fn tell_losses(&mut self) -> Result<(), WireError> {
+        let counted = self.ours.snapshot();
+        let lost = Lost {
+            messages: counted.dropped,
+            bytes: counted.dropped_bytes,
+        };
+        if lost != self.told_lost {
+            self.told_lost = lost;
+            put(&mut self.to, &encode(&Down::Lost(lost))?).await?;
+        }
+        Ok(())
+    }
+
     async fn send_events(
         &mut self,
         batch: &mut VecDeque<Arc<Event>>,
         wrap: fn(Notice) -> Down,
     ) -> Result<(), WireError> {
+        self.tell_losses().await?;
         for event in batch.drain(..) {
             put(&mut self.to, &encode_event(&event, &mut self.told, wrap)?).await?;
         }

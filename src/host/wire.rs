@@ -48,6 +48,13 @@ pub(crate) struct Hello {
     pub(crate) level: String,
 }
 
+/// Events lost since the child began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Lost {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+}
+
 /// To the child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Down {
@@ -58,6 +65,8 @@ pub(super) enum Down {
     Addresses(BTreeMap<String, SocketAddr>),
     Answer(u64, Answer),
     Request(u64, String, serde_json::Value),
+    /// What the supervisor's end dropped of this child's events until now.
+    Lost(Lost),
 }
 
 /// To the supervisor.

@@ -31,7 +31,7 @@ pub(crate) fn list(shelf: &Shelf, service: Option<&str>, count: usize) -> Answer
 /// Returns one report, as JSON or as lines for people.
 pub(crate) fn one(shelf: &Shelf, id: u64, as_text: bool) -> Answer {
     let incident = shelf.read(id).map_err(|error| match error {
-        ShelfError::NoSuch(id) => ControlError::NoSuchName(format!("incident {id}")),
+        ShelfError::NoSuch(id) => ControlError::NoIncident(id),
         error @ ShelfError::Unreadable { .. } => ControlError::Refused(error.to_string()),
     })?;
     if as_text {

@@ -461,7 +461,7 @@ impl Mind {
             Command::Incident { id, .. } if id <= 2 => Ok(Reply::Answer(
                 serde_json::to_value(crash(id)).expect("JSON"),
             )),
-            Command::Incident { id, .. } => Err(ControlError::NoSuchName(format!("incident {id}"))),
+            Command::Incident { id, .. } => Err(ControlError::NoIncident(id)),
             Command::Shutdown { .. } => Ok(Reply::Done(Vec::new())),
         }
     }

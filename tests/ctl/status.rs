@@ -84,6 +84,7 @@ async fn the_long_form_has_rates_and_drops() {
     let mut services = example();
     services[3].counters.dropped = 7;
     services[3].restarts = 2;
+    services[3].last_incident = Some(12);
     let fake = Fake::start(services).await;
     let ran = fake.ctl(&["status", "-l", "triggermap"]).await;
     assert_eq!(ran.code, 0, "{ran}");
@@ -104,6 +105,7 @@ async fn the_long_form_has_rates_and_drops() {
             "in/out",
             "AGE",
             "DROPPED",
+            "INCIDENT",
             "DESCRIPTION"
         ]
     );
@@ -119,6 +121,7 @@ async fn the_long_form_has_rates_and_drops() {
             "0.0/0.0",
             "-",
             "7",
+            "12",
             "actor,",
             "uptime",
             "0:03:12"

@@ -256,6 +256,9 @@ pub enum ControlError {
     /// Nothing of this service's log can be shown.
     #[error("no log of {0}")]
     NoLog(String),
+    /// There is no report of this number, or not any more.
+    #[error("no incident {0}")]
+    NoIncident(u64),
     /// The supervisor is shutting down.
     #[error("the supervisor is shutting down")]
     ShuttingDown,

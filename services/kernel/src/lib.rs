@@ -45,5 +45,5 @@ pub use kind::{Factory, FromConfig, Kind, Options, OptionsError, Setup};
 pub use monitor::{FileLine, Monitor, Outputs, Persist};
 pub use output::{Losses, Output};
 pub use quantity::{QuantityError, Size, Span};
-pub use service::{BoxFuture, CxParts, Exit, Outside, Request, Service, ServiceCx, ServiceError};
+pub use service::{BoxFuture, Exit, Outside, Request, Service, ServiceCx, ServiceError};
 pub use status::{Health, Hold, RuleStatus, ServiceStatus, StackStatus, State, Want, WatchStatus};

@@ -132,59 +132,13 @@ pub struct ServiceCx {
     pub addresses: Addresses,
     /// Folder under which all files of the stack live.
     pub data_dir: PathBuf,
-    /// Told by [`ServiceCx::ready`].
-    ready: watch::Sender<bool>,
-}
-
-/// What a supervisor needs to give to make a [`ServiceCx`].
-pub struct CxParts {
-    /// Full name of the service.
-    pub name: Arc<str>,
-    /// The bus.
-    pub bus: Bus,
-    /// The board.
-    pub board: Board,
-    /// Cancelled to stop the service.
-    pub stop: CancellationToken,
-    /// Questions to the service.
-    pub inbox: mpsc::Receiver<Request>,
-    /// Commands to the supervisor.
-    pub control: ControlHandle,
-    /// Counters, kept over incarnations.
-    pub counters: Arc<Counters>,
-    /// The time.
-    pub clock: Clock,
-    /// State kept over restarts.
-    pub checkpoint: Checkpoint,
-    /// Where services listen.
-    pub addresses: Addresses,
-    /// Folder of the stack.
-    pub data_dir: PathBuf,
-    /// Becomes true when the service is ready.
+    /// Told by [`ServiceCx::ready`]; who watches over the service listens.
     pub ready: watch::Sender<bool>,
 }
 
 impl ServiceCx {
     /// Most questions waiting for one service; further ones are refused.
     pub const INBOX_MAX: usize = 16;
-
-    /// Makes the context of one start.
-    pub fn new(parts: CxParts) -> Self {
-        Self {
-            name: parts.name,
-            bus: parts.bus,
-            board: parts.board,
-            stop: parts.stop,
-            inbox: parts.inbox,
-            control: parts.control,
-            counters: parts.counters,
-            clock: parts.clock,
-            checkpoint: parts.checkpoint,
-            addresses: parts.addresses,
-            data_dir: parts.data_dir,
-            ready: parts.ready,
-        }
-    }
 
     /// Says that the service is useful now.
     pub fn ready(&self) {
@@ -229,7 +183,7 @@ impl ServiceCx {
         let (inbox_to, inbox) = mpsc::channel(Self::INBOX_MAX);
         let (ready, ready_seen) = watch::channel(false);
         let (control, asks) = ControlHandle::channel();
-        let cx = Self::new(CxParts {
+        let cx = Self {
             name: name.into(),
             board: Board::new(bus.clone()),
             bus,
@@ -242,7 +196,7 @@ impl ServiceCx {
             addresses: Addresses::default(),
             data_dir: data_dir.into(),
             ready,
-        });
+        };
         (
             cx,
             Outside {

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use fathom_kernel::{
-    Clock, CxParts, Event, Frame, FromConfig, Outside, Request, Service, ServiceCx, ServiceError,
-    Setup, Size, Timestamp, tags,
+    Clock, Event, Frame, FromConfig, Outside, Request, Service, ServiceCx, ServiceError, Setup,
+    Size, Timestamp, tags,
 };
 use fathom_logging::{MsgDumper, MsgDumperConfig as Config};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ async fn start(folder: &Path, now: &str, config: Config) -> Rig {
     };
     let (ready, seen) = tokio::sync::watch::channel(false);
     outside.ready = seen;
-    let cx = ServiceCx::new(CxParts {
+    let cx = ServiceCx {
         name: alone.name,
         bus: alone.bus,
         board: alone.board,
@@ -58,7 +58,7 @@ async fn start(folder: &Path, now: &str, config: Config) -> Rig {
         addresses: alone.addresses,
         data_dir: alone.data_dir,
         ready,
-    });
+    };
     MsgDumper::check(&config, &Setup::default()).unwrap();
     let service = Box::new(MsgDumper::from_config(&config, &Setup::default()));
     let running = tokio::spawn(service.run(cx));

@@ -62,6 +62,9 @@ impl From<ControlError> for Failure {
             ControlError::Refused(_) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", message)
             }
+            ControlError::NoIncident(id) => {
+                Self::new(StatusCode::NOT_FOUND, "no_incident", message).about(id.to_string())
+            }
             ControlError::NoLog(name) => {
                 Self::new(StatusCode::NOT_FOUND, "no_log", message).about(name)
             }

@@ -65,6 +65,7 @@ fn routes() -> OpenApiRouter<Console> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(status::stack))
         .routes(routes!(status::service))
+        .routes(routes!(status::tree))
         .routes(routes!(status::addresses))
         .routes(routes!(status::usage))
         .routes(routes!(status::health))
@@ -121,9 +122,10 @@ mod tests {
     use super::*;
 
     /// Every path with its method, as promised to users; the description must say the same.
-    const PROMISED: [&str; 20] = [
+    const PROMISED: [&str; 21] = [
         "get /api/status",
         "get /api/services/{name}",
+        "get /api/tree",
         "get /api/addresses",
         "get /api/usage",
         "get /api/events",

@@ -10,6 +10,7 @@ use super::Failure;
 use super::extract::{Query, Target, Who};
 use crate::control::console::Console;
 use crate::control::metrics as exposition;
+use crate::control::tree::Tree;
 use crate::control::usage as processes;
 use crate::control::wire::{AddressBook, Problem, Readiness, StatusQuery, UsageReport};
 
@@ -48,6 +49,19 @@ pub(super) async fn service(
     Target(name): Target,
 ) -> Result<Json<ServiceStatus>, Failure> {
     Ok(Json(one(&console, name, caller).await?))
+}
+
+/// Returns the groups with their services, and the groups inside them.
+#[utoipa::path(get, path = "/api/tree", responses((status = 200, body = Tree)))]
+pub(super) async fn tree(
+    State(console): State<Console>,
+    Who(caller): Who,
+) -> Result<Json<Tree>, Failure> {
+    let status = ask_status(&console, Vec::new(), caller).await?;
+    let plan = console.parts().plans.borrow().clone();
+    let described = plan.groups.iter();
+    let described = described.map(|group| (&*group.name, &*group.description));
+    Ok(Json(Tree::of(&status, &described.collect())))
 }
 
 /// Finds the one service of a name.

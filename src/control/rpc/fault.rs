@@ -121,6 +121,7 @@ impl From<ControlError> for Fault {
             ControlError::NoSuchName(name) => Code::BadName.about(name),
             ControlError::NotRunning(name) => Code::NotRunning.about(name),
             ControlError::NoLog(name) => Code::NoFile.about(name),
+            ControlError::NoIncident(_) => Code::NoFile.about(text),
             ControlError::ShuttingDown => Code::ShutdownState.alone(),
             ControlError::Refused(_) | ControlError::Deaf => Code::Failed.about(text),
         }

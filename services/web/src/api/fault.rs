@@ -63,7 +63,9 @@ impl From<Full> for Fault {
 impl From<ControlError> for Fault {
     fn from(why: ControlError) -> Self {
         let status = match why {
-            ControlError::NoSuchName(_) | ControlError::NoLog(_) => StatusCode::NOT_FOUND,
+            ControlError::NoSuchName(_) | ControlError::NoLog(_) | ControlError::NoIncident(_) => {
+                StatusCode::NOT_FOUND
+            }
             ControlError::NotRunning(_) | ControlError::Refused(_) => StatusCode::CONFLICT,
             ControlError::ShuttingDown | ControlError::Deaf => StatusCode::SERVICE_UNAVAILABLE,
         };
