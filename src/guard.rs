@@ -2,11 +2,13 @@
 //! supervisor started, should it die without a word (`kill -9`).
 //!
 //! It reads lines from a pipe whose other end only the supervisor holds: `+ GROUP` and `- GROUP` for
-//! process groups that come and go, `goodbye` for an ordered end. The end of the pipe without a
-//! goodbye is the death of the supervisor.
+//! process groups that come and go, `~ MARK` and `! MARK` for incarnations that shall go on without
+//! the supervisor, `goodbye` for an ordered end. The end of the pipe without a goodbye is the death
+//! of the supervisor.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, PipeWriter, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +41,7 @@ pub struct Guard(Option<Arc<Mutex<Told>>>);
 
 struct Told {
     groups: BTreeSet<i32>,
+    spared: BTreeSet<String>,
     pipe: Option<PipeWriter>,
     keeping: Option<JoinHandle<()>>,
 }
@@ -48,6 +51,7 @@ impl Guard {
     pub fn start(program: PathBuf, boot_id: Arc<str>, socket: PathBuf) -> io::Result<Self> {
         let told = Arc::new(Mutex::new(Told {
             groups: BTreeSet::new(),
+            spared: BTreeSet::new(),
             pipe: None,
             keeping: None,
         }));
@@ -70,6 +74,22 @@ impl Guard {
         self.tell(|told| {
             told.groups.remove(&group.as_raw());
             format!("- {group}\n")
+        });
+    }
+
+    /// Says that what carries this mark shall go on without the supervisor.
+    pub(crate) fn spare(&self, mark: &str) {
+        self.tell(|told| {
+            told.spared.insert(mark.to_owned());
+            format!("~ {mark}\n")
+        });
+    }
+
+    /// Says that what carries this mark is gone.
+    pub(crate) fn forget(&self, mark: &str) {
+        self.tell(|told| {
+            told.spared.remove(mark);
+            format!("! {mark}\n")
         });
     }
 
@@ -134,7 +154,8 @@ fn launch(told: &Mutex<Told>, program: &Path, boot_id: &str, socket: &Path) -> i
     // A guardian that hangs must not hang the supervisor.
     fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     told.pipe = Some(writer);
-    let all: String = told.groups.iter().map(|g| format!("+ {g}\n")).collect();
+    let mut all: String = told.groups.iter().map(|g| format!("+ {g}\n")).collect();
+    all.extend(told.spared.iter().map(|mark| format!("~ {mark}\n")));
     told.write(&all);
     Ok(child)
 }
@@ -165,14 +186,18 @@ async fn keep(
 pub fn run(lines: impl BufRead, boot_id: &str, socket: &Path) {
     // A session of its own, so that no terminal's signal reaches it.
     setsid().ok();
-    let mut groups = BTreeSet::new();
+    let (mut groups, mut spared) = (BTreeSet::new(), BTreeSet::new());
+    let mut ours = None;
     for line in lines.lines() {
         let Ok(line) = line else {
             break;
         };
+        ours = ours.or_else(|| number_of(socket));
         match line.split_once(' ') {
             Some(("+", group)) => groups.extend(group.parse::<i32>()),
             Some(("-", group)) => groups.retain(|known| known.to_string() != group),
+            Some(("~", mark)) => spared.extend([mark.to_owned()]),
+            Some(("!", mark)) => spared.retain(|known| known != mark),
             _ if line == "goodbye" => return,
             _ => {}
         }
@@ -183,15 +208,27 @@ pub fn run(lines: impl BufRead, boot_id: &str, socket: &Path) {
         .filter(|g| *g > 1)
         .map(Pid::from_raw)
         .collect();
-    // First, since the end of the processes takes time and a new supervisor makes a new socket.
-    std::fs::remove_file(socket).ok();
-    end_all(&groups, &format!("{boot_id}/"));
+    // First, since the end of the processes takes time. A new supervisor may have made a socket of
+    // its own meanwhile.
+    if ours.is_some() && ours == number_of(socket) {
+        std::fs::remove_file(socket).ok();
+    }
+    let prefix = format!("{boot_id}/");
+    end_all(&groups, |mark| {
+        mark.starts_with(&prefix) && !spared.contains(mark)
+    });
 }
 
-fn end_all(groups: &[Pid], marker: &str) {
+/// Returns what tells a file from others of the same name.
+fn number_of(path: &Path) -> Option<(u64, u64)> {
+    let about = std::fs::metadata(path).ok()?;
+    Some((about.dev(), about.ino()))
+}
+
+fn end_all(groups: &[Pid], condemned: impl Fn(&str) -> bool) {
     let deadline = Instant::now() + GRACE;
     let mut signal = Signal::SIGTERM;
-    let mut marked = signal_marked(marker, signal);
+    let mut marked = signal_marked(&condemned, signal);
     for group in groups {
         signal_group(*group, signal);
     }
@@ -204,7 +241,7 @@ fn end_all(groups: &[Pid], marker: &str) {
             }
         }
         // Counts those that are still there; a second TERM does no harm.
-        marked = signal_marked(marker, signal);
+        marked = signal_marked(&condemned, signal);
         if Instant::now() >= deadline + GRACE {
             return;
         }
@@ -221,6 +258,7 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         let mut told = Told {
             groups: groups.iter().copied().collect(),
+            spared: BTreeSet::new(),
             pipe: Some(writer),
             keeping: None,
         };

@@ -5,6 +5,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::IsTerminal;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use tracing::{error, info, warn};
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::actors::{Ended, Ping, Supervisor};
-use crate::body::{Spawner, World};
+use crate::body::{Remains, Spawner, World, orphans};
 use crate::checkpoints::FileStore;
 use crate::chronicle::{Chronicle, Kept, Lives};
 use crate::config::plan::Plan;
@@ -83,7 +84,8 @@ pub struct Options {
     pub own_log: Option<Arc<LogFile>>,
     /// The program `fathom`, for services in children of the same binary; ours when not given.
     pub program: Option<PathBuf>,
-    /// Have a guardian that ends everything should this process die without a word.
+    /// This process is the stack's alone: it is the parent of all orphans among its processes, and a
+    /// guardian ends everything should it die without a word.
     pub guarded: bool,
 }
 
@@ -100,8 +102,8 @@ pub enum StackError {
         source: std::io::Error,
     },
     /// Another supervisor works on the same data folder.
-    #[error("another fathom runs on {}", .0.display())]
-    Locked(PathBuf),
+    #[error("another fathom runs on {}{}", .0.display(), holder(*.1))]
+    Locked(PathBuf, Option<u32>),
     /// The control API cannot be served.
     #[error("cannot take commands")]
     Control(#[from] ServeError),
@@ -208,6 +210,7 @@ impl Parts {
         let (events, kept) = (data_dir.join(EVENTS_NAME), Kept::default());
         let chronicle = Chronicle::open(&events, Clock::system(), kept)?;
         chronicle.boot(&boot_id);
+        let (ledger, adoptable) = orphans::take_over(plan, &boot_id, &chronicle)?;
         let records = Records::new(self.bus.clone());
         let sources = Sources {
             records: records.clone(),
@@ -238,6 +241,9 @@ impl Parts {
             guard,
             spawner: Spawner::start()?,
             records,
+            remains: Remains::start(self.options.guarded)?,
+            ledger,
+            adoptable,
             plans: watch::Sender::new(plan.clone()),
             ending: CancellationToken::new(),
             logs: Logs::new(&plan.setup.data_dir, self.options.own_log.clone()),
@@ -362,10 +368,28 @@ fn lock(data_dir: &Path) -> Result<File, StackError> {
         .open(&path)
         .map_err(failed(&path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StackError::Locked(data_dir.to_owned())),
+        Ok(()) => {
+            // For whoever finds it locked.
+            let pid = format!("{}\n", std::process::id());
+            file.set_len(0)
+                .and_then(|()| file.write_all_at(pid.as_bytes(), 0))
+                .map_err(failed(&path))?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            Err(StackError::Locked(
+                data_dir.to_owned(),
+                text.trim().parse().ok(),
+            ))
+        }
         Err(TryLockError::Error(source)) => Err(failed(&path)(source)),
     }
+}
+
+/// Names the process that holds a lock, when it said so.
+fn holder(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
 }
 
 /// Asks the supervisor now and then whether it is there, and ends the stack if it is not.

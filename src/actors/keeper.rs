@@ -225,6 +225,11 @@ impl Actor for Keeper {
         if let Some(mut news) = self.news.take() {
             ctx.add_stream(stream::poll_fn(move |cx| news.poll_recv(cx)));
         }
+        if self.world.adoptable.has(&self.plan.name) {
+            // It runs already, so there is nothing to wait for.
+            self.step(Input::Start("taken over".to_owned()), ctx);
+            self.step(Input::Cleared, ctx);
+        }
     }
 }
 

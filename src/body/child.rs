@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::autopsy::Autopsy;
 use super::launch::Launched;
 use super::process::Process;
+use super::remains::{Left, Remains, Whose};
 use super::report::{News, Reporter, Urgency};
 use super::strays;
 use crate::config::plan::StopPlan;
@@ -49,17 +50,19 @@ pub(super) async fn attend(
         .tell(News::Spawned(group.as_raw().unsigned_abs()))
         .await;
     let mut outputs = launched.outputs;
+    let (whose, remains) = launched.registration.remains();
     let mut attendance = Attendance {
         process: launched.process,
         group,
-        marker: launched.marker,
+        whose,
+        remains,
         stop,
         orders,
         reporter,
     };
     let (exit, autopsy) = attendance.until_exit(launched.probe.ready()).await;
     attendance.until_empty(&exit).await;
-    launched.guard.went(attendance.group);
+    launched.registration.went();
     // Last words come before the news of the end.
     let drained = async {
         for output in &mut outputs {
@@ -67,7 +70,10 @@ pub(super) async fn attend(
         }
     };
     if timeout(DRAIN_MAX, drained).await.is_err() {
-        tracing::warn!(marker = attendance.marker, "somebody keeps the output open");
+        tracing::warn!(
+            marker = attendance.whose.marker,
+            "somebody keeps the output open"
+        );
     }
     let said = launched
         .exit
@@ -86,7 +92,8 @@ pub(super) async fn attend(
 struct Attendance {
     process: Process,
     group: Pid,
-    marker: String,
+    whose: Whose,
+    remains: Remains,
     stop: StopPlan,
     orders: Orders,
     reporter: Reporter,
@@ -118,8 +125,13 @@ impl Attendance {
         let mut told = false;
         loop {
             let urgency = *self.orders.urgency.borrow_and_update();
-            if !self.something_lives(urgency).await {
-                return;
+            match self.remains.of(&self.whose).await {
+                Left::Nothing => return,
+                Left::Group => {}
+                Left::Marked(marked) => {
+                    let marker = &self.whose.marker;
+                    tracing::warn!(marker, marked, ?urgency, "killed processes left behind");
+                }
             }
             if urgency == Urgency::None && !told {
                 told = true;
@@ -132,24 +144,6 @@ impl Attendance {
             }
             pause = (pause * 2).min(longest);
         }
-    }
-
-    /// Looks for members of the group and, once there are none, for marked processes, which have
-    /// no more time: they left the group that was asked to end.
-    async fn something_lives(&self, urgency: Urgency) -> bool {
-        let (group, marker) = (self.group, self.marker.clone());
-        let look = move || {
-            if strays::group_lives(group) {
-                return true;
-            }
-            let marked = strays::signal_marked(&marker, Signal::SIGKILL);
-            if marked > 0 {
-                tracing::warn!(marker, marked, ?urgency, "killed processes left behind");
-            }
-            marked > 0
-        };
-        // A panic while looking is not a reason to wait for ever.
-        tokio::task::spawn_blocking(look).await.unwrap_or(false)
     }
 
     fn end(&self) {

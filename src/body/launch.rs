@@ -1,7 +1,7 @@
 //! Launches a child: program, environment, limits, user, pipes, readiness.
 
 use std::ffi::CString;
-use std::io::{self, PipeWriter};
+use std::io::{self, PipeReader};
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -9,23 +9,25 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use fathom_kernel::{Counters, Exit, LogStream, Request};
-use nix::unistd::{User, getgrouplist};
+use nix::unistd::{Pid, User, getgrouplist};
 use regex::Regex;
 use tokio::net::{UnixDatagram, UnixStream};
 use tokio::sync::{mpsc, watch};
 
 use super::capture::{Capture, capture};
 use super::executable::{self, Unrunnable};
+use super::fifo;
+use super::ledger::Entry;
 use super::limits::limits;
 use super::prepare::{Identity, Preparation, prepare};
 use super::probe::{Probe, SocketFile};
 use super::process::Process;
+use super::registration::Registration;
 use super::stdin;
 use super::strays::MARKER;
 use super::world::World;
 use crate::config::plan::{Body, CommandBody, KindBody, OnDaemonDeath, Ready, ServicePlan};
 use crate::files;
-use crate::guard::Guard;
 use crate::host::{Bridge, Hello, attach};
 use crate::logs::Outlet;
 
@@ -35,9 +37,8 @@ const NOTIFY: &str = "NOTIFY_SOCKET";
 /// A child that was just made.
 pub(super) struct Launched {
     pub(super) process: Process,
-    /// What marks every process of this incarnation.
-    pub(super) marker: String,
-    pub(super) guard: Guard,
+    /// Where it is written down as long as something of it lives.
+    pub(super) registration: Registration,
     pub(super) probe: Probe,
     /// Each closes when one of its pipes is read to the end.
     pub(super) outputs: Vec<watch::Receiver<()>>,
@@ -114,6 +115,37 @@ impl Launch<'_> {
         Ok(launched)
     }
 
+    /// Takes over a program that an earlier supervisor launched.
+    pub(super) fn adopt(&self, entry: Entry) -> io::Result<Launched> {
+        let process = Process::adopted(Pid::from_raw(entry.pid))?;
+        // Only now its number cannot come to mean another one any more.
+        if !entry.lives() {
+            let text = "it ended before it was taken over";
+            return Err(io::Error::other(text));
+        }
+        let logs = self.world.logs.keep(&self.plan.name, &self.plan.log);
+        let err = logs.err.unwrap_or_else(|| logs.out.clone());
+        let streams = [(LogStream::Stdout, logs.out), (LogStream::Stderr, err)];
+        let mut outputs = Vec::new();
+        for (path, (stream, log)) in entry.pipes.iter().zip(streams) {
+            let reader = fifo::open(path).and_then(|pipe| self.captured(pipe, stream, log, None));
+            match reader {
+                Ok(done) => outputs.push(done),
+                Err(error) => {
+                    tracing::warn!(service = %self.plan.name, %error, "its output is lost");
+                }
+            }
+        }
+        Ok(Launched {
+            process,
+            registration: Registration::adopted(self.world, entry),
+            // It had its time to become ready.
+            probe: Probe::Told(watch::channel(true).1),
+            outputs,
+            exit: Arc::default(),
+        })
+    }
+
     fn hello(&self, body: &KindBody) -> Hello {
         Hello {
             name: self.plan.name.to_string(),
@@ -132,11 +164,11 @@ impl Launch<'_> {
         mut preparation: Preparation,
     ) -> io::Result<Launched> {
         let (name, group) = (&*self.plan.name, &*self.plan.group);
-        let marker = format!("{}/{name}/{}", self.world.boot_id, self.incarnation);
+        let mut registration = Registration::new(self.world, self.plan, self.incarnation);
         let process = name.rsplit(':').next().unwrap_or(name);
         command
             .env_remove(NOTIFY)
-            .env(MARKER, &marker)
+            .env(MARKER, registration.marker())
             .env("SUPERVISOR_ENABLED", "1")
             .env("SUPERVISOR_SERVER_URL", &*self.world.server_url)
             .env("SUPERVISOR_GROUP_NAME", group)
@@ -151,13 +183,21 @@ impl Launch<'_> {
         let (told, telling) = self.pattern()?;
         let probe = self.probe(told, &mut command, &mut preparation)?;
         prepare(&mut command, preparation);
-        let outputs = self.pipes(&mut command, telling)?;
-        let process = self.world.spawner.spawn(command).await?;
-        self.world.guard.came(process.pid());
+        let made = match self.pipes(&mut command, telling, registration.pipes()) {
+            Ok(outputs) => self
+                .world
+                .spawner
+                .spawn(command)
+                .await
+                .map(|p| (p, outputs)),
+            Err(error) => Err(error),
+        };
+        // Nothing stays of what was made for it.
+        let (process, outputs) = made.inspect_err(|_| registration.went())?;
+        registration.came(process.pid());
         Ok(Launched {
             process,
-            guard: self.world.guard.clone(),
-            marker,
+            registration,
             probe,
             outputs,
             exit: Arc::default(),
@@ -229,32 +269,35 @@ impl Launch<'_> {
     fn pipes(
         &self,
         command: &mut Command,
-        mut ready: Option<(Regex, watch::Sender<bool>)>,
+        ready: Option<(Regex, watch::Sender<bool>)>,
+        named: &[PathBuf],
     ) -> io::Result<Vec<watch::Receiver<()>>> {
+        let pipe = |at: usize| named.get(at).map_or_else(io::pipe, |path| fifo::make(path));
         let logs = self.world.logs.keep(&self.plan.name, &self.plan.log);
-        let (out, out_done) = self.pipe(LogStream::Stdout, logs.out, ready.take())?;
-        let mut outputs = vec![out_done];
+        let (reader, out) = pipe(0)?;
+        let mut outputs = vec![self.captured(reader, LogStream::Stdout, logs.out, ready)?];
         match logs.err {
             None => {
                 command.stderr(out.try_clone()?);
             }
             Some(log) => {
-                let (err, err_done) = self.pipe(LogStream::Stderr, log, None)?;
+                let (reader, err) = pipe(1)?;
                 command.stderr(err);
-                outputs.push(err_done);
+                outputs.push(self.captured(reader, LogStream::Stderr, log, None)?);
             }
         }
         command.stdout(out);
         Ok(outputs)
     }
 
-    fn pipe(
+    /// Reads a pipe into the log file of its stream.
+    fn captured(
         &self,
+        reader: PipeReader,
         stream: LogStream,
         log: Arc<Outlet>,
         ready: Option<(Regex, watch::Sender<bool>)>,
-    ) -> io::Result<(PipeWriter, watch::Receiver<()>)> {
-        let (reader, writer) = io::pipe()?;
+    ) -> io::Result<watch::Receiver<()>> {
         let job = Capture {
             service: self.plan.name.clone(),
             stream,
@@ -263,7 +306,7 @@ impl Launch<'_> {
             clock: self.world.clock.clone(),
             ready,
         };
-        Ok((writer, capture(reader, job)?))
+        capture(reader, job)
     }
 }
 

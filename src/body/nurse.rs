@@ -115,9 +115,10 @@ pub fn start(
                     counters: &counters,
                     incarnation,
                 };
-                let launched = match &plan.body {
-                    Body::Command(body) => launch.program(body, texts_seen).await,
-                    Body::Kind(body) => launch.host(body, questions).await,
+                let launched = match (world.adoptable.take(&plan.name), &plan.body) {
+                    (Some(entry), _) => launch.adopt(entry),
+                    (None, Body::Command(body)) => launch.program(body, texts_seen).await,
+                    (None, Body::Kind(body)) => launch.host(body, questions).await,
                 };
                 child::attend(launched, plan.stop.clone(), orders, reporter).await;
             })

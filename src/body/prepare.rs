@@ -157,6 +157,17 @@ pub(super) fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Sends a signal to the process of a descriptor, never to another one of the same number.
+pub(super) fn pidfd_send_signal(process: &OwnedFd, signal: Signal) -> Result<(), Errno> {
+    let (fd, number) = (process.as_raw_fd(), signal as i32);
+    // SAFETY: takes numbers and no address, since there is nothing to tell beside the signal.
+    let result = unsafe {
+        let nothing = std::ptr::null::<nix::libc::siginfo_t>();
+        nix::libc::syscall(nix::libc::SYS_pidfd_send_signal, fd, number, nothing, 0)
+    };
+    Errno::result(result).map(drop)
+}
+
 /// Registers a descriptor with the runtime, to hear when it is readable.
 pub(super) fn watch(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an owned descriptor names the same open file until it is dropped, with the `AsyncFd`.

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use fathom_kernel::Exit;
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use tokio::io::unix::AsyncFd;
@@ -19,6 +19,8 @@ pub(super) struct Process {
     pid: Pid,
     /// Becomes readable at the end of the process.
     end: AsyncFd<OwnedFd>,
+    /// Our child; otherwise nobody tells us how it ends.
+    ours: bool,
     is_over: bool,
 }
 
@@ -28,8 +30,16 @@ impl Process {
         Ok(Self {
             pid,
             end: prepare::watch(fd)?,
+            ours: true,
             is_over: false,
         })
+    }
+
+    /// Takes over a process that an earlier supervisor made; to be called on the runtime.
+    pub(super) fn adopted(pid: Pid) -> io::Result<Self> {
+        let mut process = Self::of(pid, prepare::pidfd_open(pid)?)?;
+        process.ours = false;
+        Ok(process)
     }
 
     /// Returns its number, which is also that of its group.
@@ -41,6 +51,10 @@ impl Process {
     pub(super) async fn ended(&mut self) -> (Exit, Autopsy) {
         loop {
             let reaped = match self.end.readable().await {
+                Ok(_) if !self.ours => {
+                    self.is_over = true;
+                    return (Exit::Unknown, Autopsy::default());
+                }
                 Ok(_) => prepare::wait4(self.pid),
                 Err(error) => return self.lost(&error),
             };
@@ -61,8 +75,7 @@ impl Process {
         if self.is_over {
             return;
         }
-        // It is not reaped yet, so its number is still its own.
-        if let Err(error) = kill(self.pid, signal)
+        if let Err(error) = prepare::pidfd_send_signal(self.end.get_ref(), signal)
             && error != Errno::ESRCH
         {
             tracing::warn!(pid = %self.pid, %signal, %error, "cannot signal a process");
@@ -78,6 +91,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // While the runtime is being taken down, nothing of the stack shall be left.
         self.signal(Signal::SIGKILL);
     }
 }

@@ -10,12 +10,26 @@ use nix::unistd::Pid;
 /// Environment variable that marks every process of an incarnation.
 pub(crate) const MARKER: &str = "SUITE_SERVICE";
 
+/// What `/proc/PID/stat` says of a process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stat {
+    /// One letter, `Z` for a zombie.
+    pub(crate) state: char,
+    /// Its process group.
+    pub(crate) group: Pid,
+    /// When it started, in clock ticks since the machine did; tells it from a later process of the
+    /// same number.
+    pub(crate) started_ticks: u64,
+}
+
 /// Tells whether a process group has a member that runs; zombies do not count.
 pub(crate) fn group_lives(group: Pid) -> bool {
     match killpg(group, None) {
         Err(Errno::ESRCH) => false,
         // Some member exists; zombies whose parent does not reap them must not hold us up.
-        Ok(()) | Err(_) => processes().any(|pid| member_of(pid) == Some(group)),
+        Ok(()) | Err(_) => processes().any(|pid| {
+            stat_of(pid).is_some_and(|stat| stat.group == group && !is_over(stat.state))
+        }),
     }
 }
 
@@ -28,12 +42,12 @@ pub(crate) fn signal_group(group: Pid, signal: Signal) {
     }
 }
 
-/// Sends a signal to every process marked with a text that starts so; returns how many there are.
-pub(crate) fn signal_marked(marker: &str, signal: Signal) -> usize {
-    let wanted = format!("{MARKER}={marker}");
+/// Sends a signal to every living process whose mark is wanted; returns how many there are.
+pub(crate) fn signal_marked(wanted: impl Fn(&str) -> bool, signal: Signal) -> usize {
     let mut found = 0;
     for pid in processes().filter(|pid| *pid != Pid::this()) {
-        if !carries(pid, wanted.as_bytes()) || state_of(pid).is_none_or(|(state, _)| is_over(state))
+        if !mark_of(pid).is_some_and(|mark| wanted(&mark))
+            || stat_of(pid).is_none_or(|stat| is_over(stat.state))
         {
             continue;
         }
@@ -47,40 +61,41 @@ pub(crate) fn signal_marked(marker: &str, signal: Signal) -> usize {
     found
 }
 
-fn processes() -> impl Iterator<Item = Pid> {
+/// Returns all processes.
+pub(crate) fn processes() -> impl Iterator<Item = Pid> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| Some(Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)))
 }
 
-/// Returns the process group of a process that runs.
-fn member_of(pid: Pid) -> Option<Pid> {
-    let (state, group) = state_of(pid)?;
-    (!is_over(state)).then_some(group)
-}
-
-fn is_over(state: char) -> bool {
+/// Tells whether a process in this state has ended.
+pub(crate) fn is_over(state: char) -> bool {
     matches!(state, 'Z' | 'X' | 'x')
 }
 
-/// Reads the state and the process group from `/proc/PID/stat`.
-fn state_of(pid: Pid) -> Option<(char, Pid)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// Reads `/proc/PID/stat`; `None` when the process is gone.
+pub(crate) fn stat_of(pid: Pid) -> Option<Stat> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     // The name stands in parentheses and may contain anything, more parentheses included.
-    let (_, rest) = stat.rsplit_once(')')?;
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    let state = fields.next()?.chars().next()?;
-    let group = fields.nth(1)?.parse().ok()?;
-    Some((state, Pid::from_raw(group)))
+    Some(Stat {
+        state: fields.next()?.chars().next()?,
+        group: Pid::from_raw(fields.nth(1)?.parse().ok()?),
+        started_ticks: fields.nth(16)?.parse().ok()?,
+    })
 }
 
-/// Tells whether a process has a variable in its environment that starts so. Those of other users
-/// cannot be read, and are not ours.
-fn carries(pid: Pid, wanted: &[u8]) -> bool {
-    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
-        environment
-            .split(|byte| *byte == 0)
-            .any(|v| v.starts_with(wanted))
-    })
+/// Returns the mark in the environment of a process. That of other users cannot be read, and is not
+/// ours.
+pub(crate) fn mark_of(pid: Pid) -> Option<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0);
+    let mark = variables.find_map(|variable| {
+        let value = variable.strip_prefix(MARKER.as_bytes())?;
+        value.strip_prefix(b"=")
+    })?;
+    String::from_utf8(mark.to_vec()).ok()
 }
 
 #[cfg(test)]
@@ -94,7 +109,7 @@ mod tests {
     fn a_zombie_does_not_keep_its_group_alive() {
         let mut child = Command::new("true").process_group(0).spawn().unwrap();
         let group = Pid::from_raw(child.id().try_into().unwrap());
-        while state_of(group).is_some_and(|(state, _)| state != 'Z') {
+        while stat_of(group).is_some_and(|stat| stat.state != 'Z') {
             std::thread::yield_now();
         }
         assert!(!group_lives(group));
@@ -102,15 +117,16 @@ mod tests {
     }
 
     #[test]
-    fn marked_processes_are_found_by_the_start_of_their_mark() {
+    fn marked_processes_are_found_by_their_mark() {
         let mut child = Command::new("sleep")
             .arg("60")
             .env(MARKER, "test-strays/a/1")
             .spawn()
             .unwrap();
-        assert_eq!(signal_marked("test-strays/a/2", Signal::SIGKILL), 0);
-        assert_eq!(signal_marked("test-strays/", Signal::SIGKILL), 1);
+        let with = |mark: &str| signal_marked(|found| found == mark, Signal::SIGKILL);
+        assert_eq!(with("test-strays/a/2"), 0);
+        assert_eq!(with("test-strays/a/1"), 1);
         assert!(!child.wait().unwrap().success());
-        assert_eq!(signal_marked("test-strays/", Signal::SIGKILL), 0);
+        assert_eq!(with("test-strays/a/1"), 0);
     }
 }

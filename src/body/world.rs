@@ -10,6 +10,9 @@ use fathom_kernel::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::ledger::Ledger;
+use super::orphans::Adoptable;
+use super::remains::Remains;
 use super::spawner::Spawner;
 use crate::chronicle::{Chronicle, Lives};
 use crate::config::plan::Plan;
@@ -59,6 +62,12 @@ pub struct World {
     pub guard: Guard,
     /// Makes children.
     pub spawner: Spawner,
+    /// Finds what children leave behind.
+    pub remains: Remains,
+    /// The book of living children, for the next supervisor.
+    pub ledger: Ledger,
+    /// Children of an earlier supervisor, to be taken over.
+    pub adoptable: Adoptable,
     /// The last lines of every service.
     pub records: Records,
     /// The log files of services.

@@ -131,7 +131,7 @@ pub(super) fn run_stack(plan: Plan, talkative: bool) -> anyhow::Result<ExitCode>
 
 fn exit_code_of(error: &StackError) -> u8 {
     match error {
-        StackError::Locked(_) | StackError::Control(ServeError::InUse(_)) => EXIT_LOCKED,
+        StackError::Locked(..) | StackError::Control(ServeError::InUse(_)) => EXIT_LOCKED,
         StackError::DataDir { .. } | StackError::Control(_) => EXIT_ERROR,
         StackError::Threads(_) | StackError::EndedEarly => EXIT_INTERNAL,
     }

@@ -240,3 +240,20 @@ pub fn restart(target: &str) -> Command {
         wait: true,
     }
 }
+
+/// Tells whether a process exists and is no zombie.
+pub fn lives(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// Waits until a condition holds.
+pub async fn wait_for(mut what: impl FnMut() -> bool) {
+    for _ in 0..12_000 {
+        if what() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it never came");
+}

@@ -1,0 +1,158 @@
+//! What an earlier supervisor left behind when it was killed: ended before anything is started, or
+//! taken over where the service wants that.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use tracing::{error, info, warn};
+
+use super::ledger::{self, Entry, Ledger};
+use super::strays::{group_lives, signal_group, signal_marked};
+use crate::chronicle::Chronicle;
+use crate::config::plan::{Body, OnDaemonDeath, Plan, ServicePlan};
+
+/// Time that processes have between TERM and KILL, and again to be gone.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Time between two looks whether they are gone.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Processes to be taken over, by service. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Adoptable(Arc<Mutex<HashMap<String, Entry>>>);
+
+/// What became of the processes of an earlier supervisor.
+#[derive(Debug, Default)]
+struct Found {
+    /// To be taken over.
+    adoptable: Vec<Entry>,
+    /// Ended.
+    removed: Vec<Entry>,
+}
+
+impl Found {
+    /// Writes down what became of each.
+    fn tell(&self, chronicle: &Chronicle) {
+        for entry in &self.removed {
+            let text = format!("ended process {} of an earlier supervisor", entry.pid);
+            warn!(service = entry.service, pid = entry.pid, "orphan removed");
+            chronicle.notice(&entry.service, "orphan_removed", text);
+        }
+        for entry in &self.adoptable {
+            let text = format!("takes over process {} of an earlier supervisor", entry.pid);
+            info!(
+                service = entry.service,
+                pid = entry.pid,
+                "orphan taken over"
+            );
+            chronicle.notice(&entry.service, "orphan_adopted", text);
+        }
+    }
+}
+
+impl Adoptable {
+    /// Holds these.
+    fn of(entries: Vec<Entry>) -> Self {
+        let entries = entries.into_iter();
+        let named = entries.map(|entry| (entry.service.clone(), entry));
+        Self(Arc::new(Mutex::new(named.collect())))
+    }
+
+    /// Tells whether a process of this service waits to be taken over.
+    pub(crate) fn has(&self, service: &str) -> bool {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.contains_key(service)
+    }
+
+    /// Hands out the process of this service, once.
+    pub(super) fn take(&self, service: &str) -> Option<Entry> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.remove(service)
+    }
+}
+
+/// Returns a number that stands for what a service runs, when its process may be taken over.
+pub(super) fn adoption(plan: &ServicePlan) -> Option<u64> {
+    match &plan.body {
+        Body::Command(body) if plan.process.on_daemon_death == OnDaemonDeath::Adopt => {
+            let mut hasher = DefaultHasher::new();
+            (&body.argv, &body.env, &body.cwd, &body.user).hash(&mut hasher);
+            Some(hasher.finish())
+        }
+        Body::Command(_) | Body::Kind(_) => None,
+    }
+}
+
+/// Ends all processes of the former supervisor that are not to be taken over, and begins the book of
+/// this one with those that are. Blocks until the others are gone, for ten seconds at most.
+pub(crate) fn take_over(
+    plan: &Plan,
+    boot_id: &str,
+    chronicle: &Chronicle,
+) -> io::Result<(Ledger, Adoptable)> {
+    let data_dir = &plan.setup.data_dir;
+    let found = settle(data_dir, plan)?;
+    found.tell(chronicle);
+    let ledger = Ledger::begin(data_dir, boot_id, found.adoptable.clone())?;
+    Ok((ledger, Adoptable::of(found.adoptable)))
+}
+
+fn settle(data_dir: &Path, plan: &Plan) -> io::Result<Found> {
+    let former = ledger::former(data_dir)?;
+    // Marks of all that is not taken over. Where only the process itself is gone, what it started
+    // may not be, and is found by its mark.
+    let mut doomed: HashSet<String> = former.entries.keys().cloned().collect();
+    let mut found = Found::default();
+    for entry in former.entries.into_values().filter(Entry::lives) {
+        let wanted = plan.service(&entry.service).and_then(adoption);
+        let second = found.adoptable.iter().any(|e| e.service == entry.service);
+        if entry.adopt.is_some() && entry.adopt == wanted && !second {
+            info!(
+                service = entry.service,
+                pid = entry.pid,
+                "process is taken over"
+            );
+            doomed.remove(&entry.marker);
+            found.adoptable.push(entry);
+        } else {
+            found.removed.push(entry);
+        }
+    }
+    let prefix = former.boot_id.map(|boot_id| format!("{boot_id}/"));
+    let condemned = |mark: &str| {
+        let theirs = prefix
+            .as_deref()
+            .is_some_and(|prefix| mark.starts_with(prefix));
+        doomed.contains(mark) || (theirs && found.adoptable.iter().all(|e| e.marker != mark))
+    };
+    let groups: Vec<Pid> = found.removed.iter().map(|e| Pid::from_raw(e.pid)).collect();
+    end_all(&groups, condemned);
+    Ok(found)
+}
+
+fn end_all(groups: &[Pid], condemned: impl Fn(&str) -> bool) {
+    let began = Instant::now();
+    let mut signal = Signal::SIGTERM;
+    for group in groups {
+        signal_group(*group, signal);
+    }
+    while signal_marked(&condemned, signal) > 0 || groups.iter().any(|group| group_lives(*group)) {
+        std::thread::sleep(LOOK_EVERY);
+        if began.elapsed() >= GRACE * 2 {
+            error!("processes of an earlier supervisor cannot be ended");
+            return;
+        }
+        if began.elapsed() >= GRACE {
+            signal = Signal::SIGKILL;
+            for group in groups {
+                signal_group(*group, signal);
+            }
+        }
+    }
+}
