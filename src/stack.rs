@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr};
-use fathom_formats::detx::DetxVersion;
+use actix::Addr;
 use fathom_kernel::{Addresses, Ask, Board, Bus, Caller, Clock, Command, ControlHandle};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -22,10 +21,11 @@ use tracing::{error, info, warn};
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::actors::{Ended, Ping, Supervisor};
-use crate::body::{Remains, Spawner, World, orphans};
+use crate::body::{Remains, Spawner, World, detector_text, orphans};
 use crate::checkpoints::FileStore;
 use crate::chronicle::{Chronicle, Kept, Lives};
 use crate::config::plan::Plan;
+use crate::config::{FileSet, InForce, Reread};
 use crate::control::{Console, ConsoleParts, Doors, ServeError, serve};
 use crate::desk::pass_on;
 use crate::files;
@@ -84,9 +84,20 @@ pub struct Options {
     pub own_log: Option<Arc<LogFile>>,
     /// The program `fathom`, for services in children of the same binary; ours when not given.
     pub program: Option<PathBuf>,
+    /// Where the plan comes from; without it the configuration cannot be changed at run time.
+    pub source: Option<Source>,
     /// This process is the stack's alone: it is the parent of all orphans among its processes, and a
     /// guardian ends everything should it die without a word.
     pub guarded: bool,
+}
+
+/// Where the plan of a stack comes from.
+#[derive(Clone)]
+pub struct Source {
+    /// Reads the configuration again.
+    pub reread: Reread,
+    /// The files from which the plan was made.
+    pub files: Arc<FileSet>,
 }
 
 /// Why a stack cannot be started.
@@ -234,7 +245,7 @@ impl Parts {
             data_dir,
             chronicle,
             boot_id,
-            detector: detector_text(plan),
+            detector: watch::Sender::new(detector_text(plan)),
             level: plan.log.level.as_str().into(),
             server_url,
             program,
@@ -245,17 +256,14 @@ impl Parts {
             ledger,
             adoptable,
             plans: watch::Sender::new(plan.clone()),
+            in_force: watch::Sender::new(InForce {
+                generation: 1,
+                files: self.options.source.as_ref().map(|s| s.files.clone()),
+            }),
             ending: CancellationToken::new(),
             logs: Logs::new(&plan.setup.data_dir, self.options.own_log.clone()),
         })
     }
-}
-
-/// Returns the detector as DETX, when some service needs it in a child.
-fn detector_text(plan: &Plan) -> Option<Arc<str>> {
-    let hosted = plan.services.iter().any(|s| s.run_word() == "process");
-    let detector = plan.setup.detector.as_ref().filter(|_| hosted)?;
-    Some(detector.to_detx(DetxVersion::V5).into())
 }
 
 /// Returns a text that no other run of any stack has.
@@ -296,7 +304,9 @@ impl Life {
             }
         };
         let (tell_ended, ended) = oneshot::channel();
-        let supervisor = Supervisor::new(self.plan.clone(), self.world.clone(), tell_ended).start();
+        let reread = self.options.source.as_ref().map(|s| s.reread.clone());
+        let (plan, world) = (self.plan.clone(), self.world.clone());
+        let supervisor = Supervisor::launch(plan, world, reread, tell_ended);
         let addresses = self.world.data_dir.join(ADDRESSES_NAME);
         let chronicle = &self.world.chronicle;
         let helpers = [

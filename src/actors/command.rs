@@ -73,6 +73,14 @@ impl Supervisor {
                 let shelf = self.world.incidents.clone();
                 incidents::answer(reply, move || incidents::one(&shelf, id, text));
             }
+            Command::Reread => self.reread(reply, ctx),
+            Command::Update { targets, expected } => {
+                self.update((targets, expected), caller, reply, ctx);
+            }
+            Command::Add { group } => self.add_group(&group, caller, reply),
+            Command::Remove { group } => self.remove_group(&group, caller, reply),
+            Command::Available => answer(Some(reply), Ok(self.available())),
+            Command::Reload { wait } => self.reload(wait, caller, reply, ctx),
             Command::Shutdown { now } => {
                 info!(%caller, now, "shutdown requested");
                 answer(Some(reply), Ok(Reply::Done(Vec::new())));
@@ -91,7 +99,8 @@ impl Supervisor {
         if self.is_ending() {
             return answer(Some(reply), Err(ControlError::ShuttingDown));
         }
-        match target::resolve(&self.plan, targets) {
+        let chosen = target::resolve(&self.plan, targets);
+        match chosen.and_then(|chosen| self.check_unchanging(&chosen).map(|()| chosen)) {
             Ok(chosen) => {
                 info!(services = chosen.len(), "{}", why.0);
                 let chosen = match dependencies {
@@ -242,6 +251,7 @@ impl Supervisor {
             started: self.started,
             stack: self.plan.name.clone(),
             events: self.world.bus.published(),
+            config: self.config_status(),
             services,
         }))
     }
@@ -282,7 +292,10 @@ impl Supervisor {
             counters: row.counters.snapshot(),
             queues: queues
                 .iter()
-                .filter(|queue| *queue.name == *plan.name)
+                .filter(|queue| {
+                    let alias = observed.alias.as_deref();
+                    *queue.name == *plan.name || alias == Some(&*queue.name)
+                })
                 .cloned()
                 .collect(),
             autostart: plan.autostart,

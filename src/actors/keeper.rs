@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, StreamHandler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, StreamHandler};
 use fathom_kernel::{Counters, State};
 use futures_util::stream;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::lifecycle::{Life, seed_of};
-use super::messages::{Deliver, Feed, Refusal, SendSignal, Tell};
+use super::messages::{Amend, Deliver, Feed, Refusal, Retire, SendSignal, Tell};
 use super::observed::{Bell, Observed, Window};
 use super::phase::{Effect, Input, Phase};
 use super::policy::Policy;
@@ -34,6 +34,8 @@ pub(super) struct Keeper {
     window: Window,
     bell: Bell,
     life: Life,
+    /// Name that the incarnation was given.
+    called: Arc<str>,
     body: Option<Handle>,
     timer: Option<SpawnHandle>,
     news_to: mpsc::Sender<(u64, News)>,
@@ -62,6 +64,7 @@ impl Keeper {
             life: Life::new(policy, seed),
             shown,
             killed: false,
+            called: plan.name.clone(),
             plan: Arc::new(plan),
             world,
             counters,
@@ -107,6 +110,11 @@ impl Keeper {
             Effect::AskClearance => {}
             Effect::Spawn(incarnation) => {
                 self.shown.started = Some(self.world.clock.now());
+                if self.called != self.plan.name {
+                    // From here on it writes under its new name.
+                    self.world.logs.forget(&self.plan.name);
+                    self.called = self.plan.name.clone();
+                }
                 let news = (incarnation, self.news_to.clone());
                 let body = body::start(&self.plan, &self.world, &self.counters, news);
                 self.body = Some(body);
@@ -197,6 +205,8 @@ impl Keeper {
         self.shown.streak = self.life.streak();
         self.shown.last_exit = self.life.last_exit().cloned();
         self.shown.trouble = self.life.trouble().map(str::to_owned);
+        let renamed = self.called != self.plan.name && self.life.phase().is_alive();
+        self.shown.alias = renamed.then(|| self.called.clone());
         self.window.show(self.shown.clone());
     }
 
@@ -246,6 +256,7 @@ impl StreamHandler<(u64, News)> for Keeper {
                 self.shown.ended = Some(self.world.clock.now());
                 self.shown.autopsy = autopsy;
                 self.world.withdraw_addresses(&self.plan.name);
+                self.world.withdraw_addresses(&self.called);
                 Input::Ended(incarnation, exit)
             }
         };
@@ -264,6 +275,31 @@ impl Handler<Tell> for Keeper {
     fn handle(&mut self, tell: Tell, ctx: &mut Self::Context) {
         self.shown.order = tell.order;
         self.step(tell.input, ctx);
+    }
+}
+
+impl Handler<Amend> for Keeper {
+    type Result = ();
+
+    fn handle(&mut self, Amend(plan): Amend, ctx: &mut Self::Context) {
+        if plan.name != self.plan.name {
+            info!(from = %self.plan.name, to = %plan.name, "service has another name");
+            self.world.rename(&self.plan.name, &plan.name);
+        }
+        self.world.logs.keep(&plan.name, &plan.log);
+        self.plan = plan;
+        if let Some(body) = &self.body {
+            body.amend(&self.plan);
+        }
+        self.step(Input::Amend(Box::new(Policy::of(&self.plan))), ctx);
+    }
+}
+
+impl Handler<Retire> for Keeper {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 

@@ -13,7 +13,7 @@ use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 
 use super::phase::{Effect, Input, Phase};
-use super::policy::Policy;
+use super::policy::{Policy, Readiness};
 
 mod failure;
 mod news;
@@ -26,6 +26,9 @@ pub use replay::{Change, Record, replay};
 #[derive(Debug, Clone)]
 pub struct Life {
     policy: Policy,
+    /// What makes the incarnation ready: settled when it was started, because that is what it is
+    /// watched for.
+    readiness: Readiness,
     want: Want,
     phase: Phase,
     incarnation: u64,
@@ -52,6 +55,7 @@ impl Life {
     /// Makes the life of a service that was never started. The seed makes its jitter repeatable.
     pub fn new(policy: Policy, seed: u64) -> Self {
         Self {
+            readiness: policy.readiness,
             policy,
             want: Want::Down,
             phase: Phase::Idle,
@@ -101,6 +105,7 @@ impl Life {
             Input::Elapsed => self.elapsed(now),
             Input::GroupExhausted => self.group_exhausted(now),
             Input::Kill(why) => self.kill(why, now),
+            Input::Amend(policy) => self.amend(*policy, now),
         }
         std::mem::take(&mut self.effects)
     }

@@ -1,10 +1,13 @@
 //! All messages between actors. No payload of the bus is among them.
 
+use std::sync::Arc;
+
 use actix::Message;
 use fathom_kernel::{Ask, Request};
 use nix::sys::signal::Signal;
 
 use super::phase::Input;
+use crate::config::plan::ServicePlan;
 
 /// To a keeper: an input for its life cycle. Orders carry a number, so that the supervisor can see
 /// when they were taken.
@@ -16,6 +19,21 @@ pub(super) struct Tell {
 }
 
 impl Message for Tell {
+    type Result = ();
+}
+
+/// To a keeper: go by this plan from now on. What runs is not touched; what the next incarnation is
+/// made from, and how this one is ended and judged, is this.
+pub(super) struct Amend(pub Arc<ServicePlan>);
+
+impl Message for Amend {
+    type Result = ();
+}
+
+/// To a keeper of which nothing runs: go.
+pub(super) struct Retire;
+
+impl Message for Retire {
     type Result = ();
 }
 

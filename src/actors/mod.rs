@@ -1,16 +1,20 @@
 //! The supervisor: pure life cycles, and the actors that carry out what they say.
 
+mod adopt;
+mod change;
 mod clearance;
 mod command;
 mod health;
 mod keeper;
 pub mod lifecycle;
 mod logs;
+mod membership;
 mod messages;
 mod observed;
 mod order;
 pub mod phase;
 pub mod policy;
+mod revision;
 mod status;
 mod supervisor;
 mod target;

@@ -41,6 +41,8 @@ pub(super) struct Observed {
     pub trouble: Option<String>,
     /// Number of the last order taken.
     pub order: u64,
+    /// Name under which the incarnation was started, while the service has another one.
+    pub alias: Option<Arc<str>>,
     /// It failed for good and the stack shall end with it.
     pub ends_stack: bool,
 }
@@ -66,6 +68,7 @@ impl Window {
             incident: None,
             trouble: None,
             order: 0,
+            alias: None,
             ends_stack: false,
         })))
     }

@@ -32,6 +32,8 @@ pub(super) struct Order {
     goal: Goal,
     why: String,
     items: Vec<Item>,
+    /// What became of services that are no longer part of the stack.
+    gone: Vec<Outcome>,
     since: Instant,
 }
 
@@ -74,6 +76,7 @@ impl Order {
             goal,
             why,
             items: indexes.iter().map(item).collect(),
+            gone: Vec::new(),
             since: now,
         }
     }
@@ -119,6 +122,26 @@ impl Order {
         }
     }
 
+    /// Follows its services to their places in another plan.
+    pub(super) fn move_to(&mut self, old: &[ServicePlan], place: impl Fn(usize) -> Option<usize>) {
+        for mut item in std::mem::take(&mut self.items) {
+            if let Some(index) = place(item.index) {
+                item.index = index;
+                self.items.push(item);
+                continue;
+            }
+            let (result, message) = match item.stage {
+                Stage::Done(verdict, message) => (verdict, message),
+                Stage::Todo | Stage::Told(..) => (Verdict::Removed, String::new()),
+            };
+            self.gone.push(Outcome {
+                name: old[item.index].name.to_string(),
+                result,
+                message,
+            });
+        }
+    }
+
     /// Returns what became of each service.
     pub(super) fn outcomes(&self, plans: &[ServicePlan]) -> Vec<Outcome> {
         let unwaited = || {
@@ -139,7 +162,7 @@ impl Order {
                 message,
             }
         });
-        outcomes.collect()
+        self.gone.iter().cloned().chain(outcomes).collect()
     }
 
     fn advance_down(

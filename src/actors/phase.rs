@@ -5,6 +5,8 @@ use std::time::Instant;
 use fathom_kernel::{Exit, State};
 use serde::{Deserialize, Serialize};
 
+use super::policy::Policy;
+
 /// What happened to a service, or what it was told. Recorded with its time, it can be fed to a life
 /// again (see [`replay`](super::lifecycle::replay)).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +42,8 @@ pub enum Input {
     GroupExhausted,
     /// It shall not run, and what runs is killed at once.
     Kill(String),
+    /// It goes by this from now on; deadlines that are set stay as they are.
+    Amend(Box<Policy>),
 }
 
 /// What a service waits for.

@@ -116,6 +116,7 @@ mod tests {
             incident: None,
             trouble: Some("Exited too quickly (process log may have details)".to_owned()),
             order: 0,
+            alias: None,
             ends_stack: false,
         }
     }

@@ -15,9 +15,11 @@ use super::messages::{Look, Ping, Take, Tell};
 use super::observed::{Bell, Observed, Window};
 use super::order::{Goal, Order, Sight};
 use super::phase::{Input, Phase};
+use super::revision::Revision;
 use super::{clearance, target};
 use crate::body::World;
-use crate::config::plan::Plan;
+use crate::config::Reread;
+use crate::config::plan::{Plan, ServicePlan};
 
 /// Most messages waiting for the supervisor.
 const MAILBOX_MAX: usize = 256;
@@ -48,9 +50,10 @@ pub struct Supervisor {
     pub(super) world: World,
     pub(super) rows: Vec<Row>,
     pub(super) started: Timestamp,
-    dependents: Vec<Vec<usize>>,
-    orders: Vec<(Order, Option<oneshot::Sender<Answer>>)>,
-    bell: Option<Bell>,
+    pub(super) revision: Revision,
+    pub(super) dependents: Vec<Vec<usize>>,
+    pub(super) orders: Vec<(Order, Option<oneshot::Sender<Answer>>)>,
+    bell: Bell,
     ending: Option<Ending>,
     ended: Option<oneshot::Sender<Ended>>,
 }
@@ -75,19 +78,26 @@ struct Ending {
 }
 
 impl Supervisor {
-    /// Makes the supervisor of a plan; `ended` hears when everything has ended.
-    pub fn new(plan: Arc<Plan>, world: World, ended: oneshot::Sender<Ended>) -> Self {
-        Self {
+    /// Starts the supervisor of a plan, which `reread` reads again; `ended` hears when everything has
+    /// ended.
+    pub fn launch(
+        plan: Arc<Plan>,
+        world: World,
+        reread: Option<Reread>,
+        ended: oneshot::Sender<Ended>,
+    ) -> Addr<Self> {
+        Self::create(|ctx| Self {
+            revision: Revision::new(reread, plan.clone()),
             dependents: target::dependents(&plan),
             started: world.clock.now(),
             plan,
             world,
             rows: Vec::new(),
             orders: Vec::new(),
-            bell: None,
+            bell: Bell::new(ctx.address()),
             ending: None,
             ended: Some(ended),
-        }
+        })
     }
 
     /// Returns the state of every service.
@@ -155,9 +165,7 @@ impl Supervisor {
 
     /// Looks at all services and does what their states ask for.
     pub(super) fn look(&mut self) {
-        if let Some(bell) = &self.bell {
-            bell.answered();
-        }
+        self.bell.answered();
         let observed = self.observe();
         self.clear_or_block(&observed);
         self.advance_orders(&observed);
@@ -273,6 +281,23 @@ impl Supervisor {
             .collect();
         self.order(Goal::Up, &indexes, ("autostart".to_owned(), false), None);
     }
+
+    /// Makes the keeper of a service.
+    pub(super) fn row(&self, service: &ServicePlan) -> Row {
+        // Its files are known before it first writes.
+        self.world.logs.keep(&service.name, &service.log);
+        let window = Window::new(self.world.clock.now());
+        let counters = Arc::new(Counters::default());
+        let ends = (window.clone(), self.bell.clone());
+        let keeper = Keeper::new(service.clone(), self.world.clone(), counters.clone(), ends);
+        Row {
+            keeper: keeper.start(),
+            counters,
+            pulse: Pulse::default(),
+            window,
+            sent: 0,
+        }
+    }
 }
 
 /// Sends an answer to whoever waits for it.
@@ -289,23 +314,8 @@ impl Actor for Supervisor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
-        let bell = Bell::new(ctx.address());
-        for service in &self.plan.services {
-            // Their files are known before they first write.
-            self.world.logs.keep(&service.name, &service.log);
-            let window = Window::new(self.started);
-            let counters = Arc::new(Counters::default());
-            let ends = (window.clone(), bell.clone());
-            let keeper = Keeper::new(service.clone(), self.world.clone(), counters.clone(), ends);
-            self.rows.push(Row {
-                keeper: keeper.start(),
-                counters,
-                pulse: Pulse::default(),
-                window,
-                sent: 0,
-            });
-        }
-        self.bell = Some(bell);
+        let plan = self.plan.clone();
+        self.rows = plan.services.iter().map(|s| self.row(s)).collect();
         ctx.run_interval(TICK, |supervisor, _| {
             for row in &mut supervisor.rows {
                 row.pulse.beat(&row.counters.snapshot());

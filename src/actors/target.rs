@@ -28,7 +28,7 @@ pub(super) fn resolve(plan: &Plan, targets: &[String]) -> Result<Vec<usize>, Con
 }
 
 /// Tells whether a target means a service of this full name and group.
-fn means(target: &str, name: &str, group: &str) -> bool {
+pub(super) fn means(target: &str, name: &str, group: &str) -> bool {
     target == "all"
         || target == name
         || target == group

@@ -28,12 +28,13 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mi
 pub(super) struct Orders {
     pub(super) urgency: watch::Receiver<Urgency>,
     pub(super) signals: mpsc::Receiver<Signal>,
+    /// How it is asked to end; may change while it runs.
+    pub(super) stop: watch::Receiver<StopPlan>,
 }
 
 /// Stays with a child until nothing of it is left.
 pub(super) async fn attend(
     launched: std::io::Result<Launched>,
-    stop: StopPlan,
     orders: Orders,
     reporter: Reporter,
 ) {
@@ -56,7 +57,6 @@ pub(super) async fn attend(
         group,
         whose,
         remains,
-        stop,
         orders,
         reporter,
     };
@@ -94,7 +94,6 @@ struct Attendance {
     group: Pid,
     whose: Whose,
     remains: Remains,
-    stop: StopPlan,
     orders: Orders,
     reporter: Reporter,
 }
@@ -147,12 +146,14 @@ impl Attendance {
     }
 
     fn end(&self) {
+        let (signal, group) = {
+            let stop = self.orders.stop.borrow();
+            (stop.signal, stop.group)
+        };
         match *self.orders.urgency.borrow() {
             Urgency::None => {}
-            Urgency::Terminate if self.stop.group => {
-                strays::signal_group(self.group, self.stop.signal);
-            }
-            Urgency::Terminate => self.process.signal(self.stop.signal),
+            Urgency::Terminate if group => strays::signal_group(self.group, signal),
+            Urgency::Terminate => self.process.signal(signal),
             Urgency::Kill => strays::signal_group(self.group, Signal::SIGKILL),
         }
     }

@@ -153,7 +153,7 @@ impl Launch<'_> {
             options: body.options.clone(),
             data_dir: self.world.data_dir.clone(),
             config_dir: self.world.config_dir.clone(),
-            detector: self.world.detector.as_ref().map(ToString::to_string),
+            detector: self.world.detector.borrow().as_deref().map(str::to_owned),
             level: self.world.level.to_string(),
         }
     }

@@ -16,7 +16,7 @@ use super::stdin;
 use super::task::{self, Running};
 use super::world::World;
 use super::{News, Reporter, Urgency};
-use crate::config::plan::{Body, Ready, Run, ServicePlan};
+use crate::config::plan::{Body, Ready, Run, ServicePlan, StopPlan};
 
 /// Most signals waiting to be sent to one child; further ones are refused.
 const SIGNALS_MAX: usize = 16;
@@ -25,6 +25,7 @@ const SIGNALS_MAX: usize = 16;
 pub struct Handle {
     urgency: watch::Sender<Urgency>,
     signals: mpsc::Sender<Signal>,
+    stop: watch::Sender<StopPlan>,
     inbox: Option<mpsc::Sender<Request>>,
     /// To the standard input of a program.
     texts: Option<mpsc::Sender<Vec<u8>>>,
@@ -39,6 +40,11 @@ impl Handle {
             *now = urgency.max(*now);
             grows
         });
+    }
+
+    /// Takes over how it is ended from a new plan; the rest of it is for the next incarnation.
+    pub fn amend(&self, plan: &ServicePlan) {
+        self.stop.send_replace(plan.stop.clone());
     }
 
     /// Sends a signal to the process; `false` when there is none or too many wait.
@@ -78,6 +84,7 @@ pub fn start(
     (incarnation, news): (u64, mpsc::Sender<(u64, News)>),
 ) -> Handle {
     let (urgency, urgency_seen) = watch::channel(Urgency::None);
+    let (stop, stop_seen) = watch::channel(plan.stop.clone());
     let (signals, signals_seen) = mpsc::channel(SIGNALS_MAX);
     let reporter = Reporter::new(incarnation, news);
     let (mut inbox, mut texts) = (None, None);
@@ -107,6 +114,7 @@ pub fn start(
             let orders = Orders {
                 urgency: urgency_seen,
                 signals: signals_seen,
+                stop: stop_seen,
             };
             tokio::spawn(async move {
                 let launch = Launch {
@@ -120,13 +128,14 @@ pub fn start(
                     (None, Body::Command(body)) => launch.program(body, texts_seen).await,
                     (None, Body::Kind(body)) => launch.host(body, questions).await,
                 };
-                child::attend(launched, plan.stop.clone(), orders, reporter).await;
+                child::attend(launched, orders, reporter).await;
             })
         }
     };
     Handle {
         urgency,
         signals,
+        stop,
         inbox,
         texts,
         nurse,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fathom_formats::detx::DetxVersion;
 use fathom_kernel::{
     Addresses, Board, Bus, Checkpoint, CheckpointStore, Clock, ControlHandle, Counters, Event,
     LifeChange, Request, ServiceCx, State,
@@ -15,6 +16,7 @@ use super::orphans::Adoptable;
 use super::remains::Remains;
 use super::spawner::Spawner;
 use crate::chronicle::{Chronicle, Lives};
+use crate::config::InForce;
 use crate::config::plan::Plan;
 use crate::guard::Guard;
 use crate::incidents::{Gauges, Shelf};
@@ -51,7 +53,7 @@ pub struct World {
     /// Tells this run of the stack from all others.
     pub boot_id: Arc<str>,
     /// The detector as DETX, for services in children of the same binary.
-    pub detector: Option<Arc<str>>,
+    pub detector: watch::Sender<Option<Arc<str>>>,
     /// Which records are written.
     pub level: Arc<str>,
     /// Where supervisord's clients find us, for children.
@@ -74,8 +76,17 @@ pub struct World {
     pub logs: Logs,
     /// The plan that is in force; whoever applies another one shows it here.
     pub plans: watch::Sender<Arc<Plan>>,
+    /// Which configuration that plan is from.
+    pub in_force: watch::Sender<InForce>,
     /// Cancelled when the stack begins to end.
     pub ending: CancellationToken,
+}
+
+/// Returns the detector as DETX, when some service needs it in a child.
+pub(crate) fn detector_text(plan: &Plan) -> Option<Arc<str>> {
+    let hosted = plan.services.iter().any(|s| s.run_word() == "process");
+    let detector = plan.setup.detector.as_ref().filter(|_| hosted)?;
+    Some(detector.to_detx(DetxVersion::V5).into())
 }
 
 /// The supervisor's ends of a service's context.
@@ -142,6 +153,19 @@ impl World {
         self.incidents.close();
         self.lives.close();
         self.chronicle.close();
+    }
+
+    /// Puts everything that is kept of a service under its new name; its incarnation goes on under
+    /// the old one.
+    pub fn rename(&self, from: &str, to: &str) {
+        self.logs.rename(from, to);
+        self.records.rename(from, to);
+        let list = self.addresses.watch().borrow().clone();
+        for (name, address) in list.iter().filter(|(name, _)| belongs(name, from)) {
+            self.addresses.withdraw(name);
+            let door = name.strip_prefix(from).unwrap_or_default();
+            self.addresses.announce(&format!("{to}{door}"), *address);
+        }
     }
 
     /// Takes back all addresses that a service announced and did not withdraw.

@@ -2,10 +2,12 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
-use crate::config::{Environment, Loaded, Origin, Report, load};
+use crate::config::{Environment, FileSet, Loaded, Origin, Report, load};
+use crate::stack::Source;
 
 /// Which configuration, and what to change in it.
 #[derive(Debug, Clone, Default, Args)]
@@ -38,6 +40,16 @@ impl ConfigArgs {
         load(&self.origin(name.into(), Some(text.to_owned())))
     }
 
+    /// Returns where the plan comes from that [`ConfigArgs::load`] returned with these files.
+    pub(crate) fn source(&self, file: PathBuf, files: FileSet) -> Source {
+        source(self.origin(file, None), files)
+    }
+
+    /// Returns where the plan comes from that [`ConfigArgs::load_text`] returned.
+    pub(crate) fn source_text(&self, name: &str, text: &str, files: FileSet) -> Source {
+        source(self.origin(name.into(), Some(text.to_owned())), files)
+    }
+
     fn origin(&self, file: PathBuf, text: Option<String>) -> Origin {
         let listen = self.listen.iter().map(|given| match given.split_once('=') {
             Some((service, address)) => format!("service.{service}.listen={address}"),
@@ -51,6 +63,13 @@ impl ConfigArgs {
             set: listen.chain(self.set.iter().cloned()).collect(),
             environment: environment(),
         }
+    }
+}
+
+fn source(origin: Origin, files: FileSet) -> Source {
+    Source {
+        reread: Arc::new(move || load(&origin)),
+        files: Arc::new(files),
     }
 }
 

@@ -66,7 +66,10 @@ impl Demo {
             self.config.load_text("demo.toml", CONFIG)
         });
         match loaded {
-            Ok(loaded) => run_stack(loaded.plan, false),
+            Ok(loaded) => {
+                let source = self.config.source_text("demo.toml", CONFIG, loaded.files);
+                run_stack(loaded.plan, source, false)
+            }
             Err(report) => {
                 print_report(&report);
                 Ok(ExitCode::from(EXIT_CONFIG))

@@ -83,13 +83,12 @@ impl FakeDetector {
             }
         };
         let folder = temporary.as_ref().map(|folder| folder.path());
-        match self
-            .arguments(folder)
-            .load_text("fake-detector", CONFIGURATION)
-        {
+        let arguments = self.arguments(folder);
+        match arguments.load_text("fake-detector", CONFIGURATION) {
             Ok(loaded) => {
                 print_report(&loaded.warnings);
-                run_stack(loaded.plan, true)
+                let source = arguments.source_text("fake-detector", CONFIGURATION, loaded.files);
+                run_stack(loaded.plan, source, true)
             }
             Err(report) => {
                 print_report(&report);

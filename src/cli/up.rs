@@ -17,7 +17,7 @@ use crate::body;
 use crate::config::plan::{Body, Plan};
 use crate::control::ServeError;
 use crate::init;
-use crate::stack::{Options, SOCKET_NAME, Stack, StackError};
+use crate::stack::{Options, SOCKET_NAME, Source, Stack, StackError};
 use crate::telemetry::{self, Telemetry};
 
 /// Exit code when another supervisor works on the same data folder.
@@ -60,10 +60,11 @@ impl Up {
             return init::run();
         }
         init::listen_again()?;
-        match self.config.load(self.file) {
+        match self.config.load(self.file.clone()) {
             Ok(loaded) => {
                 print_report(&loaded.warnings);
-                run_stack(loaded.plan, true)
+                let source = self.config.source(self.file, loaded.files);
+                run_stack(loaded.plan, source, true)
             }
             Err(report) => {
                 print_report(&report);
@@ -74,7 +75,7 @@ impl Up {
 }
 
 /// Runs a stack in the foreground; `talkative` shows its records on standard error.
-pub(super) fn run_stack(plan: Plan, talkative: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn run_stack(plan: Plan, source: Source, talkative: bool) -> anyhow::Result<ExitCode> {
     let data_dir = plan.setup.data_dir.clone();
     let logging = telemetry::Options {
         stderr: talkative,
@@ -87,6 +88,7 @@ pub(super) fn run_stack(plan: Plan, talkative: bool) -> anyhow::Result<ExitCode>
         log_drops: telemetry.drop_counters(),
         own_log: telemetry.file(),
         program: Some(PROGRAM.into()),
+        source: Some(source),
         guarded: true,
     };
     let words = Words::of(&plan);

@@ -7,6 +7,7 @@ use fathom_formats::detx::{Detector, Layout};
 use fathom_formats::km3net::DetectorId;
 
 use super::document::{DetectorDoc, GeometryDoc};
+use super::fileset::FileSet;
 use super::problem::Problem;
 use super::source::Place;
 
@@ -23,7 +24,7 @@ const DUS_MAX: u16 = 2 * BLOCK_DUS;
 pub(crate) fn make(
     doc: DetectorDoc,
     place: Place,
-    folder: &Path,
+    (folder, set): (&Path, &mut FileSet),
     problems: &mut Vec<Problem>,
 ) -> Option<Arc<Detector>> {
     match (&doc.file, &doc.geometry) {
@@ -44,7 +45,8 @@ pub(crate) fn make(
                     problems.push(Problem::error(text).at(at));
                 }
             }
-            read(&folder.join(file.get_ref()), file.span(), problems)
+            let path = folder.join(file.get_ref());
+            read(&path, set, file.span(), problems)
         }
         (None, Some(geometry)) => generate(*geometry.get_ref(), &doc, problems),
         (None, None) => {
@@ -85,10 +87,15 @@ fn generate(
     Some(Arc::new(Detector::generated(&layout)))
 }
 
-fn read(path: &Path, place: Place, problems: &mut Vec<Problem>) -> Option<Arc<Detector>> {
+fn read(
+    path: &Path,
+    set: &mut FileSet,
+    place: Place,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<Detector>> {
     let shown = path.display();
     let at = || place.clone();
-    let bytes = match bytes_of(path) {
+    let bytes = match set.read(path, FILE_BYTES_MAX) {
         Ok(bytes) => bytes,
         Err(why) => {
             problems.push(Problem::error(format!("cannot read {shown}: {why}")).at(at()));
@@ -112,13 +119,4 @@ fn read(path: &Path, place: Place, problems: &mut Vec<Problem>) -> Option<Arc<De
             None
         }
     }
-}
-
-fn bytes_of(path: &Path) -> Result<Vec<u8>, String> {
-    let size = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
-    if size > FILE_BYTES_MAX {
-        let limit = fathom_kernel::Size::from_bytes(FILE_BYTES_MAX);
-        return Err(format!("{size} bytes, the limit is {limit}"));
-    }
-    std::fs::read(path).map_err(|e| e.to_string())
 }

@@ -1,11 +1,15 @@
 //! The main file and all it includes, merged into one table.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::fileset::FileSet;
 use super::problem::Problem;
 use super::source::{Place, Sources};
 
@@ -20,6 +24,7 @@ const SHARED: [&str; 2] = ["group", "service"];
 
 /// Reads files and merges what they say.
 pub(crate) struct Files<'a> {
+    set: &'a mut FileSet,
     sources: &'a mut Sources,
     problems: &'a mut Vec<Problem>,
     merged: DeTable<'static>,
@@ -35,11 +40,13 @@ pub(crate) struct Files<'a> {
 /// too little about what was meant to go on.
 pub(crate) fn read_all(
     path: &Path,
+    set: &mut FileSet,
     sources: &mut Sources,
     problems: &mut Vec<Problem>,
 ) -> Option<DeTable<'static>> {
     let (chain, seen, merged) = (Vec::new(), Vec::new(), DeTable::new());
     let mut files = Files {
+        set,
         sources,
         problems,
         merged,
@@ -52,17 +59,38 @@ pub(crate) fn read_all(
 }
 
 /// Reads the text of one file, within limits.
-pub(crate) fn read_text(path: &Path) -> Result<String, String> {
+pub(crate) fn read_text(path: &Path, set: &mut FileSet) -> Result<String, String> {
     let shown = path.display();
-    let size = std::fs::metadata(path).map_err(|e| format!("cannot read {shown}: {e}"))?;
-    if size.len() > FILE_BYTES_MAX {
-        let limit = fathom_kernel::Size::from_bytes(FILE_BYTES_MAX);
-        return Err(format!(
-            "{shown} has {} bytes, the limit is {limit}",
-            size.len()
-        ));
+    let bytes = set
+        .read(path, FILE_BYTES_MAX)
+        .map_err(|why| format!("cannot read {shown}: {why}"))?;
+    String::from_utf8(bytes).map_err(|error| format!("cannot read {shown}: {error}"))
+}
+
+/// Reads a regular file of at most so many bytes; anything else could never end, or never begin.
+pub(crate) fn read_bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+    let in_words = |error: std::io::Error| error.to_string();
+    // Opening a named pipe would wait for a writer.
+    let file = File::options()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(path)
+        .map_err(in_words)?;
+    let found = file.metadata().map_err(in_words)?;
+    if !found.is_file() {
+        return Err("it is not a regular file".to_owned());
     }
-    std::fs::read_to_string(path).map_err(|e| format!("cannot read {shown}: {e}"))
+    let limit = || fathom_kernel::Size::from_bytes(bytes_max);
+    if found.len() > bytes_max {
+        return Err(format!("{} bytes, the limit is {}", found.len(), limit()));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or_default());
+    let more = bytes_max.saturating_add(1);
+    file.take(more).read_to_end(&mut bytes).map_err(in_words)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(format!("it grows beyond the limit of {}", limit()));
+    }
+    Ok(bytes)
 }
 
 impl Files<'_> {
@@ -93,7 +121,7 @@ impl Files<'_> {
             );
             return;
         }
-        let text = match read_text(path) {
+        let text = match read_text(path, self.set) {
             Ok(text) => text,
             Err(why) => {
                 self.broken = true;
@@ -128,11 +156,14 @@ impl Files<'_> {
                 self.say(problem, Some(item.span()));
                 continue;
             };
-            let folder = from.parent().unwrap_or(Path::new(""));
-            match matching(&folder.join(pattern)) {
-                Ok(files) => files
-                    .iter()
-                    .for_each(|file| self.file(file, Some(item.span()))),
+            let pattern = from.parent().unwrap_or(Path::new("")).join(pattern);
+            match matching(&pattern) {
+                Ok(files) => {
+                    self.set.add_pattern(&pattern, &files);
+                    for file in &files {
+                        self.file(file, Some(item.span()));
+                    }
+                }
                 Err(why) => {
                     self.broken = true;
                     self.say(Problem::error(why), Some(item.span()));
@@ -198,7 +229,7 @@ impl Files<'_> {
 }
 
 /// Returns the files that a path stands for; `*` and `?` may stand in its last part.
-fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(format!("{} is not a file name", path.display()));
     };

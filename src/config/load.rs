@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::control::ControlDoc;
 use super::document::{DetectorDoc, GroupDoc, OwnLogDoc, StackDoc};
 use super::expand::Environment;
+use super::fileset::FileSet;
 use super::gather::{Subject, gather};
 use super::overlay::Overlay;
 use super::pipeline::Pipeline;
@@ -50,24 +51,31 @@ pub struct Loaded {
     pub plan: Plan,
     /// Warnings.
     pub warnings: Report,
+    /// The files it was read from.
+    pub files: FileSet,
 }
 
 /// Reads and checks a configuration. The error holds all problems, warnings included.
 pub fn load(origin: &Origin) -> Result<Loaded, Report> {
     let mut loader = Loader {
         origin,
+        files: FileSet::default(),
         sources: Sources::default(),
         problems: Vec::new(),
     };
     let plan = loader.root().map(|root| loader.plan(root));
     let Loader {
-        sources, problems, ..
+        files,
+        sources,
+        problems,
+        ..
     } = loader;
     let report = Report { sources, problems }.tidied();
     match plan {
         Some(plan) if !report.has_errors() => Ok(Loaded {
             plan,
             warnings: report,
+            files,
         }),
         _ => Err(report),
     }
@@ -84,6 +92,7 @@ pub fn factory(kind: &str, options: &str, setup: &Setup) -> Result<Factory, toml
 
 struct Loader<'a> {
     origin: &'a Origin,
+    files: FileSet,
     sources: Sources,
     problems: Vec<Problem>,
 }
@@ -103,16 +112,18 @@ impl Loader<'_> {
     fn root(&mut self) -> Option<DeTable<'static>> {
         let Self {
             origin,
+            files: set,
             sources,
             problems,
         } = self;
         let mut root = match &origin.text {
             Some(text) => {
+                set.add_text(text);
                 let name = origin.file.display().to_string();
                 let root = sources.parse(name, text.clone(), problems);
                 problems.is_empty().then_some(root)?
             }
-            None => files::read_all(&origin.file, sources, problems)?,
+            None => files::read_all(&origin.file, set, sources, problems)?,
         };
         let mut overlay = Overlay {
             root: &mut root,
@@ -139,9 +150,10 @@ impl Loader<'_> {
             .as_ref()
             .unwrap_or(&sections.stack.data_dir);
         let before = self.errors();
-        let detector = sections
-            .detector
-            .and_then(|(doc, place)| detector::make(doc, place, &folder, &mut self.problems));
+        let detector = sections.detector.and_then(|(doc, place)| {
+            let from = (&*folder, &mut self.files);
+            detector::make(doc, place, from, &mut self.problems)
+        });
         let setup = Setup {
             data_dir: self.absolute(data_dir),
             config_dir: self.absolute(&folder),
@@ -311,7 +323,7 @@ impl Loader<'_> {
             (None, Some(path)) => (folder.join(path.get_ref()), Some(path.span())),
             (None, None) => return Pipeline::default(),
         };
-        match files::read_text(&path) {
+        match files::read_text(&path, &mut self.files) {
             Ok(text) => {
                 let name = path.display().to_string();
                 Pipeline::new(self.sources.parse(name, text, &mut self.problems))

@@ -2,12 +2,16 @@
 
 mod control;
 mod detector;
+pub(crate) mod diff;
 mod document;
 mod expand;
 mod files;
+mod fileset;
 mod gather;
+mod in_force;
 mod load;
 mod log;
+pub(crate) mod merge;
 mod options;
 mod order;
 mod overlay;
@@ -21,11 +25,14 @@ mod report;
 mod resolve;
 mod schema;
 mod shape;
+mod sheet;
 mod source;
 mod text;
 mod tree;
 
 pub use expand::Environment;
+pub use fileset::FileSet;
+pub use in_force::{InForce, Reread};
 pub use load::{Loaded, Origin, factory, load};
 pub use options::{KindOption, kind_options};
 pub use policy::{Backoff, Budget, OnFatal, Restart};

@@ -12,6 +12,16 @@ pub enum Gravity {
     Warning,
 }
 
+impl Gravity {
+    /// Returns the word for it, as in JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 /// One problem.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {

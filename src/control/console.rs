@@ -52,6 +52,8 @@ impl Console {
     pub const FOLLOWERS_MAX: usize = 64;
     /// Time the supervisor has for an answer that needs no waiting.
     const ANSWER_MAX: Duration = Duration::from_secs(10);
+    /// Time to read a configuration.
+    const READ_MAX: Duration = Duration::from_secs(60);
     /// Time for commands that wait for services to start or stop; each service has its own, shorter,
     /// limit, so this one only ends what would never end.
     const WAIT_MAX: Duration = Duration::from_secs(30 * 60);
@@ -92,11 +94,17 @@ impl Console {
             | Command::Rotate { .. }
             | Command::Input { .. }
             | Command::Incidents { .. }
-            | Command::Incident { .. } => Self::ANSWER_MAX,
+            | Command::Incident { .. }
+            | Command::Add { .. }
+            | Command::Remove { .. }
+            | Command::Available => Self::ANSWER_MAX,
+            Command::Reread => Self::READ_MAX,
             Command::Start { .. }
             | Command::Stop { .. }
             | Command::Restart { .. }
             | Command::Request { .. }
+            | Command::Update { .. }
+            | Command::Reload { .. }
             | Command::Shutdown { .. } => Self::WAIT_MAX,
         };
         let answer = self.parts.control.ask(command, caller);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fathom_kernel::{OutputChange, ServiceStatus, StackStatus, State, Timestamp};
+use fathom_kernel::{ConfigFault, OutputChange, ServiceStatus, StackStatus, State, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -23,6 +23,10 @@ pub struct Problem {
     pub subject: Option<String>,
     /// The reason for people.
     pub message: String,
+    /// What is wrong with the configuration, when that is the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub faults: Vec<ConfigFault>,
 }
 
 /// Whether the stack does its work.

@@ -70,6 +70,14 @@ impl Logs {
         entry.logs.clone()
     }
 
+    /// Puts the logs of a service under another name as well: what runs goes on writing into them.
+    pub fn rename(&self, from: &str, to: &str) {
+        let mut services = self.lock();
+        if let Some(entry) = services.remove(from) {
+            services.insert(to.to_owned(), entry);
+        }
+    }
+
     /// Forgets a service that was removed; its files stay.
     pub fn forget(&self, service: &str) {
         self.lock().remove(service);

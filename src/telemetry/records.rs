@@ -113,6 +113,19 @@ impl Records {
         }
     }
 
+    /// Lets a service be found under another name; what still writes under the old one is found too.
+    pub fn rename(&self, from: &str, to: &str) {
+        let mut rings = lock(&self.inner.rings);
+        if let Some(ring) = rings.get(from).cloned() {
+            rings.insert(to.to_owned(), ring);
+        }
+    }
+
+    /// Drops a service that is gone.
+    pub fn forget(&self, service: &str) {
+        lock(&self.inner.rings).remove(service);
+    }
+
     /// Starts to follow a service with its last lines.
     pub fn follow(&self, service: &str, lines: usize) -> Follow {
         let ring = self.inner.ring(service).unwrap_or_default();

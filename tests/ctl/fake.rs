@@ -18,15 +18,17 @@ use fathom::incidents::{Dependency, HealthStep, Incident, Line, Peaks};
 use fathom::logs::Logs;
 use fathom::telemetry::Records;
 use fathom_kernel::{
-    Addresses, Answer, Ask, Bus, Clock, Command, ControlError, ControlHandle, Event, Health,
-    LifeChange, LogLine, LogStream, Outcome, Reply, ServiceStatus, StackStatus, State, Timestamp,
-    Verdict, Want,
+    Addresses, Answer, Ask, Bus, Changes, Clock, Command, ControlError, ControlHandle, Event,
+    Health, LifeChange, LogLine, LogStream, Outcome, Reply, ServiceStatus, StackStatus, State,
+    Timestamp, Verdict, Want,
 };
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+
+use super::plan;
 
 /// A running fake with its control API.
 pub(crate) struct Fake {
@@ -38,6 +40,8 @@ pub(crate) struct Fake {
     pub(crate) server: Option<Server>,
     /// Commands as they arrived, with the caller.
     pub(crate) heard: Arc<Mutex<Vec<(Command, String)>>>,
+    /// What a new configuration would change.
+    pub(crate) plan: Arc<Mutex<Result<Changes, ControlError>>>,
     services: Arc<Mutex<Vec<ServiceStatus>>>,
     _folder: tempfile::TempDir,
 }
@@ -163,6 +167,7 @@ impl Fake {
             socket,
             server: Some(server),
             heard: Arc::default(),
+            plan: Arc::new(Mutex::new(Ok(Changes::default()))),
             services: Arc::new(Mutex::new(services)),
             _folder: folder,
         };
@@ -265,6 +270,7 @@ impl Fake {
             chronicle: self.chronicle.clone(),
             records: self.records.clone(),
             heard: self.heard.clone(),
+            plan: self.plan.clone(),
             services: self.services.clone(),
         }
     }
@@ -386,6 +392,7 @@ struct Mind {
     records: Records,
     heard: Arc<Mutex<Vec<(Command, String)>>>,
     services: Arc<Mutex<Vec<ServiceStatus>>>,
+    plan: Arc<Mutex<Result<Changes, ControlError>>>,
 }
 
 impl Mind {
@@ -405,6 +412,7 @@ impl Mind {
                 started: Timestamp::UNIX_EPOCH,
                 stack: "demo".to_owned(),
                 events: 12,
+                config: Default::default(),
                 services: self.select(&targets)?,
             })),
             Command::Start { targets, .. } => self.turn(&targets, State::Running),
@@ -462,8 +470,30 @@ impl Mind {
                 serde_json::to_value(crash(id)).expect("JSON"),
             )),
             Command::Incident { id, .. } => Err(ControlError::NoIncident(id)),
+            Command::Reread => self.shown().map(Reply::Changes),
+            Command::Update { .. } => Ok(Reply::Done(plan::outcomes(&self.shown()?))),
+            Command::Add { group } => match self.select(std::slice::from_ref(&group)) {
+                Ok(_) => Err(ControlError::AlreadyAdded(group)),
+                Err(error) if group == "nosuch" => Err(error),
+                Err(_) => Ok(Reply::Done(vec![plan::outcome(&group, Verdict::Added)])),
+            },
+            Command::Remove { group } => {
+                let members = self.select(std::slice::from_ref(&group))?;
+                if members.iter().any(|member| member.state != State::Stopped) {
+                    return Err(ControlError::StillRunning(group));
+                }
+                let gone = members.iter();
+                let gone = gone.map(|member| plan::outcome(&member.name, Verdict::Removed));
+                Ok(Reply::Done(gone.collect()))
+            }
+            Command::Available => Ok(Reply::Available(plan::available())),
+            Command::Reload { .. } => self.turn(&["all".to_owned()], State::Running),
             Command::Shutdown { .. } => Ok(Reply::Done(Vec::new())),
         }
+    }
+
+    fn shown(&self) -> Result<Changes, ControlError> {
+        self.plan.lock().expect("unpoisoned").clone()
     }
 
     fn tend(&self, targets: &[String], result: Verdict) -> Answer {

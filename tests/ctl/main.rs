@@ -10,6 +10,7 @@ mod incidents;
 mod logs;
 mod look;
 mod offline;
+mod plan;
 mod request;
 mod restart;
 mod rights;

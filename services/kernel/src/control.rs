@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::StackStatus;
+use crate::{Available, Changes, ConfigFault, Expected, StackStatus};
 
 /// Where commands go. Clones send to the same supervisor.
 #[derive(Debug, Clone)]
@@ -137,6 +137,35 @@ pub enum Command {
         /// As lines for people instead of JSON.
         text: bool,
     },
+    /// Reads the configuration anew, keeps it for [`Command::Add`], and says what it would change;
+    /// changes nothing.
+    Reread,
+    /// Reads the configuration anew and puts it in force: stops what is gone or must start anew,
+    /// starts what is new, leaves all else alone; waits until that is done.
+    Update {
+        /// Only these groups and services, by their old or new names; everything when there are none.
+        targets: Vec<String>,
+        /// Refuse when this is no longer what was shown.
+        expected: Expected,
+    },
+    /// Adds a group of the configuration that was read last, and starts its members that start with
+    /// the stack.
+    Add {
+        /// Which group.
+        group: String,
+    },
+    /// Drops a group of which nothing runs.
+    Remove {
+        /// Which group.
+        group: String,
+    },
+    /// Returns all services of the configuration that was read last.
+    Available,
+    /// Stops everything in order, reads the configuration anew and starts as at the beginning.
+    Reload {
+        /// Wait until every service that starts with the stack is ready or has failed.
+        wait: bool,
+    },
     /// Ends the whole stack.
     Shutdown {
         /// Kill at once instead of stopping in order.
@@ -151,7 +180,9 @@ impl Command {
             Self::Status { .. }
             | Self::Tail { .. }
             | Self::Incidents { .. }
-            | Self::Incident { .. } => false,
+            | Self::Incident { .. }
+            | Self::Reread
+            | Self::Available => false,
             Self::Start { .. }
             | Self::Stop { .. }
             | Self::Restart { .. }
@@ -160,6 +191,10 @@ impl Command {
             | Self::Rotate { .. }
             | Self::Input { .. }
             | Self::Request { .. }
+            | Self::Update { .. }
+            | Self::Add { .. }
+            | Self::Remove { .. }
+            | Self::Reload { .. }
             | Self::Shutdown { .. } => true,
         }
     }
@@ -177,6 +212,10 @@ pub enum Reply {
     Lines(Vec<String>),
     /// The answer of a service.
     Answer(serde_json::Value),
+    /// What another configuration would change.
+    Changes(Changes),
+    /// Services of the configuration that was read last, by group and name.
+    Available(Vec<Available>),
 }
 
 /// What became of one target.
@@ -218,6 +257,12 @@ pub enum Verdict {
     Rotated,
     /// It could not be done; the message says why.
     Failed,
+    /// Is part of the stack now; does not run.
+    Added,
+    /// Is no longer part of the stack.
+    Removed,
+    /// Has its new configuration; what ran was not touched, or nothing ran.
+    Updated,
 }
 
 impl Verdict {
@@ -236,6 +281,9 @@ impl Verdict {
             Self::Cleared => "cleared",
             Self::Rotated => "rotated",
             Self::Failed => "failed",
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Updated => "updated",
         }
     }
 }
@@ -259,6 +307,26 @@ pub enum ControlError {
     /// There is no report of this number, or not any more.
     #[error("no incident {0}")]
     NoIncident(u64),
+    /// The group is part of the stack already.
+    #[error("{0} is there already")]
+    AlreadyAdded(String),
+    /// Something of the group still runs.
+    #[error("{0} still runs")]
+    StillRunning(String),
+    /// The configuration has errors; nothing was changed.
+    #[error("the configuration cannot be used")]
+    BadConfig(Vec<ConfigFault>),
+    /// What was shown is no longer what would be done.
+    #[error("the configuration has changed since: generation {generation}, files {sha256}")]
+    Stale {
+        /// Number of the configuration in force.
+        generation: u64,
+        /// SHA-256 of the files that were read now.
+        sha256: String,
+    },
+    /// Another change of the configuration is under way.
+    #[error("{0}")]
+    Busy(String),
     /// The supervisor is shutting down.
     #[error("the supervisor is shutting down")]
     ShuttingDown,

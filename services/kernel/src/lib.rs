@@ -11,6 +11,7 @@ mod address;
 mod alarm;
 mod board;
 mod bus;
+mod changes;
 mod checkpoint;
 mod clock;
 mod control;
@@ -30,6 +31,10 @@ pub use address::Addresses;
 pub use alarm::{Alarm, Severity};
 pub use board::{Board, Entry};
 pub use bus::{Bus, Limits, Lost, SubscriberStatus, Subscription, Uplink};
+pub use changes::{
+    Available, Changes, ConfigFault, ConfigStatus, Consequence, Expected, FieldChange, GroupChange,
+    GroupSummary, ServiceChange,
+};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, Saved};
 pub use clock::Clock;
 pub use control::{

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CountersSnapshot, SubscriberStatus};
+use crate::{ConfigStatus, CountersSnapshot, SubscriberStatus};
 
 /// State of a service, with the codes of supervisord.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -245,6 +245,9 @@ pub struct StackStatus {
     pub stack: String,
     /// Events ever published on the bus.
     pub events: u64,
+    /// The configuration in force.
+    #[serde(default)]
+    pub config: ConfigStatus,
     /// Services, sorted by group, then in start order.
     pub services: Vec<ServiceStatus>,
 }

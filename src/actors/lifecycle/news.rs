@@ -14,6 +14,7 @@ impl Life {
             return;
         }
         self.incarnation += 1;
+        self.readiness = self.policy.readiness;
         let ready_by = now + self.policy.ready_timeout;
         self.phase = Phase::Spawning { ready_by };
         self.effects.push(Effect::Spawn(self.incarnation));
@@ -22,7 +23,7 @@ impl Life {
     pub(super) fn spawned(&mut self, new_pid: u32, now: Instant) {
         match &mut self.phase {
             Phase::Spawning { ready_by } => {
-                let ready_at = match self.policy.readiness {
+                let ready_at = match self.readiness {
                     Readiness::Spawned => Some(now),
                     Readiness::Alive(time) => Some(now + time),
                     Readiness::Told => None,
@@ -32,7 +33,7 @@ impl Life {
                     ready_by: *ready_by,
                     ready_at,
                 };
-                if self.policy.readiness == Readiness::Spawned {
+                if self.readiness == Readiness::Spawned {
                     self.up(new_pid, now);
                 }
             }
@@ -50,8 +51,7 @@ impl Life {
     }
 
     pub(super) fn ready(&mut self, now: Instant) {
-        if let (Phase::Warming { pid, .. }, Readiness::Told) = (&self.phase, self.policy.readiness)
-        {
+        if let (Phase::Warming { pid, .. }, Readiness::Told) = (&self.phase, self.readiness) {
             self.up(*pid, now);
         }
     }

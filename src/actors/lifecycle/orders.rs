@@ -6,6 +6,8 @@ use fathom_kernel::Want;
 
 use super::Life;
 use crate::actors::phase::{After, Block, Effect, Phase};
+use crate::actors::policy::Policy;
+use crate::config::plan::OnFatal;
 
 impl Life {
     pub(super) fn start(&mut self, why: String, now: Instant) {
@@ -50,6 +52,21 @@ impl Life {
             };
             self.effects.push(Effect::Kill);
         }
+    }
+
+    /// Goes by another policy. Only one deadline follows it at once: whoever waits for an operator
+    /// and may now try again by itself does so after the time set for that.
+    pub(super) fn amend(&mut self, policy: Policy, now: Instant) {
+        let old = std::mem::replace(&mut self.policy, policy);
+        if let Phase::Fatal { retry_at } = &mut self.phase
+            && old.on_fatal != self.policy.on_fatal
+        {
+            *retry_at = match self.policy.on_fatal {
+                OnFatal::Retry(time) => Some(now + time),
+                OnFatal::Keep | OnFatal::Shutdown => None,
+            };
+        }
+        self.prune(now);
     }
 
     pub(super) fn restart(&mut self, why: String, now: Instant) {

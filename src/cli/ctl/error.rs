@@ -1,5 +1,7 @@
 //! Why a verb failed, and the exit code that says so.
 
+use fathom_kernel::ConfigFault;
+
 use crate::control::{ClientError, Problem};
 
 /// Why a verb was not carried out.
@@ -59,6 +61,14 @@ impl CtlError {
                 subject.as_deref()
             }
             _ => None,
+        }
+    }
+
+    /// Returns what is wrong with the configuration, when that is the problem.
+    pub(super) fn faults(&self) -> &[ConfigFault] {
+        match self {
+            Self::Client(ClientError::Problem(problem)) => &problem.faults,
+            _ => &[],
         }
     }
 

@@ -85,6 +85,9 @@ fn line(outcome: &Outcome) -> String {
         Verdict::Rotated => return format!("{name}: rotated"),
         Verdict::AlreadyStarted => return format!("{name}: ERROR (already started)"),
         Verdict::NotRunning => return format!("{name}: ERROR (not running)"),
+        Verdict::Added => return format!("{name}: added"),
+        Verdict::Removed => return format!("{name}: removed"),
+        Verdict::Updated => return format!("{name}: updated"),
         Verdict::SpawnError => "spawn error",
         Verdict::AbnormalTermination => "abnormal termination",
         Verdict::TimedOut => "timed out",
@@ -109,7 +112,10 @@ fn exit_code(action: &Action, outcomes: &[Outcome], unknown: &[String]) -> u8 {
                 | Verdict::Signalled
                 | Verdict::AlreadyStarted
                 | Verdict::Cleared
-                | Verdict::Rotated,
+                | Verdict::Rotated
+                | Verdict::Added
+                | Verdict::Removed
+                | Verdict::Updated,
             ) => 0,
             (Action::Signal { .. }, Verdict::NotRunning) => DIED,
             (_, Verdict::NotRunning) => 0,

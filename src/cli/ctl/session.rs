@@ -89,6 +89,7 @@ impl Session {
                 error: error.word().to_owned(),
                 subject: error.unknown_name().map(str::to_owned),
                 message: error.to_string(),
+                faults: error.faults().to_vec(),
             };
             // The exit code says it as well.
             self.value(&problem).ok();

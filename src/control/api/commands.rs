@@ -133,7 +133,7 @@ pub(super) async fn request(
     };
     match console.ask(command, caller).await? {
         Reply::Answer(value) => Ok(Json(value)),
-        Reply::Status(_) | Reply::Done(_) | Reply::Lines(_) => Err(Failure::unexpected()),
+        _ => Err(Failure::unexpected()),
     }
 }
 
@@ -167,6 +167,6 @@ async fn outcomes(
 ) -> Result<Json<Vec<Outcome>>, Failure> {
     match console.ask(command, caller).await? {
         Reply::Done(outcomes) => Ok(Json(outcomes)),
-        Reply::Status(_) | Reply::Lines(_) | Reply::Answer(_) => Err(Failure::unexpected()),
+        _ => Err(Failure::unexpected()),
     }
 }

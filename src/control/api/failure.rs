@@ -25,6 +25,7 @@ impl Failure {
             problem: Problem {
                 error: error.to_owned(),
                 subject: None,
+                faults: Vec::new(),
                 message: message.into(),
             },
         }
@@ -68,6 +69,20 @@ impl From<ControlError> for Failure {
             ControlError::NoLog(name) => {
                 Self::new(StatusCode::NOT_FOUND, "no_log", message).about(name)
             }
+            ControlError::AlreadyAdded(name) => {
+                Self::new(StatusCode::CONFLICT, "already_added", message).about(name)
+            }
+            ControlError::StillRunning(name) => {
+                Self::new(StatusCode::CONFLICT, "still_running", message).about(name)
+            }
+            ControlError::BadConfig(faults) => {
+                let mut failure =
+                    Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_config", message);
+                failure.problem.faults = faults;
+                failure
+            }
+            ControlError::Stale { .. } => Self::new(StatusCode::CONFLICT, "stale", message),
+            ControlError::Busy(_) => Self::new(StatusCode::CONFLICT, "busy", message),
             ControlError::ShuttingDown => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", message)
             }

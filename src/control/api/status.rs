@@ -161,7 +161,7 @@ pub(super) async fn ask_status(
 ) -> Result<StackStatus, Failure> {
     match console.ask(Command::Status { targets }, caller).await? {
         Reply::Status(status) => Ok(status),
-        Reply::Done(_) | Reply::Lines(_) | Reply::Answer(_) => Err(Failure::unexpected()),
+        _ => Err(Failure::unexpected()),
     }
 }
 

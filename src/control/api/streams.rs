@@ -70,7 +70,7 @@ async fn send_log(
     }
     match console.ask(Command::Tail { name, lines }, caller).await? {
         Reply::Lines(lines) => Ok(Json(lines).into_response()),
-        Reply::Status(_) | Reply::Done(_) | Reply::Answer(_) => Err(Failure::unexpected()),
+        _ => Err(Failure::unexpected()),
     }
 }
 

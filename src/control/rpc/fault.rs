@@ -123,7 +123,16 @@ impl From<ControlError> for Fault {
             ControlError::NoLog(name) => Code::NoFile.about(name),
             ControlError::NoIncident(_) => Code::NoFile.about(text),
             ControlError::ShuttingDown => Code::ShutdownState.alone(),
-            ControlError::Refused(_) | ControlError::Deaf => Code::Failed.about(text),
+            ControlError::AlreadyAdded(name) => Code::AlreadyAdded.about(name),
+            ControlError::StillRunning(name) => Code::StillRunning.about(name),
+            ControlError::BadConfig(faults) => {
+                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                Code::CantReread.about(faults.join("; "))
+            }
+            ControlError::Refused(_)
+            | ControlError::Stale { .. }
+            | ControlError::Busy(_)
+            | ControlError::Deaf => Code::Failed.about(text),
         }
     }
 }

@@ -161,7 +161,10 @@ fn started(outcome: &Outcome, gave_up: bool) -> Result<(), Code> {
         | Verdict::BadSignal
         | Verdict::Cleared
         | Verdict::Rotated
-        | Verdict::Failed => Err(Code::Failed),
+        | Verdict::Failed
+        | Verdict::Added
+        | Verdict::Removed
+        | Verdict::Updated => Err(Code::Failed),
     }
 }
 
@@ -187,7 +190,10 @@ async fn stop_all(
             | Verdict::BadSignal
             | Verdict::Cleared
             | Verdict::Rotated
-            | Verdict::Failed => Err(Code::Failed),
+            | Verdict::Failed
+            | Verdict::Added
+            | Verdict::Removed
+            | Verdict::Updated => Err(Code::Failed),
         }
     }))
 }
@@ -225,7 +231,10 @@ async fn signal_all(
             | Verdict::BadSignal
             | Verdict::Cleared
             | Verdict::Rotated
-            | Verdict::Failed => Err(Code::Failed),
+            | Verdict::Failed
+            | Verdict::Added
+            | Verdict::Removed
+            | Verdict::Updated => Err(Code::Failed),
         }
     }))
 }

@@ -66,7 +66,13 @@ impl From<ControlError> for Fault {
             ControlError::NoSuchName(_) | ControlError::NoLog(_) | ControlError::NoIncident(_) => {
                 StatusCode::NOT_FOUND
             }
-            ControlError::NotRunning(_) | ControlError::Refused(_) => StatusCode::CONFLICT,
+            ControlError::NotRunning(_)
+            | ControlError::Refused(_)
+            | ControlError::AlreadyAdded(_)
+            | ControlError::StillRunning(_)
+            | ControlError::BadConfig(_)
+            | ControlError::Stale { .. }
+            | ControlError::Busy(_) => StatusCode::CONFLICT,
             ControlError::ShuttingDown | ControlError::Deaf => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, why.to_string())

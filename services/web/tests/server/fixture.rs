@@ -117,6 +117,7 @@ fn stack() -> StackStatus {
         started: Timestamp::UNIX_EPOCH,
         stack: "orca".into(),
         events: 7,
+        config: Default::default(),
         services: Vec::new(),
     }
 }
