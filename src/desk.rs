@@ -61,7 +61,11 @@ fn taken(ask: &Ask, at: Timestamp) -> CommandTaken {
     };
     let rest = fields.into_iter();
     let rest: Vec<String> = rest
-        .map(|(key, value)| format!("{key}={}", text(value)))
+        .map(|(key, value)| match &value {
+            // What a service is given to read may be a secret.
+            Value::String(input) if key == "text" => format!("text of {} bytes", input.len()),
+            _ => format!("{key}={}", text(value)),
+        })
         .collect();
     CommandTaken {
         at,
@@ -124,5 +128,10 @@ mod tests {
             command(request),
             "request [\"a\"] args={\"hard\":true} verb=reset"
         );
+        let input = Command::Input {
+            name: "a".to_owned(),
+            text: "secret".to_owned(),
+        };
+        assert_eq!(command(input), "input [\"a\"] text of 6 bytes");
     }
 }

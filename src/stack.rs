@@ -223,6 +223,8 @@ impl Parts {
         chronicle.boot(&boot_id);
         let (ledger, adoptable) = orphans::take_over(plan, &boot_id, &chronicle)?;
         let records = Records::new(self.bus.clone());
+        let logs = Logs::new(&plan.setup.data_dir, self.options.own_log.clone());
+        logs.tell(chronicle.clone());
         let sources = Sources {
             records: records.clone(),
             chronicle: chronicle.clone(),
@@ -261,7 +263,7 @@ impl Parts {
                 files: self.options.source.as_ref().map(|s| s.files.clone()),
             }),
             ending: CancellationToken::new(),
-            logs: Logs::new(&plan.setup.data_dir, self.options.own_log.clone()),
+            logs,
         })
     }
 }
@@ -322,6 +324,12 @@ impl Life {
         for helper in helpers.iter().chain(&signals) {
             helper.abort();
         }
+        let text = match &how {
+            Ended::Ordered => "the stack has ended, as ordered".to_owned(),
+            Ended::Essential(name) => format!("the stack has ended with {name}"),
+            Ended::Deaf => "the supervisor did not answer".to_owned(),
+        };
+        self.world.chronicle.notice("", "end", text);
         server.close(CLOSE_WAIT).await;
         self.world.guard.goodbye().await;
         let world = self.world.clone();

@@ -23,9 +23,6 @@ use crate::incidents::Case;
 /// Most messages waiting for a keeper.
 const MAILBOX_MAX: usize = 64;
 
-/// Number of the configuration, which cannot be changed while it is in force.
-const GENERATION: u64 = 1;
-
 /// The keeper of one service.
 pub(super) struct Keeper {
     plan: Arc<ServicePlan>,
@@ -162,7 +159,7 @@ impl Keeper {
         let number = self.world.incidents.put(Case {
             service: self.plan.name.clone(),
             incarnation: self.life.incarnation(),
-            generation: GENERATION,
+            generation: self.world.in_force.borrow().generation,
             started: self.shown.started,
             ended: self.world.clock.now(),
             reason,
@@ -285,6 +282,7 @@ impl Handler<Amend> for Keeper {
         if plan.name != self.plan.name {
             info!(from = %self.plan.name, to = %plan.name, "service has another name");
             self.world.rename(&self.plan.name, &plan.name);
+            self.world.lives.renamed(&self.plan.name);
         }
         self.world.logs.keep(&plan.name, &plan.log);
         self.plan = plan;

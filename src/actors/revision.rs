@@ -31,6 +31,8 @@ pub(super) struct Revision {
     read_files: Option<Arc<FileSet>>,
     /// Services of the change under way, by all their names.
     pub(super) busy: Option<BTreeSet<Arc<str>>>,
+    /// The plan of the last configuration that was counted.
+    counted: Arc<Plan>,
 }
 
 /// What is to become of a new configuration.
@@ -48,6 +50,7 @@ impl Revision {
     pub(super) fn new(reread: Option<Reread>, plan: Arc<Plan>) -> Self {
         Self {
             reread,
+            counted: plan.clone(),
             read: plan,
             read_files: None,
             busy: None,
@@ -240,5 +243,12 @@ impl Supervisor {
         let now = self.world.in_force.borrow();
         let (generation, sha256) = (now.generation, now.sha256());
         info!(generation, sha256, "another configuration is in force");
+        let old = std::mem::replace(&mut self.revision.counted, self.plan.clone());
+        let changes = Changes {
+            generation,
+            sha256,
+            ..diff(&old, &self.plan).changes(&old, &self.plan)
+        };
+        self.world.chronicle.reload(&changes);
     }
 }

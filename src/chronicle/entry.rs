@@ -152,6 +152,9 @@ pub struct Rotation {
     pub file: String,
     /// Its size [bytes].
     pub bytes: u64,
+    /// Rotations since the last event of the same file, with this one; a file that is rotated more
+    /// often than once a second is not told of each time.
+    pub rotations: u64,
 }
 
 /// A service failed.
@@ -410,7 +413,11 @@ impl fmt::Display for What {
             }
             Self::Rotation(rotation) => {
                 let (service, file) = (&rotation.service, &rotation.file);
-                write!(f, "{service}: {file} of {} bytes", rotation.bytes)
+                write!(f, "{service}: {file} of {} bytes", rotation.bytes)?;
+                match rotation.rotations {
+                    1 => Ok(()),
+                    count => write!(f, ", {count} times"),
+                }
             }
             Self::Incident(incident) => {
                 let (service, reason) = (&incident.service, &incident.reason);

@@ -52,6 +52,11 @@ pub enum Said {
         /// What and when.
         record: Record,
     },
+    /// A service has another name from now on; its life cannot be followed any further.
+    Renamed {
+        /// Full name until now.
+        service: String,
+    },
     /// Lines that the disk did not take.
     Gap {
         /// How many.
@@ -100,6 +105,13 @@ impl Lives {
             policy: Box::new(policy.clone()),
             seed,
             event,
+        });
+    }
+
+    /// Writes down that a service has another name from now on.
+    pub fn renamed(&self, service: &str) {
+        self.say(Said::Renamed {
+            service: service.to_owned(),
         });
     }
 
@@ -215,6 +227,9 @@ fn lived(folder: &Path) -> io::Result<BTreeMap<String, Vec<Lived>>> {
                 if let Some(life) = lives.get_mut(&service).and_then(|l| l.last_mut()) {
                     life.records.push(record);
                 }
+            }
+            Said::Renamed { service } => {
+                lives.entry(service).or_default().pop();
             }
             // Whoever missed something is unknown, so nobody can be lived again up to here.
             Said::Gap { .. } => lives.clear(),

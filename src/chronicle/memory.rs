@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fathom_kernel::{
-    Bus, Clock, Event, Filter, Health, LifeChange, Limits, State, Timestamp, Topic,
+    Bus, Changes, Clock, Consequence, Event, Filter, Health, LifeChange, Limits, State, Timestamp,
+    Topic,
 };
 use tokio::sync::watch;
 
-use super::entry::{Boot, Entry, Notice, Subjects, What};
+use super::entry::{Boot, Entry, Notice, Reload, Rotation, Subjects, What};
 use super::follow::{Follow, Since};
 use super::journal::{Journal, Kept};
 
@@ -38,6 +39,15 @@ struct Memory {
     /// Their numbers have no gap between them, except where files had one.
     kept: VecDeque<Arc<Entry>>,
     standings: HashMap<String, Standing>,
+}
+
+impl std::fmt::Debug for Chronicle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Chronicle");
+        shown
+            .field("next", &self.next_number())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is known of a service.
@@ -134,6 +144,38 @@ impl Chronicle {
             what: what.to_owned(),
             text: text.into(),
         }))
+    }
+
+    /// Writes down that a log file was rotated, so often since the last time.
+    pub fn rotation(&self, service: &str, file: &str, (bytes, rotations): (u64, u64)) {
+        self.record(What::Rotation(Rotation {
+            at: self.now(),
+            service: service.to_owned(),
+            file: file.to_owned(),
+            bytes,
+            rotations,
+        }));
+    }
+
+    /// Writes down that another configuration is in force, and what it changes.
+    pub fn reload(&self, changes: &Changes) {
+        let services = |wanted: &[Consequence]| {
+            let services = changes.services.iter();
+            let of_it = services.filter(|service| wanted.contains(&service.consequence));
+            of_it.map(|service| service.name.clone()).collect()
+        };
+        self.record(What::Reload(Reload {
+            at: self.now(),
+            generation: changes.generation,
+            sha256: changes.sha256.clone(),
+            added: services(&[Consequence::Add]),
+            removed: services(&[Consequence::Remove]),
+            changed: services(&[
+                Consequence::Hot,
+                Consequence::Restart,
+                Consequence::Relaunch,
+            ]),
+        }));
     }
 
     fn write(&self, make: impl FnOnce(u64) -> What) -> Arc<Entry> {

@@ -62,6 +62,7 @@ pub(super) fn text(console: &Console, status: &StackStatus) -> String {
     messages(&mut registry, status);
     queues(&mut registry, console);
     processes(&mut registry, status);
+    logs(&mut registry, console, status);
     let mut text = String::new();
     // Writing to a String cannot fail.
     encode(&mut text, &registry).ok();
@@ -244,6 +245,30 @@ fn queues(registry: &mut Registry, console: &Console) {
     registry.register("queue_bytes", "Their bytes", bytes);
     registry.register("queue_delivered", "Events put into the queue", delivered);
     registry.register("queue_dropped", "Events dropped from the queue", dropped);
+}
+
+fn logs(registry: &mut Registry, console: &Console, status: &StackStatus) {
+    let bytes = Family::<Of, Counter>::default();
+    let dropped = Family::<Of, Counter>::default();
+    for service in &status.services {
+        let Some(logs) = console.parts().logs.of(&service.name) else {
+            continue;
+        };
+        for outlet in std::iter::once(&logs.out).chain(&logs.err) {
+            bytes.get_or_create(&of(service)).inc_by(outlet.bytes());
+            let lost = outlet.dropped().bytes;
+            dropped.get_or_create(&of(service)).inc_by(lost);
+        }
+    }
+    let help = "Output of the service that was captured";
+    registry.register_with_unit("service_log", help, Unit::Bytes, bytes);
+    let help = "Output of the service that was dropped because its log takes nothing";
+    registry.register_with_unit("service_log_dropped", help, Unit::Bytes, dropped);
+    let chronicle = &console.parts().chronicle;
+    let events = chronicle.next_number().saturating_sub(1);
+    count(registry, "events", "Number of the last event", events);
+    let help = "Events that the disk did not take";
+    count(registry, "events_lost", help, chronicle.lost());
 }
 
 fn processes(registry: &mut Registry, status: &StackStatus) {

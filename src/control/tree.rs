@@ -17,7 +17,6 @@ pub struct Tree {
 
 /// A group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(no_recursion)]
 pub struct Branch {
     /// Its full name; a group inside another one stands behind a dot: `outer.inner`.
     pub name: String,
@@ -26,6 +25,7 @@ pub struct Branch {
     /// Its services, in start order.
     pub services: Vec<Leaf>,
     /// The groups inside it, by name.
+    #[schema(no_recursion)]
     pub groups: Vec<Branch>,
 }
 

@@ -12,6 +12,7 @@ use memchr::{memchr, memrchr};
 use tracing::{debug, warn};
 
 use super::shift;
+use super::witness::Witness;
 use crate::config::plan::LogPlan;
 
 /// Longest line that is kept in one file.
@@ -84,6 +85,8 @@ struct State {
     stuck: Option<(Instant, u64)>,
     /// A thread compresses rotated files.
     packing: bool,
+    /// Hears of rotations.
+    witness: Option<Witness>,
 }
 
 impl LogFile {
@@ -114,6 +117,12 @@ impl LogFile {
     /// Returns how many bytes were written since the supervisor started.
     pub fn written_bytes(&self) -> u64 {
         self.written.load(Relaxed)
+    }
+
+    /// Tells of rotations from now on.
+    pub(super) fn watched_by(self: Arc<Self>, witness: Witness) -> Arc<Self> {
+        self.lock().witness = Some(witness);
+        self
     }
 
     /// Rotates by other rules from now on.
@@ -262,6 +271,10 @@ impl LogFile {
         if !self.silent {
             debug!(path = %self.path.display(), bytes = state.bytes, "rotated a log");
         }
+        if let Some(witness) = &mut state.witness {
+            let name = self.path.file_name().unwrap_or_default();
+            witness.saw(&name.to_string_lossy(), state.bytes, Instant::now());
+        }
         state.file = None;
         state.line_bytes = 0;
         state.stuck = None;
@@ -313,6 +326,7 @@ impl State {
             complained: None,
             stuck: None,
             packing: false,
+            witness: None,
         }
     }
 

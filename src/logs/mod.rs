@@ -7,6 +7,7 @@ mod queue;
 mod read;
 mod shelf;
 mod shift;
+mod witness;
 
 pub use file::{LogFile, Rotation};
 pub use growth::{Grown, Growth, TRUNCATED};

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fathom_kernel::LogStream;
 
 use super::file::{LogFile, Rotation};
 use super::outlet::Outlet;
+use super::witness::Witness;
+use crate::chronicle::Chronicle;
 use crate::config::plan::{LogPlan, LogTarget, OnFull, Stderr};
 use crate::files;
 
@@ -19,6 +21,8 @@ pub struct Logs(Arc<Shelf>);
 struct Shelf {
     folder: PathBuf,
     own: Option<Arc<LogFile>>,
+    /// Hears of rotations.
+    chronicle: OnceLock<Chronicle>,
     services: Mutex<BTreeMap<String, Entry>>,
 }
 
@@ -44,8 +48,14 @@ impl Logs {
         Self(Arc::new(Shelf {
             folder: data_dir.join("logs"),
             own,
+            chronicle: OnceLock::new(),
             services: Mutex::default(),
         }))
+    }
+
+    /// Tells the event log of rotations from now on; the first call counts.
+    pub fn tell(&self, chronicle: Chronicle) {
+        self.0.chronicle.get_or_init(|| chronicle);
     }
 
     /// Returns the logs of a service by its present plan; what is running keeps its outlets, but
@@ -55,7 +65,11 @@ impl Logs {
         let entry = services.entry(service.to_owned()).or_insert_with(|| {
             let file = |ending: &str| {
                 let name = format!("{}.{ending}", files::name_of(service));
-                LogFile::new(self.0.folder.join(name), Rotation::of(plan))
+                let file = LogFile::new(self.0.folder.join(name), Rotation::of(plan));
+                match self.0.chronicle.get() {
+                    Some(chronicle) => file.watched_by(Witness::new(chronicle.clone(), service)),
+                    None => file,
+                }
             };
             Entry::new(service, plan, [file("log"), file("stderr.log")])
         });
