@@ -139,7 +139,7 @@ async fn a_second_supervisor_on_the_same_folder_is_refused() {
         plan(folder.path(), vec![worker("w")]),
         fathom::stack::Options::default(),
     );
-    assert!(matches!(second, Err(fathom::stack::StackError::Locked(_))));
+    assert!(matches!(second, Err(fathom::stack::StackError::Locked(..))));
     stack.shutdown().await;
 }
 
