@@ -1,21 +1,27 @@
-//! Reads the output of a child until its end: into the log file, then line by line to whoever wants
-//! lines. One thread per pipe, since both ends may block.
+//! Reads the output of a child until its end: into its log, and to whoever wants lines. One thread
+//! per pipe, since both ends may block.
 
-use std::io::{PipeReader, Read};
+use std::io::{ErrorKind, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use fathom_kernel::{Clock, LogLine, LogStream};
+use fathom_kernel::{Clock, LogStream};
+use memchr::memrchr;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
 use regex::Regex;
 use tokio::sync::watch;
 
-use crate::logs::Outlet;
-use crate::telemetry::Records;
+use crate::config::plan::{LogPlan, LogTarget};
+use crate::logs::{Outlet, Shaper};
+use crate::telemetry::{Pen, Records};
 
 /// Most bytes read at once.
 const READ_MAX: usize = 64 << 10;
+
+/// A longer line is passed on in parts.
+const LINE_MAX: usize = 64 << 10;
 
 /// Time between two attempts to write what waits, while there is no new output [ms].
 const RETRY_EVERY_MS: u16 = 500;
@@ -23,53 +29,115 @@ const RETRY_EVERY_MS: u16 = 500;
 /// Longest wait at the end for a log that is written beside.
 const SETTLE_MAX: Duration = Duration::from_secs(1);
 
-/// A longer line is passed on in parts.
-const LINE_MAX: usize = 64 << 10;
+/// A pipe that was found full so often in a row is made larger: its writer waits less.
+const FULL_READS: u32 = 16;
+
+/// Size of such a pipe; the kernel allows so much to everybody.
+const PIPE_LARGE: i32 = 1 << 20;
+
+/// Reads that bring less than this, and come faster than this one after the other, wait for more to
+/// gather: to be woken for every line costs both sides more than the line.
+const SMALL_READ: usize = 4 << 10;
+const QUICK: Duration = Duration::from_micros(200);
+const GATHER: Duration = Duration::from_micros(500);
 
 /// What is done with the output of one pipe.
 pub(super) struct Capture {
-    pub(super) service: Arc<str>,
-    pub(super) stream: LogStream,
-    pub(super) log: Arc<Outlet>,
-    pub(super) records: Records,
-    pub(super) clock: Clock,
+    log: Arc<Outlet>,
+    shaper: Shaper,
+    /// The log gets output as it comes; else whole lines.
+    direct: bool,
+    pen: Pen,
+    all_on_bus: bool,
+    clock: Clock,
     /// A line that means readiness.
-    pub(super) ready: Option<(Regex, watch::Sender<bool>)>,
+    ready: Option<(Regex, watch::Sender<bool>)>,
 }
 
-/// Reads a pipe in a thread of its own; the receiver closes when everything is written.
-pub(super) fn capture(pipe: PipeReader, capture: Capture) -> std::io::Result<watch::Receiver<()>> {
-    let (open, done) = watch::channel(());
-    std::thread::Builder::new()
-        .name("capture".to_owned())
-        .spawn(move || {
-            capture.read(pipe);
-            drop(open);
-        })?;
-    Ok(done)
+/// Whose output it is.
+pub(super) struct Source<'a> {
+    pub(super) service: &'a Arc<str>,
+    pub(super) stream: LogStream,
+    pub(super) plan: &'a LogPlan,
+    pub(super) records: &'a Records,
+    pub(super) clock: &'a Clock,
 }
 
 impl Capture {
+    /// Makes the capture of one pipe; `ready` is a line that means readiness.
+    pub(super) fn new(
+        source: &Source<'_>,
+        log: Arc<Outlet>,
+        ready: Option<(Regex, watch::Sender<bool>)>,
+    ) -> Self {
+        let shaper = Shaper::new(source.service.clone(), source.stream, source.plan);
+        Self {
+            direct: shaper.is_plain() && !log.wants_lines(),
+            log,
+            shaper,
+            pen: source.records.pen(source.service.clone(), source.stream),
+            all_on_bus: source.plan.target == LogTarget::Bus,
+            clock: source.clock.clone(),
+            ready,
+        }
+    }
+
+    /// Reads a pipe in a thread of its own; the receiver closes when everything is written.
+    pub(super) fn start(self, pipe: PipeReader) -> std::io::Result<watch::Receiver<()>> {
+        let (open, done) = watch::channel(());
+        std::thread::Builder::new()
+            .name("capture".to_owned())
+            .spawn(move || {
+                self.read(pipe);
+                drop(open);
+            })?;
+        Ok(done)
+    }
+
     fn read(mut self, mut pipe: PipeReader) {
-        let mut buffer = vec![0; READ_MAX];
-        let mut unfinished = Vec::new();
+        // Before what is read stands the begin of its first line, as far as it came already.
+        let mut buffer = vec![0; LINE_MAX + READ_MAX];
+        let mut held = 0;
+        let mut pace = Pace::default();
         loop {
             self.wait_for_output(&pipe);
-            let count = match pipe.read(&mut buffer) {
+            let Some(room) = buffer.get_mut(held..held + READ_MAX) else {
+                break;
+            };
+            let count = match pipe.read(room) {
                 Ok(0) => break,
                 Ok(count) => count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    tracing::warn!(service = %self.service, %error, "cannot read output");
+                    tracing::warn!(%error, "cannot read output");
                     break;
                 }
             };
-            let (output, _) = buffer.split_at(count);
-            self.log.write(output);
-            self.pass_on(output, &mut unfinished);
+            let end = held + count;
+            let (text, _) = buffer.split_at(end);
+            let (_, new) = text.split_at(held);
+            if self.direct {
+                self.log.write(new);
+            }
+            let border = match memrchr(b'\n', new) {
+                Some(at) => held + at + 1,
+                None if end >= LINE_MAX => end,
+                None => 0,
+            };
+            if border > 0 {
+                let (lines, _) = text.split_at(border);
+                self.pass_on(lines);
+                buffer.copy_within(border..end, 0);
+            }
+            held = end - border;
+            pace.after(count, &pipe);
         }
-        if !unfinished.is_empty() {
-            self.tell(vec![unfinished]);
+        let (last, _) = buffer.split_at(held);
+        if !last.is_empty() {
+            self.pass_on(last);
+        }
+        if !self.direct {
+            self.log.write(self.shaper.finish());
         }
         // What still cannot be written waits for the next incarnation.
         self.log.retry();
@@ -87,86 +155,226 @@ impl Capture {
         }
     }
 
-    /// Passes on the lines that are complete now.
-    fn pass_on(&mut self, output: &[u8], unfinished: &mut Vec<u8>) {
-        let mut lines = Vec::new();
-        for part in output.split_inclusive(|byte| *byte == b'\n') {
-            unfinished.extend_from_slice(part);
-            if unfinished.last() == Some(&b'\n') {
-                unfinished.pop();
-                lines.push(std::mem::take(unfinished));
-            } else if unfinished.len() >= LINE_MAX {
-                lines.push(std::mem::take(unfinished));
+    /// Passes on lines that are complete, or too long to wait for.
+    fn pass_on(&mut self, lines: &[u8]) {
+        let at = self.clock.now();
+        if !self.direct && self.log.is_open() {
+            self.log.write(self.shaper.shape(at, lines));
+        }
+        self.pen.write(at, lines, self.all_on_bus);
+        if let Some((pattern, ready)) = &self.ready {
+            let mut texts = lines.split(|byte| *byte == b'\n');
+            if texts.any(|line| pattern.is_match(&String::from_utf8_lossy(line))) {
+                ready.send_replace(true);
+                self.ready = None;
             }
         }
-        if !lines.is_empty() {
-            self.tell(lines);
+    }
+}
+
+/// How fast output comes, and what is done about it.
+struct Pace {
+    last: Instant,
+    full: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            last: Instant::now(),
+            full: 0,
         }
     }
+}
 
-    fn tell(&mut self, lines: Vec<Vec<u8>>) {
-        let at = self.clock.now();
-        let lines = lines.into_iter().map(|line| LogLine {
-            service: self.service.to_string(),
-            stream: self.stream,
-            line: String::from_utf8_lossy(&line).into_owned(),
-            at,
-        });
-        let lines: Vec<LogLine> = lines.collect();
-        if let Some((pattern, ready)) = &self.ready
-            && lines.iter().any(|line| pattern.is_match(&line.line))
-        {
-            ready.send_replace(true);
-            self.ready = None;
+impl Pace {
+    fn after(&mut self, count: usize, pipe: &PipeReader) {
+        let now = Instant::now();
+        if count < SMALL_READ && now.duration_since(self.last) < QUICK {
+            std::thread::sleep(GATHER);
         }
-        for line in lines {
-            self.records.push(line);
+        self.last = now;
+        self.full = if count == READ_MAX { self.full + 1 } else { 0 };
+        if self.full == FULL_READS
+            && let Err(error) = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE_LARGE))
+        {
+            tracing::debug!(%error, "a pipe stays as it is");
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{PipeWriter, Write};
+    use std::path::PathBuf;
 
     use fathom_kernel::Bus;
 
-    use crate::config::plan::LogPlan;
+    use super::*;
+    use crate::config::plan::{LineFormat, OnFull};
     use crate::logs::Logs;
 
-    use super::*;
+    struct Rig {
+        _folder: tempfile::TempDir,
+        path: PathBuf,
+        records: Records,
+        log: Arc<Outlet>,
+        writer: Option<PipeWriter>,
+        done: watch::Receiver<()>,
+    }
+
+    impl Rig {
+        fn new(plan: &LogPlan, ready: Option<(Regex, watch::Sender<bool>)>) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let log = Logs::new(folder.path(), None).keep("a", plan).out;
+            let records = Records::new(Bus::new());
+            let source = Source {
+                service: &"a".into(),
+                stream: LogStream::Stdout,
+                plan,
+                records: &records,
+                clock: &Clock::system(),
+            };
+            let capture = Capture::new(&source, log.clone(), ready);
+            let (reader, writer) = std::io::pipe().unwrap();
+            Self {
+                path: folder.path().join("logs/a.log"),
+                _folder: folder,
+                records,
+                log,
+                writer: Some(writer),
+                done: capture.start(reader).unwrap(),
+            }
+        }
+
+        fn write(&mut self, text: &[u8]) {
+            self.writer.as_mut().unwrap().write_all(text).unwrap();
+        }
+
+        async fn end(&mut self) {
+            self.writer = None;
+            assert!(self.done.changed().await.is_err());
+        }
+
+        fn tail(&self) -> Vec<String> {
+            let lines = self.records.tail("a", 2000).unwrap();
+            lines.iter().map(|line| line.line.clone()).collect()
+        }
+    }
 
     #[tokio::test]
     async fn lines_come_whole_however_they_are_written_and_the_last_may_have_no_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let logs = Logs::new(folder.path(), None).keep("a", &LogPlan::default());
-        let path = logs.files()[0].path().to_owned();
-        let records = Records::new(Bus::new());
         let (ready, mut is_ready) = watch::channel(false);
-        let job = Capture {
-            service: "a".into(),
-            stream: LogStream::Stdout,
-            log: logs.out,
-            records: records.clone(),
-            clock: Clock::system(),
-            ready: Some((Regex::new("^list.*ing").unwrap(), ready)),
-        };
-        let (reader, mut writer) = std::io::pipe().unwrap();
-        let mut done = capture(reader, job).unwrap();
+        let pattern = Regex::new("^list.*ing").unwrap();
+        let mut rig = Rig::new(&LogPlan::default(), Some((pattern, ready)));
         for part in ["on", "e\nlisten", "ing\n", "\u{e9} no end"] {
-            writer.write_all(part.as_bytes()).unwrap();
+            rig.write(part.as_bytes());
         }
         is_ready.wait_for(|ready| *ready).await.unwrap();
-        drop(writer);
-        assert!(done.changed().await.is_err());
-        let expected = ["one", "listening", "\u{e9} no end"];
-        let lines = records.tail("a", 10).unwrap();
-        let texts: Vec<&str> = lines.iter().map(|line| line.line.as_str()).collect();
-        assert_eq!(texts, expected);
-        assert!(
-            std::fs::read_to_string(path)
-                .unwrap()
-                .starts_with("one\nlistening\n")
+        rig.end().await;
+        assert_eq!(rig.tail(), ["one", "listening", "\u{e9} no end"]);
+        assert_eq!(
+            std::fs::read_to_string(&rig.path).unwrap(),
+            "one\nlistening\n\u{e9} no end"
         );
+    }
+
+    #[tokio::test]
+    async fn characters_of_several_bytes_survive_every_border_of_a_read() {
+        let mut rig = Rig::new(&LogPlan::default(), None);
+        let line = format!("{}\n", "\u{1d11e}\u{e9}\u{20ac}".repeat(11));
+        let text = line.repeat(4000);
+        // Parts of a prime length cut characters at every place.
+        text.as_bytes()
+            .chunks(65_521)
+            .for_each(|part| rig.write(part));
+        rig.end().await;
+        assert_eq!(std::fs::read_to_string(&rig.path).unwrap(), text);
+        let tail = rig.tail();
+        assert_eq!(tail.len(), 2000);
+        assert!(tail.iter().all(|kept| *kept == line.trim_end()));
+    }
+
+    #[tokio::test]
+    async fn a_line_that_never_ends_is_kept_in_parts() {
+        let mut rig = Rig::new(&LogPlan::default(), None);
+        rig.write(&vec![b'x'; 5 << 20]);
+        rig.end().await;
+        assert_eq!(std::fs::metadata(&rig.path).unwrap().len(), 5 << 20);
+        let bytes: usize = rig.tail().iter().map(String::len).sum();
+        assert!(bytes <= Records::BYTES_MAX, "{bytes}");
+    }
+
+    #[tokio::test]
+    async fn shaped_lines_end_even_if_the_output_does_not() {
+        let plan = LogPlan {
+            format: LineFormat::Ts,
+            ..LogPlan::default()
+        };
+        let mut rig = Rig::new(&plan, None);
+        rig.write(b"one\ntwo");
+        rig.end().await;
+        let text = std::fs::read_to_string(&rig.path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(text.ends_with("Z two\n") && lines.len() == 2, "{text}");
+        assert!(lines[0].ends_with("Z one"));
+    }
+
+    #[tokio::test]
+    async fn a_log_that_takes_nothing_drops_lines_and_never_stops_the_writer() {
+        let plan = LogPlan {
+            on_full: OnFull::Drop,
+            ..LogPlan::default()
+        };
+        let mut rig = Rig::new(&plan, None);
+        let logs = rig.path.parent().unwrap().to_owned();
+        std::fs::write(&logs, "a file where the folder should be").unwrap();
+        let line = format!("{}\n", "x".repeat(1023));
+        // Far more than fits in memory and pipes: it would wait for ever.
+        rig.write(line.repeat(16 << 10).as_bytes());
+        let dropped = rig.log.dropped();
+        assert!(dropped.lines >= (10 << 10), "{dropped:?}");
+        std::fs::remove_file(&logs).unwrap();
+        rig.end().await;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let kept = loop {
+            let dropped = rig.log.dropped();
+            let length = std::fs::metadata(&rig.path).map_or(0, |file| file.len());
+            if length + dropped.bytes == 16 << 20 {
+                break std::fs::read_to_string(&rig.path).unwrap();
+            }
+            assert!(Instant::now() < deadline, "{length} {dropped:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        assert!(kept.split_inclusive('\n').all(|kept| kept == line));
+        assert_eq!(
+            rig.tail().len(),
+            1024,
+            "the last lines are kept all the same"
+        );
+    }
+
+    #[tokio::test]
+    async fn rotation_at_full_speed_loses_and_doubles_nothing() {
+        let plan = LogPlan {
+            max: fathom_kernel::Size::from_bytes(100_000),
+            backups: 400,
+            ..LogPlan::default()
+        };
+        let mut rig = Rig::new(&plan, None);
+        let text: String = (0..1_000_000).map(|n| format!("line {n}\n")).collect();
+        rig.write(text.as_bytes());
+        rig.end().await;
+        let mut all = Vec::new();
+        for number in (1..=400).rev() {
+            let part = rig.path.with_file_name(format!("a.log.{number}"));
+            let Ok(part) = std::fs::read(part) else {
+                continue;
+            };
+            assert!(part.ends_with(b"\n") && (100_000..100_020).contains(&part.len()));
+            all.extend(part);
+        }
+        all.extend(std::fs::read(&rig.path).unwrap());
+        assert!(all == text.as_bytes());
     }
 }

@@ -14,7 +14,7 @@ use regex::Regex;
 use tokio::net::{UnixDatagram, UnixStream};
 use tokio::sync::{mpsc, watch};
 
-use super::capture::{Capture, capture};
+use super::capture::{Capture, Source};
 use super::executable::{self, Unrunnable};
 use super::fifo;
 use super::ledger::Entry;
@@ -298,15 +298,14 @@ impl Launch<'_> {
         log: Arc<Outlet>,
         ready: Option<(Regex, watch::Sender<bool>)>,
     ) -> io::Result<watch::Receiver<()>> {
-        let job = Capture {
-            service: self.plan.name.clone(),
+        let source = Source {
+            service: &self.plan.name,
             stream,
-            log,
-            records: self.world.records.clone(),
-            clock: self.world.clock.clone(),
-            ready,
+            plan: &self.plan.log,
+            records: &self.world.records,
+            clock: &self.world.clock,
         };
-        capture(reader, job)
+        Capture::new(&source, log, ready).start(reader)
     }
 }
 

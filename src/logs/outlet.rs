@@ -59,13 +59,11 @@ impl Outlet {
     }
 
     /// Tells whether only whole lines may be given to it.
-    #[expect(dead_code, reason = "formats of lines follow")]
     pub(crate) fn wants_lines(&self) -> bool {
         self.queue.is_some() || matches!(self.end, End::Stdout)
     }
 
     /// Tells whether what is given to it goes anywhere.
-    #[expect(dead_code, reason = "formats of lines follow")]
     pub(crate) fn is_open(&self) -> bool {
         !matches!(self.end, End::Nowhere)
     }

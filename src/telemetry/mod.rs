@@ -3,9 +3,11 @@
 mod panics;
 mod records;
 mod rendering;
+mod ring;
 mod setup;
 mod tagging;
 
 pub(crate) use panics::last_backtrace;
+pub(crate) use records::Pen;
 pub use records::{Batch, Follow, Records, shown};
 pub use setup::{Format, Options, Telemetry, TelemetryError};

@@ -1,12 +1,13 @@
 //! The last lines of every service of one stack: for `tail`, for followers, and for the bus.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
 
-use fathom_kernel::{Bus, Event, LogLine, LogStream, Topic};
+use fathom_kernel::{Bus, Event, LogLine, LogStream, Timestamp, Topic};
 use tokio::sync::watch;
+
+use super::ring::{self, Ring, lines_of};
 
 /// The log lines of one stack. Clones share them.
 ///
@@ -28,20 +29,6 @@ pub(super) struct Inner {
 static STACKS: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
 static NEXT_STACK: AtomicU64 = AtomicU64::new(1);
 
-struct Ring {
-    lines: Mutex<Lines>,
-    /// Number of the next line; followers wait for its change.
-    next: watch::Sender<u64>,
-}
-
-#[derive(Default)]
-struct Lines {
-    kept: VecDeque<Arc<LogLine>>,
-    bytes: usize,
-    next: u64,
-    publishing: Rate,
-}
-
 /// What a follower gets at once.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -53,6 +40,7 @@ pub struct Batch {
 
 /// Reads the lines of one service as they come, with no gap after the first ones.
 pub struct Follow {
+    service: Arc<str>,
     ring: Arc<Ring>,
     next: u64,
     changes: watch::Receiver<u64>,
@@ -92,24 +80,30 @@ impl Records {
 
     /// Keeps a line and puts it on the bus.
     pub fn push(&self, line: LogLine) {
-        self.inner.push(line);
+        self.inner.push(&line);
+    }
+
+    /// Returns what keeps the output of a service's process.
+    pub(crate) fn pen(&self, service: Arc<str>, stream: LogStream) -> Pen {
+        Pen {
+            ring: self.inner.ring(&service).unwrap_or_default(),
+            inner: self.inner.clone(),
+            service,
+            stream,
+        }
     }
 
     /// Returns the last lines of a service, oldest first; `None` when it never wrote one. The
     /// supervisor's own lines have the empty name.
     pub fn tail(&self, service: &str, lines: usize) -> Option<Vec<Arc<LogLine>>> {
         let ring = lock(&self.inner.rings).get(service).cloned()?;
-        let kept = lock(&ring.lines);
-        let skip = kept.kept.len().saturating_sub(lines);
-        Some(kept.kept.iter().skip(skip).cloned().collect())
+        Some(ring.tail(service, lines).lines)
     }
 
     /// Forgets the lines of a service.
     pub fn clear(&self, service: &str) {
         if let Some(ring) = lock(&self.inner.rings).get(service) {
-            let mut lines = lock(&ring.lines);
-            lines.kept.clear();
-            lines.bytes = 0;
+            ring.clear();
         }
     }
 
@@ -129,16 +123,42 @@ impl Records {
     /// Starts to follow a service with its last lines.
     pub fn follow(&self, service: &str, lines: usize) -> Follow {
         let ring = self.inner.ring(service).unwrap_or_default();
-        let changes = ring.next.subscribe();
-        let next = {
-            let kept = lock(&ring.lines);
-            kept.next - lines.min(kept.kept.len()) as u64
-        };
+        let (next, changes) = ring.follow(lines);
         Follow {
+            service: service.into(),
             ring,
             next,
             changes,
         }
+    }
+}
+
+/// Keeps the output of one pipe of a service.
+pub(crate) struct Pen {
+    inner: Arc<Inner>,
+    ring: Arc<Ring>,
+    service: Arc<str>,
+    stream: LogStream,
+}
+
+impl Pen {
+    /// Keeps whole lines that came at once, and puts them on the bus: all, or as many as one service
+    /// may.
+    pub(crate) fn write(&self, at: Timestamp, text: &[u8], all_on_bus: bool) {
+        let ends = memchr::memchr_iter(b'\n', text).count() as u64;
+        let lines = ends + u64::from(text.last().is_some_and(|last| *last != b'\n'));
+        let mut publish = self.ring.push(at, self.stream, text, lines);
+        if !self.inner.bus.wants(Topic::Log) {
+            return;
+        }
+        if all_on_bus {
+            publish.allowed = lines;
+            publish.held_back = 0;
+        }
+        let allowed = usize::try_from(publish.allowed).unwrap_or(usize::MAX);
+        let texts = lines_of(text, false).take(allowed);
+        let lines = texts.map(|text| ring::line(&self.service, self.stream, at, text));
+        self.inner.publish(lines, publish.held_back);
     }
 }
 
@@ -163,24 +183,37 @@ impl Inner {
         lock(&STACKS).iter().filter_map(Weak::upgrade).collect()
     }
 
-    pub(super) fn push(&self, mut line: LogLine) {
-        cut(&mut line.line);
+    pub(super) fn push(&self, line: &LogLine) {
         let Some(ring) = self.ring(&line.service) else {
             return;
         };
-        let line = Arc::new(line);
-        let publish = ring.push(line.clone());
+        let text = line.line.as_bytes();
+        // A little more than is shown, so that it shows that there was more.
+        let most = text.len().min(Records::LINE_BYTES_MAX + 4);
+        let mut text = text.split_at(most).0.to_owned();
+        // Records keep their line ends; output is kept with one after each line.
+        if line.stream != LogStream::Record {
+            text.push(b'\n');
+        }
+        let publish = ring.push(line.at, line.stream, &text, 1);
         if !self.bus.wants(Topic::Log) {
             return;
         }
-        if publish.allowed {
-            self.bus.publish(Event::Log(LogLine::clone(&line)));
-        }
-        if publish.held_back > 0 {
-            self.bus.publish(Event::Log(LogLine {
-                line: format!("WARN {} lines were not published", publish.held_back),
-                ..LogLine::clone(&line)
-            }));
+        let line = ring::line(&line.service, line.stream, line.at, line.line.as_bytes());
+        let lines = (publish.allowed > 0).then_some(line);
+        self.publish(lines.into_iter(), publish.held_back);
+    }
+
+    /// Puts lines on the bus, and says how many were not in the last second.
+    fn publish(&self, mut lines: impl Iterator<Item = LogLine>, held_back: u64) {
+        if let Some(first) = lines.next() {
+            let notice = (held_back > 0).then(|| LogLine {
+                line: format!("WARN {held_back} lines were not published"),
+                ..first.clone()
+            });
+            for line in notice.into_iter().chain([first]).chain(lines) {
+                self.bus.publish(Event::Log(line));
+            }
         }
     }
 
@@ -195,33 +228,6 @@ impl Inner {
         let ring = Arc::<Ring>::default();
         rings.insert(service.to_owned(), ring.clone());
         Some(ring)
-    }
-}
-
-impl Default for Ring {
-    fn default() -> Self {
-        Self {
-            lines: Mutex::default(),
-            next: watch::Sender::new(0),
-        }
-    }
-}
-
-impl Ring {
-    fn push(&self, line: Arc<LogLine>) -> Publish {
-        let mut lines = lock(&self.lines);
-        lines.bytes += line.line.len();
-        lines.kept.push_back(line);
-        lines.next += 1;
-        while lines.kept.len() > Records::LINES_MAX || lines.bytes > Records::BYTES_MAX {
-            let Some(oldest) = lines.kept.pop_front() else {
-                break;
-            };
-            lines.bytes -= oldest.line.len();
-        }
-        // Inside the lock, so that the number never goes back.
-        self.next.send_replace(lines.next);
-        lines.publishing.take(Instant::now())
     }
 }
 
@@ -242,59 +248,12 @@ impl Follow {
     }
 
     fn take(&mut self) -> Batch {
-        let kept = lock(&self.ring.lines);
-        let oldest = kept.next - kept.kept.len() as u64;
-        let missed = oldest.saturating_sub(self.next);
-        let skip = usize::try_from((self.next + missed) - oldest).unwrap_or(usize::MAX);
-        self.next = kept.next;
+        let taken = self.ring.since(&self.service, self.next);
+        self.next = taken.next;
         Batch {
-            missed,
-            lines: kept.kept.iter().skip(skip).cloned().collect(),
+            missed: taken.missed,
+            lines: taken.lines,
         }
-    }
-}
-
-/// Counts what one service published within the running second.
-#[derive(Default)]
-struct Rate {
-    second: Option<Instant>,
-    published: u64,
-    held_back: u64,
-}
-
-struct Publish {
-    allowed: bool,
-    /// Lines of past seconds that were not published and not yet told of.
-    held_back: u64,
-}
-
-impl Rate {
-    fn take(&mut self, now: Instant) -> Publish {
-        let fresh = self
-            .second
-            .is_none_or(|start| now.duration_since(start) >= Duration::from_secs(1));
-        let mut held_back = 0;
-        if fresh {
-            held_back = std::mem::take(&mut self.held_back);
-            *self = Self {
-                second: Some(now),
-                ..Self::default()
-            };
-        }
-        let allowed = self.published < Records::PUBLISHED_PER_S;
-        if allowed {
-            self.published += 1;
-        } else {
-            self.held_back += 1;
-        }
-        Publish { allowed, held_back }
-    }
-}
-
-fn cut(line: &mut String) {
-    if line.len() > Records::LINE_BYTES_MAX {
-        line.truncate(line.floor_char_boundary(Records::LINE_BYTES_MAX));
-        line.push('…');
     }
 }
 
@@ -304,7 +263,9 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use fathom_kernel::{Filter, Limits, Timestamp};
+    use std::collections::VecDeque;
+
+    use fathom_kernel::{Filter, Limits};
 
     use super::*;
 
@@ -369,17 +330,6 @@ mod tests {
         let bytes: usize = tail.iter().map(|l| l.line.len()).sum();
         assert!(bytes <= Records::BYTES_MAX);
         assert!(tail[0].line.len() <= Records::LINE_BYTES_MAX + '…'.len_utf8());
-    }
-
-    #[test]
-    fn a_flood_reaches_the_bus_only_in_part_and_says_so() {
-        let mut rate = Rate::default();
-        let start = Instant::now();
-        let allowed = (0..1500).filter(|_| rate.take(start).allowed).count();
-        assert_eq!(allowed, 1000);
-        let later = rate.take(start + Duration::from_secs(1));
-        assert!(later.allowed);
-        assert_eq!(later.held_back, 500);
     }
 
     #[test]

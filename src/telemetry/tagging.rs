@@ -59,7 +59,7 @@ impl<S: Subscriber + for<'l> LookupSpan<'l>> Layer<S> for Tagging {
             sink.write(&record);
         }
         for stack in stacks {
-            stack.push(LogLine {
+            stack.push(&LogLine {
                 service: (*writer).to_owned(),
                 stream: LogStream::Record,
                 line: record.text(&writer),
