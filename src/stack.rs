@@ -26,8 +26,9 @@ use crate::checkpoints::FileStore;
 use crate::chronicle::{Chronicle, Kept, Lives};
 use crate::config::plan::Plan;
 use crate::config::{FileSet, InForce, Reread};
-use crate::control::{Console, ConsoleParts, Doors, ServeError, serve};
+use crate::control::{Console, ConsoleParts, Doors, ServeError, serve, serve_guests};
 use crate::desk::pass_on;
+use crate::door::{self, Guests};
 use crate::files;
 use crate::guard::Guard;
 use crate::incidents::{Gauges, Shelf, Sources};
@@ -251,6 +252,7 @@ impl Parts {
             level: plan.log.level.as_str().into(),
             server_url,
             program,
+            guests: Guests::default(),
             guard,
             spawner: Spawner::start()?,
             records,
@@ -305,6 +307,14 @@ impl Life {
                 return;
             }
         };
+        let path = self.world.data_dir.join(door::SOCKET_NAME);
+        let door = match serve_guests(self.world.guests.clone(), &path).await {
+            Ok(door) => door,
+            Err(error) => {
+                up.send(Err(error.into())).ok();
+                return;
+            }
+        };
         let (tell_ended, ended) = oneshot::channel();
         let reread = self.options.source.as_ref().map(|s| s.reread.clone());
         let (plan, world) = (self.plan.clone(), self.world.clone());
@@ -330,7 +340,7 @@ impl Life {
             Ended::Deaf => "the supervisor did not answer".to_owned(),
         };
         self.world.chronicle.notice("", "end", text);
-        server.close(CLOSE_WAIT).await;
+        tokio::join!(server.close(CLOSE_WAIT), door.close(CLOSE_WAIT));
         self.world.guard.goodbye().await;
         let world = self.world.clone();
         // What is not written by then is lost; the writers have told so.

@@ -63,6 +63,7 @@ pub(super) async fn attend(
     let (exit, autopsy) = attendance.until_exit(launched.probe.ready()).await;
     attendance.until_empty(&exit).await;
     launched.registration.went();
+    drop(launched.pass);
     // Last words come before the news of the end.
     let drained = async {
         for output in &mut outputs {

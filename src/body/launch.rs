@@ -27,6 +27,7 @@ use super::stdin;
 use super::strays::MARKER;
 use super::world::World;
 use crate::config::plan::{Body, CommandBody, KindBody, OnDaemonDeath, Ready, ServicePlan};
+use crate::door::{self, Pass};
 use crate::files;
 use crate::host::{Bridge, Hello, attach};
 use crate::logs::Outlet;
@@ -42,6 +43,8 @@ pub(super) struct Launched {
     pub(super) probe: Probe,
     /// Each closes when one of its pipes is read to the end.
     pub(super) outputs: Vec<watch::Receiver<()>>,
+    /// Lets it speak at the door until it has ended.
+    pub(super) pass: Option<Pass>,
     /// How it ended in its own words, when it can say so.
     pub(super) exit: Arc<Mutex<Option<Exit>>>,
 }
@@ -71,11 +74,22 @@ impl Launch<'_> {
         if let Some(folder) = folder {
             command.current_dir(folder);
         }
+        let (cx, line) = self.world.context(&self.plan.name, self.counters);
+        let pass = self.world.guests.admit(cx, self.incarnation)?;
+        let socket = std::path::absolute(self.world.data_dir.join(door::SOCKET_NAME))?;
+        command
+            .env(door::SOCKET_VARIABLE, socket)
+            .env(door::TOKEN_VARIABLE, &pass.token);
         let preparation = Preparation {
             identity: body.user.as_deref().map(identity).transpose()?,
             ..Preparation::default()
         };
-        self.launch(command, preparation).await
+        let mut launched = self.launch(command, preparation).await?;
+        if matches!(self.plan.ready, Ready::Notify) {
+            launched.probe = Probe::Either(Box::new(launched.probe), line.ready);
+        }
+        launched.pass = Some(pass);
+        Ok(launched)
     }
 
     /// Launches a kind in a child of our own binary.
@@ -142,6 +156,8 @@ impl Launch<'_> {
             // It had its time to become ready.
             probe: Probe::Told(watch::channel(true).1),
             outputs,
+            // Its token was given by the supervisor before.
+            pass: None,
             exit: Arc::default(),
         })
     }
@@ -200,6 +216,7 @@ impl Launch<'_> {
             registration,
             probe,
             outputs,
+            pass: None,
             exit: Arc::default(),
         })
     }

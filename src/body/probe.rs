@@ -30,6 +30,8 @@ pub(super) enum Probe {
     Told(watch::Receiver<bool>),
     /// `READY=1` on a socket; its file is removed in the end.
     Notified(UnixDatagram, SocketFile),
+    /// One of two ways: the word of a guest at the door counts as well.
+    Either(Box<Self>, watch::Receiver<bool>),
     /// A newline on a pipe.
     Pipe(PipeReader),
     /// Somebody accepts connections.
@@ -62,6 +64,17 @@ impl Probe {
             Self::None => false,
             Self::Told(mut told) => told.wait_for(|ready| *ready).await.is_ok(),
             Self::Notified(socket, _file) => notified(&socket).await,
+            Self::Either(other, mut told) => {
+                let told = async {
+                    if told.wait_for(|ready| *ready).await.is_err() {
+                        std::future::pending().await
+                    }
+                };
+                tokio::select! {
+                    () = Box::pin(other.ready()) => true,
+                    () = told => true,
+                }
+            }
             Self::Pipe(reader) => newline(reader).await.unwrap_or(false),
             Self::Tcp(address) => again(|| TcpStream::connect(&address), |r| r.is_ok()).await,
             Self::Http(url) => again(|| get(&url), |ok| *ok).await,

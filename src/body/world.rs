@@ -18,6 +18,7 @@ use super::spawner::Spawner;
 use crate::chronicle::{Chronicle, Lives};
 use crate::config::InForce;
 use crate::config::plan::Plan;
+use crate::door::Guests;
 use crate::guard::Guard;
 use crate::incidents::{Gauges, Shelf};
 use crate::logs::Logs;
@@ -60,6 +61,8 @@ pub struct World {
     pub server_url: Arc<str>,
     /// The program `fathom`, for services in children of the same binary.
     pub program: PathBuf,
+    /// Who may speak at the door of foreign children.
+    pub(crate) guests: Guests,
     /// Hears of every process group.
     pub guard: Guard,
     /// Makes children.

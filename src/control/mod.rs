@@ -18,6 +18,7 @@ pub use client::{Client, ClientError, EventRange, Place, Signal, Signals};
 pub use console::{Console, ConsoleParts};
 pub use render::{Details, long_lines, status_lines};
 pub use rights::{Guard, Peer, Token, TokenError};
+pub(crate) use server::serve_guests;
 pub use server::{Doors, ServeError, Server, TcpDoor, serve};
 pub use tree::{Branch, Leaf, Tree};
 pub use wire::{

@@ -28,6 +28,7 @@ use super::api::router;
 use super::console::Console;
 use super::rights::{Guard, Peer, Token, TokenError};
 use crate::config::plan::{AccountPlan, ControlPlan};
+use crate::door::Guests;
 
 /// Most connections on the socket; further ones wait in the kernel's queue. TCP has its own places,
 /// so that nobody there can lock an operator on the machine out.
@@ -168,6 +169,26 @@ pub async fn serve(console: Console, doors: Doors) -> Result<Server, ServeError>
         tcp: address,
         socket,
         _token: token,
+    })
+}
+
+/// Starts to serve the door of foreign children.
+pub(crate) async fn serve_guests(guests: Guests, path: &Path) -> Result<Server, ServeError> {
+    let closing = CancellationToken::new();
+    let listener = bind_socket(path, crate::door::SOCKET_MODE).await?;
+    let hall = Hall {
+        router: crate::door::router(guests, closing.clone()),
+        closing: closing.clone(),
+        clients: TaskTracker::new(),
+    };
+    let accepting = accept(Socket(listener), hall.clone(), SOCKET_CLIENTS_MAX);
+    Ok(Server {
+        closing: closing.drop_guard(),
+        clients: hall.clients,
+        tasks: vec![tokio::spawn(accepting)],
+        tcp: None,
+        socket: OwnFile::new(path),
+        _token: None,
     })
 }
 

@@ -69,11 +69,16 @@ impl Counters {
 
     /// Counts a message that could not be read. Reasons are few and fixed: `truncated`, `version`.
     pub fn bad(&self, reason: &str) {
+        self.bad_many(reason, 1);
+    }
+
+    /// Counts several messages that could not be read for the same reason.
+    pub fn bad_many(&self, reason: &str, messages: u64) {
         let mut bad = self.bad.lock().unwrap_or_else(PoisonError::into_inner);
         match bad.get_mut(reason) {
-            Some(count) => *count += 1,
+            Some(count) => *count += messages,
             None => {
-                bad.insert(reason.to_owned(), 1);
+                bad.insert(reason.to_owned(), messages);
             }
         }
     }

@@ -151,18 +151,21 @@ impl ServiceCx {
             .subscribe_counted(&self.name, filter, limits, Some(self.counters.clone()))
     }
 
-    /// Puts an output on the board, stamped with the losses until now.
-    pub fn put(&self, mut output: Output) {
+    /// Puts an output on the board, stamped with the losses until now. Returns `false`, and counts it,
+    /// when the board refuses it.
+    pub fn put(&self, mut output: Output) -> bool {
         let counters = self.counters.snapshot();
         output.losses.received = counters.received;
         output.losses.dropped = counters.dropped;
         output.losses.bad = counters.bad.values().sum();
         let now = self.clock.now();
-        if self.board.put(&self.name, output, now) {
+        let is_up = self.board.put(&self.name, output, now);
+        if is_up {
             self.counters.output(now);
         } else {
             self.counters.bad("output refused by the board");
         }
+        is_up
     }
 }
 

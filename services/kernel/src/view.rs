@@ -25,13 +25,13 @@ pub enum View {
 
 /// Curves that share their time axis.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Series {
     /// Label of the vertical axis, with its unit: `rate [Hz]`.
     pub y_label: String,
     /// Draw the vertical axis logarithmically at first.
     pub y_log: bool,
     /// Draw minor ticks on the time axis.
-    #[serde(default)]
     pub x_minor_ticks: bool,
     /// Times of the points (ms).
     pub times_ms: Vec<i64>,
@@ -43,6 +43,7 @@ pub struct Series {
 
 /// One curve.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Curve {
     /// Name in the legend.
     pub name: String,
@@ -54,7 +55,7 @@ pub struct Curve {
     #[serde(with = "numbers")]
     pub values: Vec<f64>,
     /// One standard deviation per value; empty when unknown.
-    #[serde(with = "numbers", default)]
+    #[serde(with = "numbers")]
     pub errors: Vec<f64>,
 }
 
@@ -211,6 +212,7 @@ impl Image {
 
 /// Counts in bins of equal or unequal width.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Histogram {
     /// Label of the horizontal axis, with its unit.
     pub x_label: String,
@@ -242,6 +244,7 @@ pub struct Scalar {
 
 /// Rows of cells.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Table {
     /// Column headings.
     pub columns: Vec<String>,
@@ -261,6 +264,102 @@ impl View {
             Self::Scalar(_) => 32,
             Self::Table(table) => table.rows.len() * table.columns.len() * 32,
         }
+    }
+}
+
+impl View {
+    /// Says what does not fit together, such as a curve that is longer than its times; a view that
+    /// comes from outside is shown only when nothing is wrong with it.
+    pub fn fault(&self) -> Option<String> {
+        match self {
+            Self::Series(series) => series.fault(),
+            Self::Map(map) => map.fault(),
+            Self::Image(image) => image.fault(),
+            Self::Histogram(histogram) => histogram.fault(),
+            Self::Scalar(_) => None,
+            Self::Table(table) => {
+                let columns = table.columns.len();
+                let wrong = table
+                    .rows
+                    .iter()
+                    .map(Vec::len)
+                    .find(|cells| *cells != columns)?;
+                Some(format!("a row has {wrong} cells, expected {columns}"))
+            }
+        }
+    }
+}
+
+/// Says when a list does not have the length that others prescribe.
+fn other_length(name: &str, got: usize, expected: usize) -> Option<String> {
+    (got != expected).then(|| format!("{name} has {got} values, expected {expected}"))
+}
+
+impl Series {
+    fn fault(&self) -> Option<String> {
+        if !self.times_ms.is_sorted() {
+            return Some("times_ms do not ascend".to_owned());
+        }
+        let times = self.times_ms.len();
+        self.curves.iter().find_map(|curve| {
+            let errors = curve.errors.len();
+            other_length(
+                &format!("curve `{}`", curve.name),
+                curve.values.len(),
+                times,
+            )
+            .or_else(|| {
+                let name = format!("errors of curve `{}`", curve.name);
+                other_length(&name, errors, times).filter(|_| errors > 0)
+            })
+        })
+    }
+}
+
+impl Map {
+    fn fault(&self) -> Option<String> {
+        let places = self.x.len();
+        let own = [
+            ("y", self.y.len()),
+            ("id", self.id.len()),
+            ("values", self.values.len()),
+        ];
+        let details = self
+            .details
+            .iter()
+            .map(|d| (d.name.as_str(), d.values.len()));
+        own.into_iter()
+            .chain(details)
+            .find_map(|(name, length)| other_length(name, length, places))
+    }
+}
+
+impl Image {
+    fn fault(&self) -> Option<String> {
+        if !self.columns.is_sorted_by_key(|column| column.at_ms) {
+            return Some("columns do not ascend in time".to_owned());
+        }
+        if self.columns.len() > self.columns_max as usize {
+            return Some("more columns than columns_max".to_owned());
+        }
+        let rows = self.rows as usize;
+        self.columns.iter().find_map(|column| {
+            let overlay = column.overlay.len();
+            other_length("a column", column.values.len(), rows)
+                .or_else(|| other_length("an overlay", overlay, rows).filter(|_| overlay > 0))
+        })
+    }
+}
+
+impl Histogram {
+    fn fault(&self) -> Option<String> {
+        let ascends =
+            |pair: &[f64]| matches!(pair, [a, b] if a.is_finite() && b.is_finite() && a < b);
+        if !self.edges.windows(2).all(ascends) {
+            return Some("edges do not ascend".to_owned());
+        }
+        let bins = self.edges.len().saturating_sub(1);
+        other_length("counts", self.counts.len(), bins)
     }
 }
 
@@ -342,5 +441,30 @@ mod tests {
             panic!("{text}")
         };
         assert!(back.value.is_nan());
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_named() {
+        let fault = |json: serde_json::Value| {
+            let view: View = serde_json::from_value(json).unwrap();
+            view.fault()
+        };
+        let curve = |values| serde_json::json!({"form": "series", "times_ms": [1, 2], "curves": [{"name": "a", "values": values}]});
+        assert_eq!(fault(curve(vec![1.0, 2.0])), None);
+        assert_eq!(
+            fault(curve(vec![1.0])).unwrap(),
+            "curve `a` has 1 values, expected 2"
+        );
+        let wrong = [
+            serde_json::json!({"form": "series", "times_ms": [2, 1]}),
+            serde_json::json!({"form": "histogram", "edges": [0, 1, 1], "counts": [1, 2]}),
+            serde_json::json!({"form": "histogram", "edges": [0, 1], "counts": [1, 2]}),
+            serde_json::json!({"form": "table", "columns": ["a"], "rows": [[1, 2]]}),
+        ];
+        for view in wrong {
+            assert!(fault(view.clone()).is_some(), "{view}");
+        }
+        let right = serde_json::json!({"form": "histogram", "edges": [0, 1], "counts": [1]});
+        assert_eq!(fault(right), None);
     }
 }
