@@ -337,6 +337,7 @@ impl Life {
         let text = match &how {
             Ended::Ordered => "the stack has ended, as ordered".to_owned(),
             Ended::Essential(name) => format!("the stack has ended with {name}"),
+            Ended::Exhausted => "more groups failed for good than the budget allows".to_owned(),
             Ended::Deaf => "the supervisor did not answer".to_owned(),
         };
         self.world.chronicle.notice("", "end", text);

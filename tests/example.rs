@@ -119,6 +119,10 @@ fn every_key_of_the_sections_is_mentioned() {
         ("control", "/properties/control/properties"),
         ("log", "/properties/log/properties"),
         (
+            "group.NAME",
+            "/properties/group/additionalProperties/properties",
+        ),
+        (
             "service.NAME",
             "/properties/service/additionalProperties/properties",
         ),

@@ -24,9 +24,16 @@ impl Supervisor {
             let known = pairs.get(&index).copied();
             let row = known.and_then(|index| before.get_mut(index)?.take());
             let row = row.unwrap_or_else(|| self.row(service));
-            if known.is_some_and(|index| !diff::is_same(&old.services[index], service)) {
+            let awaited = target::is_awaited(&plan, &service.name);
+            let is_new = |index: usize| {
+                let before = &old.services[index];
+                let same = diff::is_same(before, service);
+                !same || awaited != target::is_awaited(&old, &before.name)
+            };
+            if known.is_some_and(is_new) {
                 // Past the bound of the mailbox: one for each update, and updates wait for another.
-                row.keeper.do_send(Amend(Arc::new(service.clone())));
+                let plan = Arc::new(service.clone());
+                row.keeper.do_send(Amend { plan, awaited });
             }
             self.rows.push(row);
         }
@@ -45,6 +52,7 @@ impl Supervisor {
         for (order, _) in &mut self.orders {
             order.move_to(&old.services, place);
         }
+        self.council.replan(&plan, place);
         self.dependents = target::dependents(&plan);
         let detector = |plan: &Plan| plan.setup.detector.clone();
         let same = match (detector(&old), detector(&plan)) {

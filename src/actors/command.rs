@@ -48,13 +48,25 @@ impl Supervisor {
                 let why = (format!("start requested by {caller}"), wait);
                 self.order_targets(Goal::Up, (&targets, dependencies), why, reply);
             }
-            Command::Stop { targets, wait } => {
+            Command::Stop {
+                targets,
+                dependents,
+                wait,
+            } => {
                 let why = (format!("stop requested by {caller}"), wait);
-                self.order_targets(Goal::Down, (&targets, false), why, reply);
+                self.order_targets(Goal::Down, (&targets, dependents), why, reply);
             }
             Command::Restart { targets, wait } => {
                 let why = (format!("restart requested by {caller}"), wait);
                 self.order_targets(Goal::Again, (&targets, false), why, reply);
+            }
+            Command::Roll { targets, by_level } => {
+                let why = format!("rolling restart requested by {caller}");
+                self.order_roll(&targets, by_level, why, reply);
+            }
+            Command::Kill { targets, wait } => {
+                let why = (format!("killed by {caller}"), wait);
+                self.order_targets(Goal::Killed, (&targets, false), why, reply);
             }
             Command::Signal { targets, signal } => self.signal(&targets, &signal, reply, ctx),
             Command::Tail { name, lines } => self.tail(&name, lines, reply),
@@ -92,7 +104,7 @@ impl Supervisor {
     fn order_targets(
         &mut self,
         goal: Goal,
-        (targets, dependencies): (&[String], bool),
+        (targets, others_too): (&[String], bool),
         why: (String, bool),
         reply: To,
     ) {
@@ -103,11 +115,29 @@ impl Supervisor {
         match chosen.and_then(|chosen| self.check_unchanging(&chosen).map(|()| chosen)) {
             Ok(chosen) => {
                 info!(services = chosen.len(), "{}", why.0);
-                let chosen = match dependencies {
-                    true => self.with_missing(chosen),
-                    false => chosen,
+                let chosen = match (others_too, goal) {
+                    (true, Goal::Up) => self.with_missing(chosen),
+                    (true, Goal::Down) => self.council.kin().with_dependents(&chosen),
+                    _ => chosen,
                 };
                 self.order(goal, &chosen, why, Some(reply));
+            }
+            Err(error) => answer(Some(reply), Err(error)),
+        }
+    }
+
+    fn order_roll(&mut self, targets: &[String], by_level: bool, why: String, reply: To) {
+        if self.is_ending() {
+            return answer(Some(reply), Err(ControlError::ShuttingDown));
+        }
+        match target::resolve(&self.plan, targets) {
+            Ok(chosen) => {
+                info!(services = chosen.len(), "{why}");
+                let steps = match by_level {
+                    true => self.council.kin().levels(&chosen),
+                    false => chosen.into_iter().map(|index| vec![index]).collect(),
+                };
+                self.order_steps(Goal::Roll, &steps, (why, true), Some(reply));
             }
             Err(error) => answer(Some(reply), Err(error)),
         }
@@ -250,6 +280,8 @@ impl Supervisor {
             pid: std::process::id(),
             started: self.started,
             stack: self.plan.name.clone(),
+            budget: self.stack_budget(),
+            groups: self.group_statuses(&observed),
             events: self.world.bus.published(),
             config: self.config_status(),
             services,
@@ -289,6 +321,7 @@ impl Supervisor {
             last_incident: observed.incident,
             last_exit: observed.last_exit.as_ref().map(ToString::to_string),
             after: plan.after.iter().map(|a| a.name.to_string()).collect(),
+            bind: plan.bind.iter().map(ToString::to_string).collect(),
             counters: row.counters.snapshot(),
             queues: queues
                 .iter()

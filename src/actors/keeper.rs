@@ -46,13 +46,13 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Makes the keeper of a service that was never started.
     pub(super) fn new(
-        plan: ServicePlan,
+        (plan, awaited): (ServicePlan, bool),
         world: World,
         counters: Arc<Counters>,
         (window, bell): (Window, Bell),
     ) -> Self {
         let (news_to, news) = mpsc::channel(Reporter::WAITING_MAX);
-        let (policy, seed) = (Policy::of(&plan), seed_of(&plan.name));
+        let (policy, seed) = (Policy::of(&plan, awaited), seed_of(&plan.name));
         let next = world.chronicle.next_number();
         world.lives.born(&plan.name, &policy, seed, next);
         let mut shown = window.look();
@@ -278,7 +278,8 @@ impl Handler<Tell> for Keeper {
 impl Handler<Amend> for Keeper {
     type Result = ();
 
-    fn handle(&mut self, Amend(plan): Amend, ctx: &mut Self::Context) {
+    fn handle(&mut self, amend: Amend, ctx: &mut Self::Context) {
+        let Amend { plan, awaited } = amend;
         if plan.name != self.plan.name {
             info!(from = %self.plan.name, to = %plan.name, "service has another name");
             self.world.rename(&self.plan.name, &plan.name);
@@ -289,7 +290,8 @@ impl Handler<Amend> for Keeper {
         if let Some(body) = &self.body {
             body.amend(&self.plan);
         }
-        self.step(Input::Amend(Box::new(Policy::of(&self.plan))), ctx);
+        let policy = Policy::of(&self.plan, awaited);
+        self.step(Input::Amend(Box::new(policy)), ctx);
     }
 }
 

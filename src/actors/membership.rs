@@ -10,6 +10,7 @@ use super::order::Goal;
 use super::phase::Phase;
 use super::supervisor::{Supervisor, answer};
 use crate::config::diff::{Step, diff};
+use crate::config::is_within;
 use crate::config::merge::{Take, merged, without};
 
 type To = oneshot::Sender<Answer>;
@@ -107,7 +108,7 @@ impl Supervisor {
         let observed = self.observe();
         let mut outcomes = Vec::new();
         for (service, now) in self.plan.services.iter().zip(&observed) {
-            if *service.group != *group {
+            if !is_within(&service.group, group) {
                 continue;
             }
             let rests = matches!(now.phase, Phase::Idle | Phase::Done | Phase::Fatal { .. });

@@ -24,7 +24,12 @@ impl Message for Tell {
 
 /// To a keeper: go by this plan from now on. What runs is not touched; what the next incarnation is
 /// made from, and how this one is ended and judged, is this.
-pub(super) struct Amend(pub Arc<ServicePlan>);
+pub(super) struct Amend {
+    /// The plan.
+    pub plan: Arc<ServicePlan>,
+    /// Others wait until the service has done its work.
+    pub awaited: bool,
+}
 
 impl Message for Amend {
     type Result = ();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fathom_kernel::{Exit, Outcome, State, Verdict};
+use fathom_kernel::{Exit, Outcome, State, Verdict, Want};
 
 use super::observed::Observed;
 use super::phase::{Input, Phase};
@@ -22,8 +22,12 @@ pub(super) enum Goal {
     Up,
     /// Nothing runs.
     Down,
+    /// Everything has ended, by force.
+    Killed,
     /// Everything has ended, then runs.
     Again,
+    /// The same, one step after the other; a step that fails is the last.
+    Roll,
 }
 
 /// A command under way.
@@ -35,11 +39,15 @@ pub(super) struct Order {
     /// What became of services that are no longer part of the stack.
     gone: Vec<Outcome>,
     since: Instant,
+    /// The step that is under way; only an order that rolls has several.
+    step: usize,
+    rolls: bool,
 }
 
 #[derive(Debug)]
 struct Item {
     index: usize,
+    step: usize,
     stage: Stage,
 }
 
@@ -68,16 +76,27 @@ pub(super) struct Sight<'a> {
 impl Order {
     /// Makes the order for these services.
     pub(super) fn new(goal: Goal, indexes: &[usize], why: String, now: Instant) -> Self {
-        let item = |&index| Item {
-            index,
-            stage: Stage::Todo,
-        };
+        Self::of_steps(goal, &[indexes.to_vec()], why, now)
+    }
+
+    /// Makes the order for services in steps, of which the next begins when the one before is done.
+    pub(super) fn of_steps(goal: Goal, steps: &[Vec<usize>], why: String, now: Instant) -> Self {
+        let items = steps.iter().enumerate().flat_map(|(step, indexes)| {
+            let item = move |&index| Item {
+                index,
+                step,
+                stage: Stage::Todo,
+            };
+            indexes.iter().map(item)
+        });
         Self {
             goal,
             why,
-            items: indexes.iter().map(item).collect(),
+            items: items.collect(),
             gone: Vec::new(),
             since: now,
+            step: 0,
+            rolls: goal == Goal::Roll,
         }
     }
 
@@ -88,15 +107,22 @@ impl Order {
         sight: &Sight<'_>,
         tell: &mut dyn FnMut(usize, Input) -> Option<u64>,
     ) {
+        if self.goal == Goal::Roll {
+            self.begin_step(sight);
+        }
         match self.goal {
             Goal::Up => self.advance_up(sight, tell),
-            Goal::Down => self.advance_down(sight, tell),
-            Goal::Again => {
+            Goal::Down | Goal::Killed => self.advance_down(sight, tell),
+            Goal::Again | Goal::Roll => {
                 self.advance_down(sight, tell);
-                if self.is_done() {
+                if self.is_step_done() {
                     self.goal = Goal::Up;
-                    for item in &mut self.items {
-                        if !matches!(item.stage, Stage::Done(Verdict::TimedOut, _)) {
+                    for item in self.items.iter_mut().filter(|item| item.step == self.step) {
+                        let was_told = matches!(
+                            item.stage,
+                            Stage::Done(Verdict::Stopped | Verdict::NotRunning, _)
+                        );
+                        if was_told {
                             item.stage = Stage::Todo;
                         }
                     }
@@ -104,6 +130,42 @@ impl Order {
                 }
             }
         }
+        if self.rolls && self.is_step_done() && !self.is_done() {
+            self.next_step(sight, tell);
+        }
+    }
+
+    /// Leaves those of a step alone that are down by wish.
+    fn begin_step(&mut self, sight: &Sight<'_>) {
+        for item in self.items.iter_mut().filter(|item| item.step == self.step) {
+            let is_down = sight.observed[item.index].want == Want::Down;
+            if is_down && matches!(item.stage, Stage::Todo) {
+                item.stage = Stage::Done(Verdict::Untouched, "it is down".to_owned());
+            }
+        }
+    }
+
+    fn next_step(&mut self, sight: &Sight<'_>, tell: &mut dyn FnMut(usize, Input) -> Option<u64>) {
+        let bad = self.items.iter().find(|item| match &item.stage {
+            Stage::Done(verdict, _) => !matches!(
+                verdict,
+                Verdict::Started | Verdict::AlreadyStarted | Verdict::Untouched
+            ),
+            Stage::Todo | Stage::Told(..) => false,
+        });
+        if let Some(bad) = bad {
+            let text = format!("{} failed", sight.plans[bad.index].name);
+            for item in &mut self.items {
+                if matches!(item.stage, Stage::Todo) {
+                    item.stage = Stage::Done(Verdict::Untouched, text.clone());
+                }
+            }
+            return;
+        }
+        self.step += 1;
+        self.since = sight.now;
+        self.goal = Goal::Roll;
+        self.advance(sight, tell);
     }
 
     /// Tells whether nothing remains to be done.
@@ -111,6 +173,11 @@ impl Order {
         self.items
             .iter()
             .all(|item| matches!(item.stage, Stage::Done(..)))
+    }
+
+    fn is_step_done(&self) -> bool {
+        let mut items = self.items.iter().filter(|item| item.step == self.step);
+        items.all(|item| matches!(item.stage, Stage::Done(..)))
     }
 
     /// Gives up what was not told yet and is now ordered otherwise.
@@ -146,8 +213,8 @@ impl Order {
     pub(super) fn outcomes(&self, plans: &[ServicePlan]) -> Vec<Outcome> {
         let unwaited = || {
             let verdict = match self.goal {
-                Goal::Up | Goal::Again => Verdict::Started,
-                Goal::Down => Verdict::Stopped,
+                Goal::Up | Goal::Again | Goal::Roll => Verdict::Started,
+                Goal::Down | Goal::Killed => Verdict::Stopped,
             };
             (verdict, "ordered, not awaited".to_owned())
         };
@@ -174,14 +241,24 @@ impl Order {
         // be told now.
         for at in (0..self.items.len()).rev() {
             let index = self.items[at].index;
+            if self.items[at].step != self.step {
+                continue;
+            }
+            let is_free = self.goal == Goal::Killed || self.dependents_ended(index, sight);
             let observed = &sight.observed[index];
             match self.items[at].stage {
-                Stage::Todo if !self.dependents_ended(index, sight) => {}
+                Stage::Todo if !is_free => {}
                 Stage::Todo => {
                     let was_up = observed.phase.is_alive()
                         || matches!(observed.phase, Phase::Waiting(_) | Phase::Delay { .. });
                     let plan = &sight.plans[index];
-                    if let Some(number) = tell(index, Input::Stop(self.why.clone())) {
+                    let input = match self.goal {
+                        Goal::Killed => Input::Kill(self.why.clone()),
+                        Goal::Up | Goal::Down | Goal::Again | Goal::Roll => {
+                            Input::Stop(self.why.clone())
+                        }
+                    };
+                    if let Some(number) = tell(index, input) {
                         let patience = plan.stop.wait + super::policy::KILL_WAIT + STOP_SPARE;
                         self.items[at].stage = match was_up {
                             true => Stage::Told(number, sight.now + patience),
@@ -203,6 +280,7 @@ impl Order {
     fn dependents_ended(&self, index: usize, sight: &Sight<'_>) -> bool {
         self.items
             .iter()
+            .filter(|item| item.step == self.step)
             .filter(|item| sight.dependents[index].contains(&item.index))
             .all(|item| matches!(item.stage, Stage::Done(..)))
     }
@@ -210,6 +288,9 @@ impl Order {
     fn advance_up(&mut self, sight: &Sight<'_>, tell: &mut dyn FnMut(usize, Input) -> Option<u64>) {
         for at in 0..self.items.len() {
             let index = self.items[at].index;
+            if self.items[at].step != self.step {
+                continue;
+            }
             let observed = &sight.observed[index];
             let next = match self.items[at].stage {
                 Stage::Todo if observed.phase.state() == State::Running => {

@@ -49,15 +49,16 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Takes from a service's plan what the life cycle needs.
-    pub fn of(plan: &ServicePlan) -> Self {
+    /// Takes from a service's plan what the life cycle needs; `awaited` tells whether others wait
+    /// until it has done its work.
+    pub fn of(plan: &ServicePlan, awaited: bool) -> Self {
         Self {
             restart: plan.restart,
             exit_ok: plan.exit_ok.clone(),
             backoff: plan.backoff.clone(),
             budget: plan.budget.clone(),
             on_fatal: plan.on_fatal,
-            awaited: false,
+            awaited,
             judged: false,
             readiness: match plan.ready {
                 Ready::Spawn => Readiness::Spawned,

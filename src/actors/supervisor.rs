@@ -9,14 +9,16 @@ use fathom_kernel::{Answer, Ask, ControlError, Counters, Reply, Timestamp};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
+use super::council::Council;
 use super::health::Pulse;
 use super::keeper::Keeper;
 use super::messages::{Look, Ping, Take, Tell};
 use super::observed::{Bell, Observed, Window};
 use super::order::{Goal, Order, Sight};
 use super::phase::{Input, Phase};
+use super::regroup::View;
 use super::revision::Revision;
-use super::{clearance, target};
+use super::target;
 use crate::body::World;
 use crate::config::Reread;
 use crate::config::plan::{Plan, ServicePlan};
@@ -40,6 +42,8 @@ pub enum Ended {
     Ordered,
     /// With a service without which it makes no sense.
     Essential(String),
+    /// With more groups that failed for good than the stack bears.
+    Exhausted,
     /// The supervisor did not answer any more.
     Deaf,
 }
@@ -51,6 +55,7 @@ pub struct Supervisor {
     pub(super) rows: Vec<Row>,
     pub(super) started: Timestamp,
     pub(super) revision: Revision,
+    pub(super) council: Council,
     pub(super) dependents: Vec<Vec<usize>>,
     pub(super) orders: Vec<(Order, Option<oneshot::Sender<Answer>>)>,
     bell: Bell,
@@ -89,6 +94,7 @@ impl Supervisor {
         Self::create(|ctx| Self {
             revision: Revision::new(reread, plan.clone()),
             dependents: target::dependents(&plan),
+            council: Council::new(&plan),
             started: world.clock.now(),
             plan,
             world,
@@ -115,6 +121,17 @@ impl Supervisor {
         &mut self,
         goal: Goal,
         indexes: &[usize],
+        why: (String, bool),
+        reply: Option<oneshot::Sender<Answer>>,
+    ) {
+        self.order_steps(goal, &[indexes.to_vec()], why, reply);
+    }
+
+    /// Takes a command under way that goes in steps.
+    pub(super) fn order_steps(
+        &mut self,
+        goal: Goal,
+        steps: &[Vec<usize>],
         (why, wait): (String, bool),
         reply: Option<oneshot::Sender<Answer>>,
     ) {
@@ -123,9 +140,9 @@ impl Supervisor {
             return answer(reply, Err(refused));
         }
         for (order, _) in &mut self.orders {
-            order.supersede(indexes);
+            order.supersede(&steps.concat());
         }
-        let order = Order::new(goal, indexes, why, Instant::now());
+        let order = Order::of_steps(goal, steps, why, Instant::now());
         if wait {
             self.orders.push((order, reply));
         } else {
@@ -167,7 +184,7 @@ impl Supervisor {
     pub(super) fn look(&mut self) {
         self.bell.answered();
         let observed = self.observe();
-        self.clear_or_block(&observed);
+        self.decide(&observed);
         self.advance_orders(&observed);
         let lost = observed.iter().position(|o| o.ends_stack);
         match &self.ending {
@@ -181,36 +198,23 @@ impl Supervisor {
         }
     }
 
-    fn clear_or_block(&mut self, observed: &[Observed]) {
+    /// Lets the council decide who ends with whom and who may start.
+    fn decide(&mut self, observed: &[Observed]) {
         let plan = self.plan.clone();
-        for (index, now) in observed.iter().enumerate() {
-            // A keeper with news on their way to it decides on old grounds: it comes next time.
-            if now.order != self.rows[index].sent {
-                continue;
-            }
-            match &now.phase {
-                Phase::Waiting(on) => match clearance::blocker(&plan, observed, index) {
-                    None => {
-                        self.tell(index, Input::Cleared);
-                    }
-                    Some(block) if on.as_ref() == Some(&block) => {}
-                    Some(block) => {
-                        self.tell(index, Input::Blocked(block));
-                    }
-                },
-                Phase::Spawning { .. } | Phase::Warming { .. } | Phase::Up { .. } => {
-                    if let Some(gone) = clearance::lost_bond(&plan, observed, index) {
-                        self.tell(index, Input::Rebind(format!("{gone} has ended")));
-                    }
-                }
-                Phase::Idle
-                | Phase::Delay { .. }
-                | Phase::Term { .. }
-                | Phase::Kill { .. }
-                | Phase::Lost { .. }
-                | Phase::Done
-                | Phase::Fatal { .. } => {}
-            }
+        let sent: Vec<u64> = self.rows.iter().map(|row| row.sent).collect();
+        let view = View {
+            observed,
+            sent: &sent,
+        };
+        let mut council = std::mem::take(&mut self.council);
+        let now = Instant::now();
+        let ends = council.decide(&plan, view, now, &mut |index, input| {
+            self.tell(index, input)
+        });
+        self.council = council;
+        if ends && self.ending.is_none() {
+            error!("the budget of the stack is used up");
+            self.end(Ended::Exhausted, false);
         }
     }
 
@@ -289,7 +293,9 @@ impl Supervisor {
         let window = Window::new(self.world.clock.now());
         let counters = Arc::new(Counters::default());
         let ends = (window.clone(), self.bell.clone());
-        let keeper = Keeper::new(service.clone(), self.world.clone(), counters.clone(), ends);
+        let awaited = target::is_awaited(&self.plan, &service.name);
+        let plan = (service.clone(), awaited);
+        let keeper = Keeper::new(plan, self.world.clone(), counters.clone(), ends);
         Row {
             keeper: keeper.start(),
             counters,

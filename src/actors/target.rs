@@ -1,10 +1,12 @@
-//! Which services a target means: `service`, `group:service`, `group`, `group:*` or `all`.
+//! Which services a target means: `service`, `group:service`, `group`, `group:*` or `all`. A group
+//! means the groups within it as well.
 
 use std::collections::BTreeSet;
 
 use fathom_kernel::ControlError;
 
-use crate::config::plan::Plan;
+use crate::config::is_within;
+use crate::config::plan::{Plan, Until};
 
 /// Returns the indexes of the services that targets mean, in start order, each once.
 pub(super) fn resolve(plan: &Plan, targets: &[String]) -> Result<Vec<usize>, ControlError> {
@@ -29,10 +31,10 @@ pub(super) fn resolve(plan: &Plan, targets: &[String]) -> Result<Vec<usize>, Con
 
 /// Tells whether a target means a service of this full name and group.
 pub(super) fn means(target: &str, name: &str, group: &str) -> bool {
+    let meant = target.strip_suffix(":*").unwrap_or(target);
     target == "all"
         || target == name
-        || target == group
-        || target.strip_suffix(":*") == Some(group)
+        || is_within(group, meant)
         || target
             .split_once(':')
             .is_some_and(|(g, s)| g == s && g == name)
@@ -55,6 +57,12 @@ pub(super) fn dependents(plan: &Plan) -> Vec<Vec<usize>> {
     dependents
 }
 
+/// Tells whether any service waits until this one has done its work.
+pub(super) fn is_awaited(plan: &Plan, name: &str) -> bool {
+    let mut after = plan.services.iter().flat_map(|service| &service.after);
+    after.any(|after| after.until == Until::Done && *after.name == *name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +75,10 @@ mod tests {
         for target in ["s", "g:", "*", "h:*", "g:t"] {
             assert!(!means(target, "g:s", "g"), "{target}");
         }
+        for target in ["a", "a:*", "a.b", "a.b:*"] {
+            assert!(means(target, "a.b:s", "a.b"), "{target}");
+        }
+        assert!(!means("a:s", "a.b:s", "a.b") && !means("a.", "ab:s", "ab"));
         assert!(means("web", "web", "web"));
         assert!(means("web:web", "web", "web"));
     }

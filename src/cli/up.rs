@@ -149,6 +149,12 @@ fn exit_code(how: &Ended, data_dir: &Path) -> ExitCode {
             eprintln!("fathom: ended with {name}, which failed for good");
             ExitCode::from(EXIT_ERROR)
         }
+        Ended::Exhausted => {
+            eprintln!(
+                "fathom: ended because more groups failed for good than `[stack] budget` allows"
+            );
+            ExitCode::from(EXIT_ERROR)
+        }
         Ended::Deaf => {
             let log = data_dir.join("logs").join("fathom.log");
             eprintln!("fathom: the supervisor failed, see {}", log.display());

@@ -26,6 +26,9 @@ pub(crate) struct StackDoc {
     pub(crate) data_dir: PathBuf,
     /// Longest time an ordered end may take.
     pub(crate) shutdown_limit: Span,
+    /// Groups that may fail for good; one more and the stack ends with exit code 1. Without it the
+    /// stack goes on with what is left.
+    pub(crate) budget: Option<Budget>,
     /// A `pipeline.toml` of km3mon whose sections serve as options; relative to this file.
     #[schemars(with = "Option<String>")]
     #[serde(skip_serializing)]
@@ -38,6 +41,7 @@ impl Default for StackDoc {
             name: "fathom".into(),
             data_dir: "fathom-data".into(),
             shutdown_limit: Span::from_secs(30),
+            budget: None,
             pipeline: None,
         }
     }
@@ -103,34 +107,6 @@ impl Default for OwnLogDoc {
             format: LogFormat::Text,
         }
     }
-}
-
-/// `[group.NAME]`: services that are commanded together.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct GroupDoc {
-    /// What the group is for.
-    pub(crate) description: String,
-    /// What the failure of a member means for the others.
-    #[schemars(with = "Option<StrategyDoc>")]
-    #[serde(skip_serializing)]
-    pub(crate) strategy: Option<Spanned<StrategyDoc>>,
-    /// Failures of all members together.
-    #[schemars(with = "Option<Budget>")]
-    #[serde(skip_serializing)]
-    pub(crate) budget: Option<Spanned<Budget>>,
-}
-
-/// What the failure of a member means for the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum StrategyDoc {
-    /// Nothing.
-    OneForOne,
-    /// Those that depend on it are restarted with it.
-    RestForOne,
-    /// All are restarted.
-    OneForAll,
 }
 
 /// The keys of `[service.NAME]` that every service has; all others are options of its kind.

@@ -8,10 +8,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::control::ControlDoc;
-use super::document::{DetectorDoc, GroupDoc, OwnLogDoc, StackDoc};
+use super::document::{DetectorDoc, OwnLogDoc, StackDoc};
 use super::expand::Environment;
 use super::fileset::FileSet;
 use super::gather::{Subject, gather};
+use super::groups::{Declared, GroupDoc};
 use super::overlay::Overlay;
 use super::pipeline::Pipeline;
 use super::plan::{OwnLog, Plan};
@@ -19,7 +20,7 @@ use super::problem::Problem;
 use super::report::Report;
 use super::resolve::{Read, Readers};
 use super::source::{Place, Sources};
-use super::tree::{Builder, Declared, Tree};
+use super::tree::{Builder, Tree};
 use super::{detector, files};
 use crate::registry;
 
@@ -177,6 +178,7 @@ impl Loader<'_> {
             name: sections.stack.name,
             setup,
             shutdown_limit: sections.stack.shutdown_limit.duration(),
+            budget: sections.stack.budget,
             control: sections.control.checked(&mut self.problems),
             log: OwnLog {
                 level: sections

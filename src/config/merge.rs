@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fathom_kernel::Consequence;
 
 use super::diff::{Diff, Step};
+use super::groups::is_within;
 use super::order;
 use super::plan::{GroupPlan, Plan, ServicePlan};
 
@@ -136,7 +137,7 @@ fn levels(services: &[ServicePlan]) -> Result<Vec<Vec<usize>>, MergeError> {
 /// Returns the groups with their members: as the new plan says when everything is taken, else as
 /// they are, and of the new ones those that have a member now.
 fn groups((old, new): (&Plan, &Plan), services: &[ServicePlan], take: &Take<'_>) -> Vec<GroupPlan> {
-    let has_member = |group: &GroupPlan| services.iter().any(|s| s.group == group.name);
+    let has_member = |group: &GroupPlan| services.iter().any(|s| is_within(&s.group, &group.name));
     let (first, second) = if take.whole { (new, old) } else { (old, new) };
     let mut groups = first.groups.clone();
     for group in &second.groups {
@@ -144,23 +145,33 @@ fn groups((old, new): (&Plan, &Plan), services: &[ServicePlan], take: &Take<'_>)
             groups.push(group.clone());
         }
     }
+    // Each after the one it is in.
+    groups.sort_by_key(|group| group.name.matches('.').count());
+    let declared: Vec<&Arc<str>> = [first, second]
+        .iter()
+        .flat_map(|plan| plan.groups.iter().flat_map(|group| &group.members))
+        .collect();
     for group in &mut groups {
         let members = services.iter().filter(|s| s.group == group.name);
         group.members = members.map(|s| s.name.clone()).collect();
+        let place = |name: &Arc<str>| declared.iter().position(|known| *known == name);
+        group
+            .members
+            .sort_by_key(|name| place(name).unwrap_or(usize::MAX));
     }
     groups
 }
 
-/// Returns a plan without a group.
+/// Returns a plan without a group and those within it.
 pub(crate) fn without(plan: &Plan, group: &str) -> Plan {
-    let services = plan.services.iter().filter(|s| *s.group != *group);
+    let services = plan.services.iter().filter(|s| !is_within(&s.group, group));
     let services: Vec<ServicePlan> = services.cloned().collect();
     let is_left = |name: &Arc<str>| services.iter().any(|s| s.name == *name);
     let levels = plan.levels.iter().map(|level| {
         let left = level.iter().filter(|name| is_left(name));
         left.cloned().collect::<Vec<_>>()
     });
-    let groups = plan.groups.iter().filter(|g| *g.name != *group);
+    let groups = plan.groups.iter().filter(|g| !is_within(&g.name, group));
     Plan {
         groups: groups.cloned().collect(),
         levels: levels.filter(|level| !level.is_empty()).collect(),

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::log::{LineFormat, LogPlan, LogTarget, OnFull, Stderr};
-pub use super::policy::{Backoff, Budget, OnFatal, Restart};
+pub use super::policy::{Backoff, Budget, OnFatal, Restart, Strategy};
 pub use super::process::{Limits, OnDaemonDeath, ProcessPlan};
 pub use super::ready::Ready;
 
@@ -27,11 +27,14 @@ pub struct Plan {
     pub setup: Setup,
     /// Longest time an ordered end may take.
     pub shutdown_limit: Duration,
+    /// Groups that may fail for good before the whole stack ends; `None` is any number.
+    pub budget: Option<Budget>,
     /// Who may command, and where.
     pub control: ControlPlan,
     /// The supervisor's own log.
     pub log: OwnLog,
-    /// Groups, in declared order; a service of its own forms a group of the same name.
+    /// Groups, in declared order, each after the one it is in; a service without a group forms one
+    /// of its own of the same name.
     pub groups: Vec<GroupPlan>,
     /// Services in start order: each after all it depends on.
     pub services: Vec<ServicePlan>,
@@ -101,11 +104,19 @@ pub enum LogFormat {
 /// A group of services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupPlan {
-    /// Name.
+    /// Full name: `outer.inner` when it is within another group.
     pub name: Arc<str>,
+    /// Full name of the group it is in.
+    pub parent: Option<Arc<str>>,
+    /// It was not declared: a service without a group forms it.
+    pub lone: bool,
     /// What it is for.
     pub description: String,
-    /// Full names of its services, in start order.
+    /// What the failure of a member means for the others.
+    pub strategy: Strategy,
+    /// Failures of all members until it is FATAL; `None` is any number.
+    pub budget: Option<Budget>,
+    /// Full names of its own services, in declared order.
     pub members: Vec<Arc<str>>,
 }
 
@@ -114,7 +125,7 @@ pub struct GroupPlan {
 pub struct ServicePlan {
     /// `group:service`, or `service` when both are equal.
     pub name: Arc<str>,
-    /// Its group.
+    /// Full name of its group.
     pub group: Arc<str>,
     /// What it is for.
     pub description: String,

@@ -71,6 +71,31 @@ impl Default for Budget {
     }
 }
 
+/// What the failure of a member means for the others of its group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Nothing.
+    #[default]
+    OneForOne,
+    /// Those that depend on it are restarted with it; members without `after` count as depending on
+    /// those declared before them.
+    RestForOne,
+    /// All are restarted.
+    OneForAll,
+}
+
+impl Strategy {
+    /// Returns the word for it, as in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OneForOne => "one_for_one",
+            Self::RestForOne => "rest_for_one",
+            Self::OneForAll => "one_for_all",
+        }
+    }
+}
+
 /// What to do when the budget is used up: `keep`, `retry:5m` or `shutdown`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -4,7 +4,8 @@ use schemars::{JsonSchema, schema_for};
 use serde_json::{Map, Value, json};
 
 use super::control::ControlDoc;
-use super::document::{DetectorDoc, GroupDoc, OwnLogDoc, ServiceDoc, StackDoc};
+use super::document::{DetectorDoc, OwnLogDoc, ServiceDoc, StackDoc};
+use super::groups::GroupDoc;
 use crate::registry;
 
 /// Returns the JSON schema of `supervisor.toml`.

@@ -4,7 +4,8 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::Value;
 
 use super::control::ControlDoc;
-use super::document::{DetectorDoc, GroupDoc, OwnLogDoc, ServiceDoc, StackDoc};
+use super::document::{DetectorDoc, OwnLogDoc, ServiceDoc, StackDoc};
+use super::groups::GroupDoc;
 use crate::registry;
 
 /// One place in a schema.

@@ -73,11 +73,19 @@ impl Sheet {
     pub(crate) fn group(plan: &GroupPlan) -> Self {
         let GroupPlan {
             name: _,
+            // Part of the full name.
+            parent: _,
+            lone: _,
             description,
+            strategy,
+            budget,
             members: _,
         } = plan;
         let mut sheet = Self::default();
         sheet.hot("description", text(description));
+        sheet.hot("strategy", text(strategy.name()));
+        let budget = budget.as_ref().map(toml_of);
+        sheet.optional("budget", budget, Consequence::Hot);
         sheet
     }
 
@@ -86,6 +94,8 @@ impl Sheet {
         let mut sheet = Self::default();
         sheet.hot("stack.name", text(&plan.name));
         sheet.hot("stack.shutdown_limit", span(plan.shutdown_limit));
+        let budget = plan.budget.as_ref().map(toml_of);
+        sheet.optional("stack.budget", budget, Consequence::Hot);
         let control = &plan.control;
         let listen = control.listen.map(|address| text(&address.to_string()));
         sheet.optional("control.listen", listen, Consequence::Relaunch);

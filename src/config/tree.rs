@@ -1,13 +1,13 @@
 //! All services together: full names, groups, dependencies, start order.
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use nix::sys::signal::Signal;
 use toml::Spanned;
 
-use super::document::{AfterDoc, GroupDoc, StrategyDoc};
+use super::document::AfterDoc;
+use super::groups::{self, Declared, Paths, is_within};
 use super::log::LogDoc;
 use super::order;
 use super::plan::{After, Body, GroupPlan, LogPlan, Ready, ServicePlan, StopPlan, Until};
@@ -37,17 +37,18 @@ pub(crate) struct Tree {
     pub(crate) levels: Vec<Vec<Arc<str>>>,
 }
 
-/// A group that was declared.
-pub(crate) struct Declared {
-    pub(crate) name: String,
-    pub(crate) doc: GroupDoc,
-}
-
 /// Puts services together.
 pub(crate) struct Builder<'a> {
     pub(crate) groups: &'a [Declared],
     pub(crate) services: &'a [Read],
     pub(crate) problems: &'a mut Vec<Problem>,
+}
+
+/// The full names of all services and groups.
+#[derive(Clone, Copy)]
+struct Names<'a> {
+    names: &'a [Arc<str>],
+    paths: &'a Paths,
 }
 
 /// One dependency with its place.
@@ -62,9 +63,15 @@ struct Edge {
 impl Builder<'_> {
     /// Builds the tree; what is wrong is added to the problems.
     pub(crate) fn build(mut self) -> Tree {
+        let paths = Paths::of(self.groups, self.problems);
         self.groups();
-        let names: Vec<Arc<str>> = self.services.iter().map(full_name).collect();
-        let edges: Vec<Vec<Edge>> = (0..names.len()).map(|i| self.edges(i, &names)).collect();
+        let full = |read: &Read| full_name(read, &paths);
+        let names: Vec<Arc<str>> = self.services.iter().map(full).collect();
+        let known = Names {
+            names: &names,
+            paths: &paths,
+        };
+        let edges: Vec<Vec<Edge>> = (0..names.len()).map(|i| self.edges(i, known)).collect();
         let needs: Vec<Vec<usize>> = edges
             .iter()
             .map(|edges| edges.iter().map(|edge| edge.to).collect())
@@ -79,61 +86,37 @@ impl Builder<'_> {
         let services: Vec<ServicePlan> = levels
             .iter()
             .flatten()
-            .filter_map(|&i| self.service(self.services.get(i)?, edges.get(i)?, &names))
+            .filter_map(|&i| self.service(self.services.get(i)?, edges.get(i)?, known))
             .collect();
         let named = |i: &usize| names.get(*i).cloned();
         let levels = levels
             .iter()
             .map(|level| level.iter().filter_map(named).collect());
         Tree {
-            groups: self.plan_groups(&services),
+            groups: groups::plan(self.groups, &paths, (self.services, &services)),
             levels: levels.collect(),
             services,
         }
     }
 
-    /// Checks the groups by themselves, and that services only use declared ones.
+    /// Checks that services only use groups that are declared.
     fn groups(&mut self) {
-        for group in self.groups {
-            if let Some(strategy) = group.doc.strategy.as_ref()
-                && *strategy.get_ref() != StrategyDoc::OneForOne
-            {
-                let problem = Problem::error("this strategy is not supported by this version")
-                    .at(strategy.span())
-                    .label("expected \"one_for_one\"");
-                self.problems.push(problem);
-            }
-            if let Some(budget) = &group.doc.budget {
-                let text = "budgets of groups are not supported by this version";
-                let help = "give each service its own `budget`";
-                self.problems
-                    .push(Problem::error(text).at(budget.span()).help(help));
-            }
-        }
-        for group in self
+        let used = self
             .services
             .iter()
-            .filter_map(|read| read.doc.group.as_ref())
-        {
-            if !self
+            .filter_map(|read| read.doc.group.as_ref());
+        for group in used {
+            if self
                 .groups
                 .iter()
-                .any(|known| known.name == *group.get_ref())
+                .all(|known| known.name != *group.get_ref())
             {
-                let names = self.groups.iter().map(|group| group.name.as_str());
-                let problem = Problem::error(format!("group `{group}` is not declared"))
-                    .at(group.span())
-                    .suggest(group.get_ref(), names, "group");
-                let near = problem.label.is_some();
-                self.problems.push(match near {
-                    true => problem,
-                    false => problem.help(format!("declare it: [group.{group}]")),
-                });
+                self.problems.push(groups::undeclared(group, self.groups));
             }
         }
     }
 
-    fn edges(&mut self, from: usize, names: &[Arc<str>]) -> Vec<Edge> {
+    fn edges(&mut self, from: usize, names: Names<'_>) -> Vec<Edge> {
         let Some(read) = self.services.get(from) else {
             return Vec::new();
         };
@@ -177,14 +160,21 @@ impl Builder<'_> {
     }
 
     /// Returns the services that a name stands for: one, or all others of a group.
-    fn named(&mut self, name: &str, place: Place, from: usize, names: &[Arc<str>]) -> Vec<usize> {
-        let is_it = |(full, read): (&Arc<str>, &Read)| **full == *name || read.name == name;
+    fn named(&mut self, name: &str, place: Place, from: usize, known: Names<'_>) -> Vec<usize> {
+        let Names { names, paths } = known;
+        let of_group = |read: &Read| {
+            name.split_once(':')
+                .is_some_and(|(group, service)| service == read.name && group == group_of(read))
+        };
+        let is_it = |(full, read): (&Arc<str>, &Read)| {
+            **full == *name || read.name == name || of_group(read)
+        };
         if let Some(found) = names.iter().zip(self.services).position(is_it) {
             return vec![found];
         }
         let group = name.strip_suffix(":*").unwrap_or(name);
-        let in_group = |read: &Read| group_of(read) == group;
-        if self.groups.iter().any(|known| known.name == group) {
+        if let Some(group) = paths.meant(group) {
+            let in_group = |read: &Read| is_within(&paths.full(group_of(read)), group);
             let others = self.services.iter().enumerate();
             let others = others.filter(|(i, read)| *i != from && in_group(read));
             return others.map(|(i, _)| i).collect();
@@ -222,9 +212,9 @@ impl Builder<'_> {
         self.problems.push(problem);
     }
 
-    fn service(&mut self, read: &Read, edges: &[Edge], names: &[Arc<str>]) -> Option<ServicePlan> {
+    fn service(&mut self, read: &Read, edges: &[Edge], known: Names<'_>) -> Option<ServicePlan> {
         let doc = &read.doc;
-        let named = |edge: &Edge| names.get(edge.to).cloned();
+        let named = |edge: &Edge| known.names.get(edge.to).cloned();
         let after = edges.iter().filter_map(|edge| {
             let (name, until) = (named(edge)?, edge.until);
             Some(After { name, until })
@@ -242,8 +232,8 @@ impl Builder<'_> {
         let process = process::checked(doc, body.as_ref(), self.problems);
         let log = self.log(doc.log.as_ref());
         Some(ServicePlan {
-            name: full_name(read),
-            group: group_of(read).into(),
+            name: full_name(read, known.paths),
+            group: known.paths.full(group_of(read)),
             description: doc.description.clone(),
             body: body?,
             after,
@@ -349,37 +339,10 @@ impl Builder<'_> {
             Signal::SIGTERM
         })
     }
-
-    fn plan_groups(&self, services: &[ServicePlan]) -> Vec<GroupPlan> {
-        let mut members: BTreeMap<&str, Vec<Arc<str>>> = BTreeMap::new();
-        for service in services {
-            members
-                .entry(&service.group)
-                .or_default()
-                .push(service.name.clone());
-        }
-        let declared = self
-            .groups
-            .iter()
-            .map(|g| (g.name.as_str(), g.doc.description.clone()));
-        let own = self.services.iter().filter(|read| read.doc.group.is_none());
-        let own = own.map(|read| (read.name.as_str(), String::new()));
-        let mut groups: Vec<GroupPlan> = Vec::new();
-        for (name, description) in declared.chain(own) {
-            if groups.iter().all(|group| *group.name != *name) {
-                let members = members.get(name).cloned().unwrap_or_default();
-                groups.push(GroupPlan {
-                    name: name.into(),
-                    description,
-                    members,
-                });
-            }
-        }
-        groups
-    }
 }
 
-fn group_of(read: &Read) -> &str {
+/// Returns the name of the group of a service, as it is declared.
+pub(crate) fn group_of(read: &Read) -> &str {
     read.doc
         .group
         .as_ref()
@@ -387,9 +350,9 @@ fn group_of(read: &Read) -> &str {
 }
 
 /// Returns `group:service`, or `service` when both are equal.
-fn full_name(read: &Read) -> Arc<str> {
-    match group_of(read) {
-        group if group == read.name => group.into(),
+pub(crate) fn full_name(read: &Read, paths: &Paths) -> Arc<str> {
+    match paths.full(group_of(read)) {
+        group if *group == *read.name => group,
         group => format!("{group}:{}", read.name).into(),
     }
 }

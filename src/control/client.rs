@@ -176,9 +176,36 @@ impl Client {
         self.post(&path, &serde_json::json!({}), None).await
     }
 
-    /// Stops services.
-    pub async fn stop(&self, targets: &[String], wait: bool) -> Result<Vec<Outcome>, ClientError> {
-        let path = format!("/api/services/{}/stop?wait={wait}", encoded(targets));
+    /// Stops services, and what depends on them when `dependents` is set.
+    pub async fn stop(
+        &self,
+        targets: &[String],
+        wait: bool,
+        dependents: bool,
+    ) -> Result<Vec<Outcome>, ClientError> {
+        let path = format!(
+            "/api/services/{}/stop?wait={wait}&dependents={dependents}",
+            encoded(targets)
+        );
+        self.post(&path, &serde_json::json!({}), None).await
+    }
+
+    /// Kills services at once.
+    pub async fn kill(&self, targets: &[String], wait: bool) -> Result<Vec<Outcome>, ClientError> {
+        let path = format!("/api/services/{}/kill?wait={wait}", encoded(targets));
+        self.post(&path, &serde_json::json!({}), None).await
+    }
+
+    /// Restarts services one after the other, or one level after the other.
+    pub async fn roll(
+        &self,
+        targets: &[String],
+        by_level: bool,
+    ) -> Result<Vec<Outcome>, ClientError> {
+        let path = format!(
+            "/api/services/{}/roll?by_level={by_level}",
+            encoded(targets)
+        );
         self.post(&path, &serde_json::json!({}), None).await
     }
 

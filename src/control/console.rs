@@ -102,6 +102,8 @@ impl Console {
             Command::Start { .. }
             | Command::Stop { .. }
             | Command::Restart { .. }
+            | Command::Roll { .. }
+            | Command::Kill { .. }
             | Command::Request { .. }
             | Command::Update { .. }
             | Command::Reload { .. }

@@ -163,6 +163,19 @@ pub(super) struct ActQuery {
     /// Start missing dependencies too; only for `start`.
     #[serde(default = "yes")]
     pub(super) dependencies: bool,
+    /// Stop what depends on the services too; only for `stop`.
+    #[serde(default)]
+    pub(super) dependents: bool,
+}
+
+/// How to restart services one after the other.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RollQuery {
+    /// All services of one level of the dependency order at a time instead of one service.
+    #[serde(default)]
+    pub(super) by_level: bool,
 }
 
 fn yes() -> bool {

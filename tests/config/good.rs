@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fathom::config::plan::{Body, KindBody, Plan, Ready, Run};
+use fathom::config::plan::{Body, KindBody, Plan, Ready, Run, Strategy};
 use fathom::config::{Loaded, Origin, load};
 
 fn text(text: &str) -> Origin {
@@ -40,6 +40,59 @@ fn an_empty_file_is_an_empty_stack() {
     assert_eq!(plan.name, "fathom");
     assert!(plan.services.is_empty());
     assert!(plan.setup.data_dir.is_absolute() && plan.setup.data_dir.ends_with("fathom-data"));
+}
+
+#[test]
+fn groups_within_groups_have_names_with_dots() {
+    let plan = plan(&text(
+        r#"
+        [stack]
+        budget = { restarts = 3, period = "10m" }
+        [group.rates]
+        group = "monitors"
+        strategy = "rest_for_one"
+        budget = { restarts = 20, period = "5m" }
+        [group.monitors]
+        strategy = "one_for_all"
+        [service.late]
+        group = "monitors"
+        kind = "dom_rates"
+        after = ["rates"]
+        [service.second]
+        group = "rates"
+        kind = "dom_rates"
+        after = ["rates:first=started"]
+        [service.first]
+        group = "rates"
+        kind = "dom_rates"
+        [service.lone]
+        kind = "dom_rates"
+        after = ["monitors:*"]
+        "#,
+    ));
+    let groups: Vec<_> = plan
+        .groups
+        .iter()
+        .map(|group| {
+            let members: Vec<&str> = group.members.iter().map(|name| &**name).collect();
+            (&*group.name, group.parent.as_deref(), members)
+        })
+        .collect();
+    let rates = vec!["monitors.rates:second", "monitors.rates:first"];
+    assert_eq!(
+        groups,
+        [
+            ("monitors", None, vec!["monitors:late"]),
+            ("lone", None, vec!["lone"]),
+            ("monitors.rates", Some("monitors"), rates),
+        ]
+    );
+    assert_eq!(plan.groups[2].strategy, Strategy::RestForOne);
+    assert_eq!(plan.groups[2].budget.as_ref().unwrap().restarts, 20);
+    assert_eq!(plan.budget.as_ref().unwrap().restarts, 3);
+    assert!(plan.groups[1].lone);
+    assert_eq!(plan.levels.len(), 4);
+    assert_eq!(plan.service("lone").unwrap().after.len(), 3);
 }
 
 #[test]

@@ -18,9 +18,9 @@ use fathom::incidents::{Dependency, HealthStep, Incident, Line, Peaks};
 use fathom::logs::Logs;
 use fathom::telemetry::Records;
 use fathom_kernel::{
-    Addresses, Answer, Ask, Bus, Changes, Clock, Command, ControlError, ControlHandle, Event,
-    Health, LifeChange, LogLine, LogStream, Outcome, Reply, ServiceStatus, StackStatus, State,
-    Timestamp, Verdict, Want,
+    Addresses, Answer, Ask, BudgetStatus, Bus, Changes, Clock, Command, ControlError,
+    ControlHandle, Event, GroupStatus, Health, LifeChange, LogLine, LogStream, Outcome, Reply,
+    ServiceStatus, StackStatus, State, Timestamp, Verdict, Want,
 };
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -91,6 +91,7 @@ pub(crate) fn service(name: &str, state: State, description: &str) -> ServiceSta
         trouble: None,
         last_incident: None,
         after: Vec::new(),
+        bind: Vec::new(),
         counters: Default::default(),
         queues: Vec::new(),
         watch: fathom_kernel::WatchStatus::default(),
@@ -404,6 +405,29 @@ impl Mind {
         }
     }
 
+    /// One group per name that services have; those without a name of their own are lone.
+    fn groups(&self) -> Vec<GroupStatus> {
+        let services = self.services.lock().expect("unpoisoned");
+        let names: std::collections::BTreeSet<_> = services.iter().map(|s| &s.group).collect();
+        let groups = names.into_iter().map(|name| GroupStatus {
+            name: name.clone(),
+            parent: name.rsplit_once('.').map(|(outer, _)| outer.to_owned()),
+            lone: services.iter().any(|s| s.name == *name),
+            description: String::new(),
+            strategy: match name.contains('.') {
+                true => "rest_for_one".to_owned(),
+                false => "one_for_one".to_owned(),
+            },
+            budget: name.contains('.').then_some(BudgetStatus {
+                restarts: 20,
+                period_s: 300.0,
+                used: 3,
+            }),
+            state: State::Running,
+        });
+        groups.collect()
+    }
+
     fn obey(&self, command: Command) -> Answer {
         match command {
             Command::Status { targets } => Ok(Reply::Status(StackStatus {
@@ -413,6 +437,8 @@ impl Mind {
                 stack: "demo".to_owned(),
                 events: 12,
                 config: Default::default(),
+                budget: None,
+                groups: self.groups(),
                 services: self.select(&targets)?,
             })),
             Command::Start { targets, .. } => self.turn(&targets, State::Running),
@@ -421,6 +447,11 @@ impl Mind {
                 self.turn(&targets, State::Stopped)?;
                 self.turn(&targets, State::Running)
             }
+            Command::Roll { targets, .. } => {
+                self.turn(&targets, State::Stopped)?;
+                self.turn(&targets, State::Running)
+            }
+            Command::Kill { targets, .. } => self.turn(&targets, State::Stopped),
             Command::Signal { targets, signal } => {
                 let services = self.select(&targets)?;
                 Ok(Reply::Done(

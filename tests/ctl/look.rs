@@ -1,6 +1,8 @@
 //! The small verbs that only look: `pid`, `version`, `tree`, `deps`, `addresses`.
 
-use crate::fake::{Fake, example};
+use fathom_kernel::State;
+
+use crate::fake::{Fake, example, service};
 
 #[tokio::test]
 async fn pid_of_the_supervisor_or_of_services() {
@@ -31,32 +33,45 @@ async fn version_is_that_of_the_running_supervisor() {
 
 #[tokio::test]
 async fn the_tree_shows_groups_kinds_and_order() {
-    let fake = Fake::start(example()).await;
+    let mut services = example();
+    let inner = service("monitoring_process.maps:hits", State::Running, "");
+    services.push(inner);
+    let fake = Fake::start(services).await;
     insta::assert_snapshot!(fake.ctl(&["tree"]).await, @r"
     exit 0
     demo
-    ├─ ligiers
+    ├─ ligiers RUNNING
     │  └─ ligiermirror (dom_rates) RUNNING
-    ├─ monitoring_process
+    ├─ monitoring_process RUNNING
     │  ├─ ztplot (dom_rates) BACKOFF
     │  ├─ rttc (dom_rates, after ligiers:ligiermirror) RUNNING
-    │  └─ triggermap (dom_rates) RUNNING
-    └─ webserver
-       └─ webserver (dom_rates) STOPPED
+    │  ├─ triggermap (dom_rates) RUNNING
+    │  └─ maps (rest_for_one, 3 of 20 restarts in 5m) RUNNING
+    │     └─ hits (dom_rates) RUNNING
+    └─ webserver (dom_rates) STOPPED
     ");
 }
 
 #[tokio::test]
 async fn dependencies_both_ways() {
-    let fake = Fake::start(example()).await;
+    let mut services = example();
+    services[4].after = vec!["webserver".to_owned()];
+    services[2].bind = services[2].after.clone();
+    let fake = Fake::start(services).await;
     insta::assert_snapshot!(fake.ctl(&["deps", "rttc"]).await, @r"
     exit 0
-    after      ligiers:ligiermirror
+    bound to   ligiers:ligiermirror            RUNNING
+    ");
+    insta::assert_snapshot!(fake.ctl(&["deps", "--all", "rttc"]).await, @r"
+    exit 0
+    after      webserver                       STOPPED
+    bound to   ligiers:ligiermirror            RUNNING
     ");
     insta::assert_snapshot!(fake.ctl(&["--json", "deps", "ligiermirror"]).await, @r#"
     exit 0
-    {"after":[],"name":"ligiers:ligiermirror","needed_by":["monitoring_process:rttc"]}
+    {"after":["webserver"],"bind":[],"name":"ligiers:ligiermirror","needed_by":["monitoring_process:rttc"]}
     "#);
+    assert_eq!(fake.ctl(&["deps", "monitoring_process"]).await.code, 2);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod exit_codes;
 mod fake;
 mod healthcheck;
 mod incidents;
+mod kill;
 mod logs;
 mod look;
 mod offline;

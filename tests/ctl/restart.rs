@@ -1,4 +1,4 @@
-//! `ctl restart`.
+//! `ctl restart` and `ctl rolling`.
 
 use fathom_kernel::Command;
 
@@ -18,4 +18,24 @@ async fn a_group_is_restarted_in_one_command() {
         wait: true,
     };
     assert_eq!(fake.last_heard().0, wanted);
+}
+
+#[tokio::test]
+async fn a_rolling_restart_goes_by_service_or_by_level() {
+    let fake = Fake::start(example()).await;
+    for (args, by_level) in [
+        (&["restart", "--rolling", "rttc"][..], false),
+        (&["restart", "--rolling", "--level", "rttc"], true),
+        (&["rolling", "rttc"], false),
+        (&["rolling", "--level", "rttc"], true),
+    ] {
+        let ran = fake.ctl(args).await;
+        assert_eq!(
+            (ran.code, ran.out.as_str()),
+            (0, "monitoring_process:rttc: started\n")
+        );
+        let targets = vec!["rttc".to_owned()];
+        assert_eq!(fake.last_heard().0, Command::Roll { targets, by_level });
+    }
+    assert_eq!(fake.ctl(&["restart", "--level", "rttc"]).await.code, 2);
 }

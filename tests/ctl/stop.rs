@@ -1,5 +1,7 @@
 //! `ctl stop`.
 
+use fathom_kernel::Command;
+
 use crate::fake::{Fake, example};
 
 #[tokio::test]
@@ -22,4 +24,21 @@ async fn an_unknown_name_is_1() {
     exit 1
     nix:*: ERROR (no such group)
     ");
+}
+
+#[tokio::test]
+async fn dependents_can_be_stopped_too() {
+    let fake = Fake::start(example()).await;
+    for (args, dependents) in [
+        (&["stop", "rttc"][..], false),
+        (&["stop", "--with-dependents", "rttc"], true),
+    ] {
+        fake.ctl(args).await;
+        let wanted = Command::Stop {
+            targets: vec!["rttc".to_owned()],
+            dependents,
+            wait: true,
+        };
+        assert_eq!(fake.last_heard().0, wanted);
+    }
 }

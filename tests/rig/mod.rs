@@ -13,7 +13,7 @@ use std::time::Duration;
 use fathom::config::plan::{
     Backoff, Body, Budget, CommandBody, ControlPlan, GroupPlan, KindBody, Limits, LogFormat,
     LogPlan, OnFatal, OwnLog, Placement, Plan, ProcessPlan, Ready, Restart, Run, ServicePlan,
-    StopPlan,
+    StopPlan, Strategy,
 };
 use fathom::stack::{Options, Stack};
 use fathom_kernel::{
@@ -126,7 +126,11 @@ pub fn plan(data_dir: &Path, services: Vec<ServicePlan>) -> Plan {
             Some(group) => group.members.push(service.name.clone()),
             None => groups.push(GroupPlan {
                 name: service.group.clone(),
+                parent: None,
+                lone: service.group == service.name,
                 description: String::new(),
+                strategy: Strategy::OneForOne,
+                budget: None,
                 members: vec![service.name.clone()],
             }),
         }
@@ -138,6 +142,7 @@ pub fn plan(data_dir: &Path, services: Vec<ServicePlan>) -> Plan {
             ..Setup::default()
         },
         shutdown_limit: Duration::from_secs(20),
+        budget: None,
         control: ControlPlan {
             listen: None,
             socket_mode: 0o660,
@@ -222,6 +227,7 @@ pub fn results(outcomes: &[Outcome]) -> Vec<(&str, Verdict)> {
 pub fn stop(target: &str) -> Command {
     Command::Stop {
         targets: vec![target.to_owned()],
+        dependents: false,
         wait: true,
     }
 }

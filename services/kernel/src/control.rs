@@ -73,6 +73,9 @@ pub enum Command {
     Stop {
         /// Which services.
         targets: Vec<String>,
+        /// Stop what depends on them too.
+        #[serde(default)]
+        dependents: bool,
         /// Wait until every target has ended.
         wait: bool,
     },
@@ -81,6 +84,21 @@ pub enum Command {
         /// Which services.
         targets: Vec<String>,
         /// Wait until every target is ready or has failed.
+        wait: bool,
+    },
+    /// Restarts the targets that shall run one after the other in dependency order, each when the one
+    /// before is ready; ends at the first that fails.
+    Roll {
+        /// Which services.
+        targets: Vec<String>,
+        /// All services of one level of the dependency order at a time instead of one service.
+        by_level: bool,
+    },
+    /// Kills the targets at once, without their time to stop; they stay down.
+    Kill {
+        /// Which services.
+        targets: Vec<String>,
+        /// Wait until every target has ended.
         wait: bool,
     },
     /// Sends a signal to child processes.
@@ -186,6 +204,8 @@ impl Command {
             Self::Start { .. }
             | Self::Stop { .. }
             | Self::Restart { .. }
+            | Self::Roll { .. }
+            | Self::Kill { .. }
             | Self::Signal { .. }
             | Self::Clear { .. }
             | Self::Rotate { .. }
@@ -263,6 +283,8 @@ pub enum Verdict {
     Removed,
     /// Has its new configuration; what ran was not touched, or nothing ran.
     Updated,
+    /// Left as it was, because another one before it failed or because it is down by wish.
+    Untouched,
 }
 
 impl Verdict {
@@ -284,6 +306,7 @@ impl Verdict {
             Self::Added => "added",
             Self::Removed => "removed",
             Self::Updated => "updated",
+            Self::Untouched => "untouched",
         }
     }
 }

@@ -51,4 +51,7 @@ pub use monitor::{FileLine, Monitor, Outputs, Persist};
 pub use output::{Losses, Output};
 pub use quantity::{QuantityError, Size, Span};
 pub use service::{BoxFuture, Exit, Outside, Request, Service, ServiceCx, ServiceError};
-pub use status::{Health, Hold, RuleStatus, ServiceStatus, StackStatus, State, Want, WatchStatus};
+pub use status::{
+    BudgetStatus, GroupStatus, Health, Hold, RuleStatus, ServiceStatus, StackStatus, State, Want,
+    WatchStatus,
+};

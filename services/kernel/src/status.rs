@@ -222,6 +222,9 @@ pub struct ServiceStatus {
     pub last_incident: Option<u64>,
     /// Names of the services this one waits for or depends on.
     pub after: Vec<String>,
+    /// Names of the services whose end also ends this one.
+    #[serde(default)]
+    pub bind: Vec<String>,
     /// Messages in, out, lost, unreadable.
     pub counters: CountersSnapshot,
     /// Its queues on the bus.
@@ -229,6 +232,37 @@ pub struct ServiceStatus {
     /// How its health is watched.
     #[serde(default)]
     pub watch: WatchStatus,
+}
+
+/// Failures borne within a time, and those that count now.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BudgetStatus {
+    /// Failures borne; 0 is any number.
+    pub restarts: u32,
+    /// Within this time [s].
+    pub period_s: f64,
+    /// Failures within that time until now.
+    pub used: u32,
+}
+
+/// A group of services.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupStatus {
+    /// Full name: `outer.inner` when it is within another group.
+    pub name: String,
+    /// Full name of the group it is in.
+    pub parent: Option<String>,
+    /// A service without a group forms it.
+    pub lone: bool,
+    /// What it is for.
+    pub description: String,
+    /// What the failure of a member means for the others: `one_for_one`, `rest_for_one`,
+    /// `one_for_all`.
+    pub strategy: String,
+    /// Failures of members until the whole group is FATAL, if there is a limit.
+    pub budget: Option<BudgetStatus>,
+    /// FATAL when the group has failed for good, else the state of the member that is worst off.
+    pub state: State,
 }
 
 /// The whole stack.
@@ -243,6 +277,12 @@ pub struct StackStatus {
     pub started: Timestamp,
     /// Name of the stack, shown to shifters.
     pub stack: String,
+    /// Groups that may fail for good until the stack ends, if there is a limit.
+    #[serde(default)]
+    pub budget: Option<BudgetStatus>,
+    /// Groups, each after the one it is in.
+    #[serde(default)]
+    pub groups: Vec<GroupStatus>,
     /// Events ever published on the bus.
     pub events: u64,
     /// The configuration in force.

@@ -1,6 +1,8 @@
 //! `ctl deps`: what a service depends on and what depends on it.
 
 use clap::Args;
+use fathom_kernel::{ServiceStatus, StackStatus};
+use serde_json::json;
 
 use super::CtlError;
 use super::session::Session;
@@ -10,6 +12,9 @@ use super::session::Session;
 pub(super) struct Deps {
     /// Service.
     name: String,
+    /// Over any number of steps, not only directly.
+    #[arg(short, long)]
+    all: bool,
 }
 
 impl Deps {
@@ -18,30 +23,68 @@ impl Deps {
             .client
             .status(std::slice::from_ref(&self.name))
             .await?;
-        let Some(service) = one.services.first() else {
-            return Err(CtlError::Usage(format!("{} has no services", self.name)));
+        let service = match one.services.as_slice() {
+            [service] => service,
+            _ => {
+                let text = format!("{} is not one service", self.name);
+                return Err(CtlError::Usage(text));
+            }
         };
         let all = session.client.status(&[]).await?;
-        let needed_by: Vec<&str> = all
-            .services
-            .iter()
-            .filter(|other| other.after.contains(&service.name))
-            .map(|other| other.name.as_str())
-            .collect();
+        let needed = |service: &ServiceStatus, other: &ServiceStatus| {
+            service.after.contains(&other.name) || service.bind.contains(&other.name)
+        };
+        let after = self.reach(&all, service, |from, to| needed(from, to));
+        let needed_by = self.reach(&all, service, |from, to| needed(to, from));
         if session.json {
-            session.value(&serde_json::json!({
+            let names = |list: &[&ServiceStatus]| -> Vec<String> {
+                list.iter().map(|service| service.name.clone()).collect()
+            };
+            session.value(&json!({
                 "name": service.name,
-                "after": service.after,
-                "needed_by": needed_by,
+                "after": names(&after),
+                "bind": service.bind,
+                "needed_by": names(&needed_by),
             }))?;
             return Ok(0);
         }
-        for name in &service.after {
-            session.line(&format!("after      {name}"))?;
+        for other in after {
+            let word = match service.bind.contains(&other.name) {
+                true => "bound to",
+                false => "after",
+            };
+            session.line(&line(word, other))?;
         }
-        for name in needed_by {
-            session.line(&format!("needed by  {name}"))?;
+        for other in needed_by {
+            session.line(&line("needed by", other))?;
         }
         Ok(0)
     }
+
+    /// Returns the services that a relation leads to, in the order of the status.
+    fn reach<'a>(
+        &self,
+        status: &'a StackStatus,
+        from: &ServiceStatus,
+        leads: impl Fn(&ServiceStatus, &ServiceStatus) -> bool,
+    ) -> Vec<&'a ServiceStatus> {
+        let mut reached = vec![false; status.services.len()];
+        let mut open = vec![from];
+        while let Some(at) = open.pop() {
+            for (other, reached) in status.services.iter().zip(&mut reached) {
+                if leads(at, other) && !std::mem::replace(reached, true) && self.all {
+                    open.push(other);
+                }
+            }
+        }
+        let found = status.services.iter().zip(reached);
+        found
+            .filter(|(_, reached)| *reached)
+            .map(|(s, _)| s)
+            .collect()
+    }
+}
+
+fn line(word: &str, other: &ServiceStatus) -> String {
+    format!("{word:<9}  {:<30}  {}", other.name, other.state)
 }

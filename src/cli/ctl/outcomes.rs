@@ -10,8 +10,10 @@ use super::session::{Session, no_such, set_aside};
 #[derive(Debug, Clone)]
 pub(super) enum Action {
     Start { wait: bool, dependencies: bool },
-    Stop { wait: bool },
+    Stop { wait: bool, dependents: bool },
+    Kill { wait: bool },
     Restart { wait: bool },
+    Roll { by_level: bool },
     Signal { signal: String },
 }
 
@@ -54,7 +56,9 @@ async fn ask(
     let client = &session.client;
     let outcomes = match action {
         Action::Start { wait, dependencies } => client.start(targets, *wait, *dependencies).await,
-        Action::Stop { wait } => client.stop(targets, *wait).await,
+        Action::Stop { wait, dependents } => client.stop(targets, *wait, *dependents).await,
+        Action::Kill { wait } => client.kill(targets, *wait).await,
+        Action::Roll { by_level } => client.roll(targets, *by_level).await,
         Action::Restart { wait } => client.restart(targets, *wait).await,
         Action::Signal { signal } => client.signal(targets, signal).await,
     };
@@ -93,6 +97,7 @@ fn line(outcome: &Outcome) -> String {
         Verdict::TimedOut => "timed out",
         Verdict::BadSignal => "bad signal name",
         Verdict::Failed => "failed",
+        Verdict::Untouched => return format!("{name}: left alone ({})", outcome.message),
     };
     if outcome.message.is_empty() {
         format!("{name}: ERROR ({error})")
@@ -118,13 +123,18 @@ fn exit_code(action: &Action, outcomes: &[Outcome], unknown: &[String]) -> u8 {
                 | Verdict::Updated,
             ) => 0,
             (Action::Signal { .. }, Verdict::NotRunning) => DIED,
-            (_, Verdict::NotRunning) => 0,
+            // What was left alone is no reason of its own: the failure before it is.
+            (_, Verdict::NotRunning | Verdict::Untouched) => 0,
+            (Action::Roll { .. }, _) => OTHER,
             (Action::Start { .. } | Action::Restart { .. }, Verdict::SpawnError) => DIED,
             (Action::Start { .. } | Action::Restart { .. }, Verdict::AbnormalTermination) => DIED,
             (_, Verdict::SpawnError | Verdict::AbnormalTermination) => OTHER,
             (_, Verdict::TimedOut | Verdict::BadSignal | Verdict::Failed) => OTHER,
         });
-    let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
+    let starts = matches!(
+        action,
+        Action::Start { .. } | Action::Restart { .. } | Action::Roll { .. }
+    );
     let names = unknown.iter().map(|name| match name.ends_with(":*") {
         true if starts => NO_GROUP,
         _ => OTHER,
@@ -155,7 +165,11 @@ mod tests {
             wait: true,
             dependencies: true,
         };
-        let stop = Action::Stop { wait: true };
+        let stop = Action::Stop {
+            wait: true,
+            dependents: false,
+        };
+        let roll = Action::Roll { by_level: false };
         let signal = Action::Signal {
             signal: "HUP".to_owned(),
         };
@@ -168,6 +182,8 @@ mod tests {
             (&stop, Verdict::Stopped, 0),
             (&stop, Verdict::NotRunning, 0),
             (&stop, Verdict::TimedOut, 1),
+            (&roll, Verdict::AbnormalTermination, 1),
+            (&roll, Verdict::Untouched, 0),
             (&signal, Verdict::Signalled, 0),
             (&signal, Verdict::BadSignal, 1),
             (&signal, Verdict::NotRunning, 7),

@@ -35,8 +35,8 @@ impl Progress {
         targets: &[String],
     ) -> Result<Self, CtlError> {
         let goal = match action {
-            Action::Start { .. } | Action::Restart { .. } => State::Running,
-            Action::Stop { .. } => State::Stopped,
+            Action::Start { .. } | Action::Restart { .. } | Action::Roll { .. } => State::Running,
+            Action::Stop { .. } | Action::Kill { .. } => State::Stopped,
             Action::Signal { .. } => return Ok(Self { shown: None }),
         };
         if session.json {
@@ -44,7 +44,7 @@ impl Progress {
         }
         let (status, _) = session.status(targets).await?;
         let services = status.map(|status| status.services).unwrap_or_default();
-        let restarts = matches!(action, Action::Restart { .. });
+        let restarts = matches!(action, Action::Restart { .. } | Action::Roll { .. });
         let wanted: HashSet<String> = services
             .into_iter()
             .filter(|service| restarts || service.state != goal)

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 
 use super::session::Session;
 use super::{
-    CtlError, addresses, deps, events, incident, incidents, logs, pid, request, restart, shutdown,
-    signal, start, status, stop, tail, tree, version, wait,
+    CtlError, addresses, deps, events, incident, incidents, kill, logs, pid, request, restart,
+    rolling, shutdown, signal, start, status, stop, tail, tree, version, wait,
 };
 use crate::control::{Client, Place};
 
@@ -56,6 +56,10 @@ enum Verb {
     Stop(stop::Stop),
     /// Stop services, then start them.
     Restart(restart::Restart),
+    /// Restart services one after the other, each when the one before is ready.
+    Rolling(rolling::Rolling),
+    /// Kill services at once; they stay down.
+    Kill(kill::Kill),
     /// Send a signal to child processes.
     Signal(signal::Signal),
     /// Show the end of one log.
@@ -127,6 +131,8 @@ impl Verb {
             Self::Start(verb) => verb.run(session).await,
             Self::Stop(verb) => verb.run(session).await,
             Self::Restart(verb) => verb.run(session).await,
+            Self::Rolling(verb) => verb.run(session).await,
+            Self::Kill(verb) => verb.run(session).await,
             Self::Signal(verb) => verb.run(session).await,
             Self::Tail(verb) => verb.run(session).await,
             Self::Logs(verb) => verb.run(session).await,

@@ -13,6 +13,9 @@ pub(super) struct Stop {
     /// Services to stop.
     #[arg(required = true)]
     targets: Vec<String>,
+    /// Stop what depends on them too.
+    #[arg(long)]
+    with_dependents: bool,
     /// Return at once instead of when all have ended.
     #[arg(long)]
     no_wait: bool,
@@ -22,6 +25,7 @@ impl Stop {
     pub(super) async fn run(self, session: &mut Session) -> Result<u8, CtlError> {
         let action = Action::Stop {
             wait: !self.no_wait,
+            dependents: self.with_dependents,
         };
         carry_out(session, action, self.targets).await
     }

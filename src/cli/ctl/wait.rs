@@ -1,9 +1,10 @@
 //! `ctl wait`: until services reached a state.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
-use fathom_kernel::{ServiceStatus, Span, State, Want};
+use fathom_kernel::{Health, ServiceStatus, Span, State, Want};
 
 use super::CtlError;
 use super::session::Session;
@@ -13,14 +14,17 @@ const LATE: u8 = 1;
 /// Exit code when a service ended instead.
 const ENDED: u8 = 7;
 
+/// Time between two looks without an event: changes of health are none.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Arguments of `wait`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 reached; 1 not in time; 7 a service is FATAL or EXITED instead."
 )]
 pub(super) struct Wait {
-    /// What to wait for: `NAME=ready`, `NAME=started`, `NAME=done` or `NAME=stopped`; several must
-    /// all be reached.
+    /// What to wait for: `NAME=ready`, `NAME=started`, `NAME=flowing` (ready and its data flows),
+    /// `NAME=done` or `NAME=stopped`; several must all be reached.
     #[arg(required = true, value_name = "NAME=STATE")]
     goals: Vec<Goal>,
     /// Longest time to wait, such as `30s` or `5m`.
@@ -39,6 +43,7 @@ struct Goal {
 enum Until {
     Started,
     Ready,
+    Flowing,
     Done,
     Stopped,
 }
@@ -59,11 +64,12 @@ impl FromStr for Goal {
         let until = match until {
             "started" => Until::Started,
             "ready" => Until::Ready,
+            "flowing" => Until::Flowing,
             "done" => Until::Done,
             "stopped" => Until::Stopped,
             other => {
                 return Err(format!(
-                    "no state {other:?}; there are started, ready, done, stopped"
+                    "no state {other:?}; there are started, ready, flowing, done, stopped"
                 ));
             }
         };
@@ -108,9 +114,10 @@ impl Wait {
             if progress != Progress::OnItsWay {
                 return Ok(progress);
             }
-            if changes.next().await.is_none() {
+            match tokio::time::timeout(LOOK_EVERY, changes.next()).await {
+                Ok(Some(_)) | Err(_) => {}
                 // The supervisor is going; the next look says how it went.
-                changes = session.client.events("life").await?;
+                Ok(None) => changes = session.client.events("life").await?,
             }
         }
     }
@@ -138,7 +145,7 @@ impl Until {
     /// Tells whether a service among several counts: what nobody wants up need not come up.
     fn concerns(self, service: &ServiceStatus) -> bool {
         match self {
-            Self::Started | Self::Ready | Self::Done => service.want == Want::Up,
+            Self::Started | Self::Ready | Self::Flowing | Self::Done => service.want == Want::Up,
             Self::Stopped => true,
         }
     }
@@ -147,13 +154,14 @@ impl Until {
         use Progress::{Ended, OnItsWay, Reached};
         match (self, service.state) {
             (Self::Ready | Self::Started, State::Running) => Reached,
+            (Self::Flowing, State::Running) if service.health == Health::Ok => Reached,
             (Self::Started, State::Starting) if service.pid != 0 => Reached,
-            (Self::Ready | Self::Started, State::Exited | State::Fatal) => Ended,
+            (Self::Ready | Self::Flowing | Self::Started, State::Exited | State::Fatal) => Ended,
             (Self::Done, State::Exited) if service.finished => Reached,
             (Self::Done, State::Exited | State::Fatal) => Ended,
             (Self::Stopped, State::Stopped | State::Exited | State::Fatal) => Reached,
             (
-                Self::Ready | Self::Started | Self::Done | Self::Stopped,
+                Self::Ready | Self::Flowing | Self::Started | Self::Done | Self::Stopped,
                 State::Stopped
                 | State::Starting
                 | State::Running

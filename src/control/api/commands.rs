@@ -8,7 +8,7 @@ use super::Failure;
 use super::extract::{Body, Query, Target, Who};
 use super::status::names;
 use crate::control::console::Console;
-use crate::control::wire::{ActQuery, Problem, RequestBody, ShutdownBody, SignalBody};
+use crate::control::wire::{ActQuery, Problem, RequestBody, RollQuery, ShutdownBody, SignalBody};
 
 /// Starts services in dependency order.
 #[utoipa::path(
@@ -55,6 +55,7 @@ pub(super) async fn stop(
 ) -> Result<Json<Vec<Outcome>>, Failure> {
     let command = Command::Stop {
         targets: targets(&name)?,
+        dependents: query.dependents,
         wait: query.wait,
     };
     outcomes(&console, command, caller).await
@@ -77,6 +78,52 @@ pub(super) async fn restart(
     Query(query): Query<ActQuery>,
 ) -> Result<Json<Vec<Outcome>>, Failure> {
     let command = Command::Restart {
+        targets: targets(&name)?,
+        wait: query.wait,
+    };
+    outcomes(&console, command, caller).await
+}
+
+/// Restarts services one after the other, each when the one before is ready.
+#[utoipa::path(
+    post,
+    path = "/api/services/{name}/roll",
+    params(("name" = String, Path), RollQuery),
+    responses(
+        (status = 200, body = ref("#/components/schemas/Outcomes")),
+        (status = 404, body = Problem),
+    )
+)]
+pub(super) async fn roll(
+    State(console): State<Console>,
+    Who(caller): Who,
+    Target(name): Target,
+    Query(query): Query<RollQuery>,
+) -> Result<Json<Vec<Outcome>>, Failure> {
+    let command = Command::Roll {
+        targets: targets(&name)?,
+        by_level: query.by_level,
+    };
+    outcomes(&console, command, caller).await
+}
+
+/// Kills services at once; they stay down.
+#[utoipa::path(
+    post,
+    path = "/api/services/{name}/kill",
+    params(("name" = String, Path), ActQuery),
+    responses(
+        (status = 200, body = ref("#/components/schemas/Outcomes")),
+        (status = 404, body = Problem),
+    )
+)]
+pub(super) async fn kill(
+    State(console): State<Console>,
+    Who(caller): Who,
+    Target(name): Target,
+    Query(query): Query<ActQuery>,
+) -> Result<Json<Vec<Outcome>>, Failure> {
+    let command = Command::Kill {
         targets: targets(&name)?,
         wait: query.wait,
     };

@@ -74,6 +74,8 @@ fn routes() -> OpenApiRouter<Console> {
         .routes(routes!(commands::start))
         .routes(routes!(commands::stop))
         .routes(routes!(commands::restart))
+        .routes(routes!(commands::roll))
+        .routes(routes!(commands::kill))
         .routes(routes!(commands::signal))
         .routes(routes!(commands::request))
         .routes(routes!(commands::shutdown))
@@ -122,7 +124,7 @@ mod tests {
     use super::*;
 
     /// Every path with its method, as promised to users; the description must say the same.
-    const PROMISED: [&str; 21] = [
+    const PROMISED: [&str; 23] = [
         "get /api/status",
         "get /api/services/{name}",
         "get /api/tree",
@@ -140,7 +142,9 @@ mod tests {
         "post /api/services/{name}/start",
         "post /api/services/{name}/stop",
         "post /api/services/{name}/restart",
+        "post /api/services/{name}/roll",
         "post /api/services/{name}/signal",
+        "post /api/services/{name}/kill",
         "post /api/services/{name}/request",
         "post /api/shutdown",
         "get /api/openapi.json",

@@ -164,7 +164,8 @@ fn started(outcome: &Outcome, gave_up: bool) -> Result<(), Code> {
         | Verdict::Failed
         | Verdict::Added
         | Verdict::Removed
-        | Verdict::Updated => Err(Code::Failed),
+        | Verdict::Updated
+        | Verdict::Untouched => Err(Code::Failed),
     }
 }
 
@@ -176,7 +177,13 @@ async fn stop_all(
     let Some(targets) = targets(&services) else {
         return Ok(Vec::new());
     };
-    let outcomes = desk.outcomes(Command::Stop { targets, wait }).await?;
+    let outcomes = desk
+        .outcomes(Command::Stop {
+            targets,
+            dependents: false,
+            wait,
+        })
+        .await?;
     Ok(entries(services, &outcomes, |outcome| {
         match outcome.result {
             Verdict::Stopped => Ok(()),
@@ -193,7 +200,8 @@ async fn stop_all(
             | Verdict::Failed
             | Verdict::Added
             | Verdict::Removed
-            | Verdict::Updated => Err(Code::Failed),
+            | Verdict::Updated
+            | Verdict::Untouched => Err(Code::Failed),
         }
     }))
 }
@@ -234,7 +242,8 @@ async fn signal_all(
             | Verdict::Failed
             | Verdict::Added
             | Verdict::Removed
-            | Verdict::Updated => Err(Code::Failed),
+            | Verdict::Updated
+            | Verdict::Untouched => Err(Code::Failed),
         }
     }))
 }

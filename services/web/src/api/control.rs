@@ -68,7 +68,11 @@ fn parse(verb: &str, name: String) -> Option<Command> {
             dependencies: false,
             wait,
         }),
-        "stop" => Some(Command::Stop { targets, wait }),
+        "stop" => Some(Command::Stop {
+            targets,
+            dependents: false,
+            wait,
+        }),
         "restart" => Some(Command::Restart { targets, wait }),
         _ => None,
     }

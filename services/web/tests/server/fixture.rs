@@ -118,6 +118,8 @@ fn stack() -> StackStatus {
         stack: "orca".into(),
         events: 7,
         config: Default::default(),
+        budget: None,
+        groups: Vec::new(),
         services: Vec::new(),
     }
 }
