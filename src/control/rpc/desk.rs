@@ -1,14 +1,14 @@
 //! Carries out calls: finds the method, counts its parameters, and hands it to whom it concerns.
 
 use dxr::Value;
-use fathom_kernel::{Caller, Command, Outcome, Reply, ServiceStatus, StackStatus};
+use fathom_kernel::{Caller, Command, LogStream, Outcome, Reply, ServiceStatus, StackStatus};
 
 use super::catalogue::{self, ENTRIES, Method};
 use super::fault::{Code, Fault};
 use super::names::{Name, process_of};
 use super::params::Params;
 use super::xml::Xml;
-use super::{daemon, info, inventory, processes};
+use super::{changes, daemon, info, inventory, logs, processes};
 use crate::control::console::Console;
 
 /// Most calls in one `system.multicall`.
@@ -92,7 +92,7 @@ impl Desk {
             }
             M::AllInfo => info::all(self).await,
             M::Info => info::one(self, &params.text()?).await,
-            M::AllConfig => Ok(inventory::all(self)),
+            M::AllConfig => inventory::all(self).await,
             M::StartOne | M::StartGroup | M::StartAll => {
                 processes::start(self, method, params).await
             }
@@ -100,6 +100,28 @@ impl Desk {
             M::SignalOne | M::SignalGroup | M::SignalAll => {
                 processes::signal(self, method, params).await
             }
+            method => self.rest(method, params).await,
+        }
+    }
+
+    /// Carries out what concerns logs and the configuration.
+    async fn rest(&self, method: Method, mut params: Params) -> Result<Xml, Fault> {
+        use Method as M;
+        match method {
+            M::ReadOut => logs::read_of(self, LogStream::Stdout, params).await,
+            M::ReadErr => logs::read_of(self, LogStream::Stderr, params).await,
+            M::ReadOwnLog => logs::read_own(self, params).await,
+            M::TailOut => logs::tail_of(self, LogStream::Stdout, params).await,
+            M::TailErr => logs::tail_of(self, LogStream::Stderr, params).await,
+            M::ClearLogs => logs::clear(self, params).await,
+            M::ClearAllLogs => logs::clear_all(self).await,
+            M::ClearOwnLog => logs::clear_own(self).await,
+            M::Stdin => logs::input(self, params).await,
+            M::RemoteEvent => logs::remote_event(self, params),
+            M::Reload => changes::reread(self).await,
+            M::AddGroup => changes::add(self, params.text()?).await,
+            M::RemoveGroup => changes::remove(self, params.text()?).await,
+            M::Restart => changes::restart(self).await,
             _ => Err(Code::UnknownMethod.alone()),
         }
     }

@@ -1,4 +1,5 @@
-//! Takes calls over HTTP: `POST` to any path that begins with `/RPC2`.
+//! Takes what comes over HTTP: calls by `POST` to any path that begins with `/RPC2`, and requests for
+//! logs.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use dxr::MethodCall;
 use fathom_kernel::Caller;
 
 use super::desk::Desk;
+use super::tails;
 use super::xml::Xml;
 use crate::control::console::Console;
 
@@ -29,7 +31,7 @@ const CALL_WAIT: Duration = Duration::from_secs(10);
 
 /// Tells whether a path belongs to supervisord's clients.
 pub(in crate::control) fn is_ours(path: &str) -> bool {
-    path.starts_with(PATH)
+    path.starts_with(PATH) || tails::is_ours(path)
 }
 
 /// Answers a request to one of our paths.
@@ -37,6 +39,10 @@ pub(in crate::control) async fn answer(console: Console, request: Request) -> Re
     let Some(caller) = request.extensions().get::<Caller>().cloned() else {
         return refuse(StatusCode::UNAUTHORIZED, "unknown caller");
     };
+    if tails::is_ours(request.uri().path()) {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        return tails::answer(Desk { console, caller }, method, uri.path()).await;
+    }
     if request.method() != Method::POST {
         return refuse(StatusCode::BAD_REQUEST, "calls are sent by POST");
     }

@@ -1,6 +1,6 @@
 //! What clients are told of the state of services.
 
-use fathom_kernel::{ServiceStatus, State, Timestamp};
+use fathom_kernel::{LogStream, ServiceStatus, State, Timestamp};
 use jiff::tz::TimeZone;
 
 use super::desk::Desk;
@@ -8,6 +8,7 @@ use super::fault::Fault;
 use super::names::process_of;
 use super::xml::Xml;
 use crate::control::console::Console;
+use crate::logs::Logs;
 
 /// About as many bytes as one service takes.
 const BYTES_EACH: usize = 1500;
@@ -32,18 +33,26 @@ pub(super) async fn one(desk: &Desk, name: &str) -> Result<Xml, Fault> {
 /// What all services are looked at with.
 struct View {
     now: Timestamp,
+    logs: Logs,
 }
 
 impl View {
-    fn new(_console: &Console) -> Self {
+    fn new(console: &Console) -> Self {
         Self {
             now: Timestamp::now(),
+            logs: console.parts().logs.clone(),
         }
+    }
+
+    fn log(&self, service: &ServiceStatus, stream: LogStream) -> String {
+        let file = self.logs.file(&service.name, stream);
+        file.map_or_else(String::new, |file| file.path().display().to_string())
     }
 
     fn write(&self, xml: &mut Xml, service: &ServiceStatus) {
         let seconds = |at: Option<Timestamp>| at.map_or(0, Timestamp::as_second);
-        let (out, err) = ("", "");
+        let out = self.log(service, LogStream::Stdout);
+        let err = self.log(service, LogStream::Stderr);
         xml.structure(|xml| {
             xml.string_member("name", process_of(service));
             xml.string_member("group", &service.group);
@@ -54,9 +63,9 @@ impl View {
             xml.string_member("statename", service.state.name());
             xml.string_member("spawnerr", service.trouble.as_deref().unwrap_or_default());
             xml.int_member("exitstatus", exit_status(service));
-            xml.string_member("logfile", out);
-            xml.string_member("stdout_logfile", out);
-            xml.string_member("stderr_logfile", err);
+            xml.string_member("logfile", &out);
+            xml.string_member("stdout_logfile", &out);
+            xml.string_member("stderr_logfile", &err);
             xml.int_member("pid", service.pid.into());
             match description(service) {
                 Some(text) => xml.string_member("description", &text),

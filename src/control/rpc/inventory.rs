@@ -2,85 +2,88 @@
 
 use std::sync::Arc;
 
+use fathom_kernel::{Available, Command, Reply};
+use nix::sys::signal::Signal;
 use nix::unistd::User;
 
-use super::desk::Desk;
+use super::desk::{Desk, unexpected};
+use super::fault::Fault;
 use super::names::within_group;
 use super::xml::Xml;
 use crate::config::plan::{Body, CommandBody, Plan, Ready, ServicePlan, Stderr};
 
-/// What stands for a value that there is not.
+/// What stands for a value that is not there.
 const NONE: &str = "none";
 
 /// Steps between the priorities of two levels.
 const STEP: usize = 10;
 
-/// Returns the configuration of every service, sorted by name.
-pub(super) fn all(desk: &Desk) -> Xml {
+/// Returns the configuration of every service of the files read last, sorted by name.
+pub(super) async fn all(desk: &Desk) -> Result<Xml, Fault> {
+    let Reply::Available(mut services) = desk.ask(Command::Available).await? else {
+        return Err(unexpected());
+    };
     let plan: Arc<Plan> = desk.console.parts().plans.borrow().clone();
-    let mut services: Vec<&ServicePlan> = plan.services.iter().collect();
     services.sort_by(|a, b| within_group(&a.name).cmp(within_group(&b.name)));
     let mut xml = Xml::default();
     xml.array(|xml| {
-        for service in services {
-            write(xml, service, priority(&plan, &service.name), true);
+        for service in &services {
+            write(xml, service, plan.service(&service.name));
         }
     });
-    xml
+    Ok(xml)
 }
 
-/// Returns a number that is smaller for what starts earlier: there are no priorities here.
-fn priority(plan: &Plan, name: &str) -> i64 {
-    let is_there = |level: &Vec<Arc<str>>| level.iter().any(|member| **member == *name);
-    let depth = plan.levels.iter().position(is_there).unwrap_or(0);
-    i64::try_from(depth * STEP).unwrap_or(i64::MAX)
-}
-
-fn write(xml: &mut Xml, service: &ServicePlan, priority: i64, in_use: bool) {
-    let own_stderr = service.log.stderr == Stderr::Separate;
+/// Writes a service; of one that is not part of the stack only its name and when it starts are known.
+fn write(xml: &mut Xml, service: &Available, plan: Option<&ServicePlan>) {
+    // There are no priorities here: what starts earlier has a smaller number.
+    let priority = i64::try_from(service.depth.saturating_mul(STEP)).unwrap_or(i64::MAX);
+    let own_stderr = plan.is_some_and(|plan| plan.log.stderr == Stderr::Separate);
     xml.structure(|xml| {
         xml.boolean_member("autostart", service.autostart);
-        xml.string_member("directory", &directory(service));
-        xml.member("uid", |xml| match uid(service) {
+        xml.string_member("directory", &plan.map_or(NONE.to_owned(), directory));
+        xml.member("uid", |xml| match plan.and_then(uid) {
             Some(uid) => xml.int(uid.into()),
             None => xml.string(NONE),
         });
-        xml.string_member("command", &command(service));
+        xml.string_member("command", &plan.map_or(NONE.to_owned(), command));
+        let exit_ok = plan.map_or(&[][..], |plan| &plan.exit_ok);
         xml.member("exitcodes", |xml| {
-            xml.array(|xml| {
-                service
-                    .exit_ok
-                    .iter()
-                    .for_each(|code| xml.int((*code).into()))
-            });
+            xml.array(|xml| exit_ok.iter().for_each(|code| xml.int((*code).into())));
         });
         xml.string_member("group", &service.group);
         xml.int_member("group_prio", priority);
-        xml.boolean_member("inuse", in_use);
-        xml.boolean_member("killasgroup", service.stop.group);
+        xml.boolean_member("inuse", service.in_use);
+        xml.boolean_member("killasgroup", plan.is_none_or(|plan| plan.stop.group));
         xml.string_member("name", within_group(&service.name));
         xml.int_member("process_prio", priority);
         xml.boolean_member("redirect_stderr", !own_stderr);
-        xml.int_member("startretries", service.budget.restarts.into());
-        xml.int_member("startsecs", start_seconds(&service.ready));
-        write_stream(xml, service, "stdout", true);
-        xml.int_member("stopsignal", i64::from(service.stop.signal as i32));
-        xml.int_member("stopwaitsecs", saturated(service.stop.wait.as_secs()));
-        write_stream(xml, service, "stderr", own_stderr);
+        xml.int_member(
+            "startretries",
+            plan.map_or(0, |plan| plan.budget.restarts.into()),
+        );
+        xml.int_member(
+            "startsecs",
+            plan.map_or(0, |plan| start_seconds(&plan.ready)),
+        );
+        write_stream(xml, plan, "stdout", plan.is_some());
+        let signal = plan.map_or(Signal::SIGTERM, |plan| plan.stop.signal);
+        xml.int_member("stopsignal", i64::from(signal as i32));
+        let wait = plan.map_or(0, |plan| saturated(plan.stop.wait.as_secs()));
+        xml.int_member("stopwaitsecs", wait);
+        write_stream(xml, plan, "stderr", own_stderr);
         xml.string_member("serverurl", NONE);
     });
 }
 
-fn write_stream(xml: &mut Xml, service: &ServicePlan, stream: &str, is_file: bool) {
-    let backups = i64::try_from(service.log.backups).unwrap_or(i64::MAX);
+fn write_stream(xml: &mut Xml, plan: Option<&ServicePlan>, stream: &str, is_file: bool) {
+    let file = if is_file { "auto" } else { NONE };
+    let backups = plan.and_then(|plan| i64::try_from(plan.log.backups).ok());
+    let bytes = plan.map_or(0, |plan| saturated(plan.log.max.bytes()));
     xml.int_member(&format!("{stream}_capture_maxbytes"), 0);
     xml.boolean_member(&format!("{stream}_events_enabled"), false);
-    xml.string_member(
-        &format!("{stream}_logfile"),
-        if is_file { "auto" } else { NONE },
-    );
-    xml.int_member(&format!("{stream}_logfile_backups"), backups);
-    let bytes = saturated(service.log.max.bytes());
+    xml.string_member(&format!("{stream}_logfile"), file);
+    xml.int_member(&format!("{stream}_logfile_backups"), backups.unwrap_or(0));
     xml.int_member(&format!("{stream}_logfile_maxbytes"), bytes);
     xml.boolean_member(&format!("{stream}_syslog"), false);
 }

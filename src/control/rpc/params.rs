@@ -13,11 +13,6 @@ impl Params {
         Self(values.into_iter())
     }
 
-    /// Returns how many are left.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Reads a text; `base64` counts as one, as it does with supervisord.
     pub(super) fn text(&mut self) -> Result<String, Fault> {
         match self.0.next() {

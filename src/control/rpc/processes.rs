@@ -9,6 +9,7 @@ use super::names::{Name, process_of};
 use super::params::Params;
 use super::xml::Xml;
 use crate::actors::signal_of;
+use crate::body::{self, Unrunnable};
 
 /// What became of one service of several.
 struct Entry {
@@ -22,13 +23,21 @@ pub(super) async fn start(desk: &Desk, method: Method, mut params: Params) -> Re
     let wait = params.flag(true)?;
     match chosen {
         Chosen::One(service, name) => {
-            check_startable(&service, &name)?;
-            let mut entries = start_all(desk, vec![service], wait).await?;
-            only(&mut entries, &name)
+            let (hopeless, services) = sorted_out(desk, vec![service]).await;
+            if let Some(Err(fault)) = hopeless.into_iter().next().map(|entry| entry.result) {
+                return Err(fault);
+            }
+            for service in &services {
+                check_startable(service, &name)?;
+            }
+            only(&mut start_all(desk, services, wait).await?, &name)
         }
         Chosen::Several(mut services) => {
             services.retain(|service| !is_running(service.state));
-            Ok(results(&start_all(desk, services, wait).await?))
+            let (mut entries, services) = sorted_out(desk, services).await;
+            // What cannot be run is known first.
+            entries.extend(start_all(desk, services, wait).await?);
+            Ok(results(&entries))
         }
     }
 }
@@ -105,6 +114,37 @@ async fn choose(
         Name::Group(_) => Chosen::Several(found),
         Name::One { .. } => Chosen::One(found.swap_remove(0), text),
     })
+}
+
+/// Sorts out the services whose program cannot be run, without changing their state.
+async fn sorted_out(desk: &Desk, services: Vec<ServiceStatus>) -> (Vec<Entry>, Vec<ServiceStatus>) {
+    let plan = desk.console.parts().plans.borrow().clone();
+    let judge = move |service: ServiceStatus| {
+        let checked = match plan.service(&service.name) {
+            Some(own) => body::check(own, &plan.setup.config_dir),
+            None => Ok(()),
+        };
+        let result = checked.map_err(|error| match error {
+            Unrunnable::NotExecutable(_) => Code::NotExecutable.about(error.to_string()),
+            Unrunnable::NoFile(_) | Unrunnable::NoFolder(_) => {
+                Code::NoFile.about(error.to_string())
+            }
+        });
+        Entry { service, result }
+    };
+    // The disk may be slow.
+    let kept = services.clone();
+    let judged = tokio::task::spawn_blocking(move || services.into_iter().map(judge).collect());
+    let judged: Vec<Entry> = match judged.await {
+        Ok(judged) => judged,
+        // Unknown until they are started.
+        Err(_) => return (Vec::new(), kept),
+    };
+    let (hopeless, well): (Vec<_>, Vec<_>) = judged.into_iter().partition(|e| e.result.is_err());
+    (
+        hopeless,
+        well.into_iter().map(|entry| entry.service).collect(),
+    )
 }
 
 fn check_startable(service: &ServiceStatus, name: &str) -> Result<(), Fault> {
