@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The ligier against the programs people run: km3pipe's client and pump, and the older controlhost
-# package, with the real dumps of km3net-testdata. FATHOM_BIN names the program under test.
+# The programs people run, against ours. The ligier: km3pipe's client and pump, and the older
+# controlhost package, with the real dumps of km3net-testdata. The supervisor: supervisorctl and other
+# clients of supervisord. FATHOM_BIN names the program under test.
 # Prints one line per check and "N passed, N failed".
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -10,6 +11,10 @@ export FATHOM_BIN=${FATHOM_BIN:-$target/release/fathom}
 FATHOM_BIN=$(realpath "$FATHOM_BIN")
 
 venv=$(tests/interop/venv.sh)
-[ -n "$venv" ] || { echo "skipped: km3pipe and controlhost clients (no python3 with venv)"; exit 0; }
+[ -n "$venv" ] || { echo "skipped: other people's clients (no python3 with venv)"; exit 0; }
 export PYTHONDONTWRITEBYTECODE=1
-exec timeout 300 "$venv/bin/python" tests/interop/clients.py
+failed=0
+for checks in clients supervisorctl supervisord_clients; do
+  timeout 300 "$venv/bin/python" "tests/interop/$checks.py" || failed=1
+done
+exit $failed
