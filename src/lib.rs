@@ -15,6 +15,7 @@ mod desk;
 mod door;
 mod files;
 pub mod guard;
+pub mod health;
 pub mod host;
 pub mod import;
 pub mod incidents;

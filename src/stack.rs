@@ -31,6 +31,7 @@ use crate::desk::pass_on;
 use crate::door::{self, Guests};
 use crate::files;
 use crate::guard::Guard;
+use crate::health::Heartbeats;
 use crate::incidents::{Gauges, Shelf, Sources};
 use crate::logs::{LogFile, Logs};
 use crate::telemetry::Records;
@@ -259,6 +260,7 @@ impl Parts {
             remains: Remains::start(self.options.guarded)?,
             ledger,
             adoptable,
+            heartbeats: Heartbeats::default(),
             plans: watch::Sender::new(plan.clone()),
             in_force: watch::Sender::new(InForce {
                 generation: 1,

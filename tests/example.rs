@@ -118,6 +118,7 @@ fn every_key_of_the_sections_is_mentioned() {
         ("detector", "/properties/detector/properties"),
         ("control", "/properties/control/properties"),
         ("log", "/properties/log/properties"),
+        ("health", "/properties/health/properties"),
         (
             "group.NAME",
             "/properties/group/additionalProperties/properties",

@@ -64,8 +64,9 @@ fn reached(plan: &Plan, observed: &[Observed], name: &str, until: Until) -> bool
     let phase = &observed[at].phase;
     match until {
         Until::Started => matches!(phase, Phase::Warming { .. } | Phase::Up { .. }),
-        // Flow rules belong to a later version; without any, all of them are fulfilled.
-        Until::Ready | Until::Flowing => matches!(phase, Phase::Up { .. }),
+        Until::Ready => matches!(phase, Phase::Up { .. }),
+        // Without rules, all of them are fulfilled.
+        Until::Flowing => matches!(phase, Phase::Up { .. }) && observed[at].flowing,
         Until::Done => is_finished(&observed[at], &plan.services[at].exit_ok),
     }
 }

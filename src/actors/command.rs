@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix::{AsyncContext, Context, WrapFuture};
 use fathom_kernel::{
-    Answer, Caller, Command, ControlError, Health, Outcome, Reply, Request, ServiceStatus,
+    Answer, Caller, Command, ControlError, Outcome, Reply, Request, ServiceStatus, Span,
     StackStatus, State, SubscriberStatus, Verdict, Want,
 };
 use nix::sys::signal::Signal;
@@ -79,6 +79,15 @@ impl Supervisor {
                 self.tend_logs(Chore::Rotate, &targets, reply, ctx);
             }
             Command::Input { name, text } => self.input(name, text, reply, ctx),
+            Command::Hold { targets, time } => {
+                let time = time.map(Span::duration);
+                let said = self.hold(&targets, Some(time), caller);
+                answer(Some(reply), said);
+            }
+            Command::Unhold { targets } => {
+                let said = self.hold(&targets, None, caller);
+                answer(Some(reply), said);
+            }
             Command::Request { name, verb, args } => self.request(name, verb, args, reply, ctx),
             Command::Incidents { name, count } => self.incidents(&name, count, reply),
             Command::Incident { id, text } => {
@@ -296,6 +305,13 @@ impl Supervisor {
     ) -> ServiceStatus {
         let (plan, row) = (&self.plan.services[index], &self.rows[index]);
         let state = observed.phase.state();
+        let counters = row.counters.snapshot();
+        let (health, mut watch) = self.ward.status(&plan.name);
+        if state == State::Running && watch.output_age_s.is_none() {
+            let now = self.world.clock.now();
+            let age = counters.last_output.map(|at| now.duration_since(at));
+            watch.output_age_s = age.map(|age| age.as_secs_f64().max(0.0));
+        }
         ServiceStatus {
             name: plan.name.to_string(),
             group: plan.group.to_string(),
@@ -307,10 +323,7 @@ impl Supervisor {
             state,
             description: description(observed, self.world.clock.now(), Instant::now()),
             want: observed.want,
-            health: match state {
-                State::Running => row.pulse.health(),
-                _ => Health::Unknown,
-            },
+            health,
             pid: observed.phase.pid(),
             incarnation: observed.incarnation,
             restarts: observed.restarts,
@@ -322,7 +335,7 @@ impl Supervisor {
             last_exit: observed.last_exit.as_ref().map(ToString::to_string),
             after: plan.after.iter().map(|a| a.name.to_string()).collect(),
             bind: plan.bind.iter().map(ToString::to_string).collect(),
-            counters: row.counters.snapshot(),
+            counters,
             queues: queues
                 .iter()
                 .filter(|queue| {
@@ -333,7 +346,7 @@ impl Supervisor {
                 .collect(),
             autostart: plan.autostart,
             finished: is_finished(observed, &plan.exit_ok),
-            watch: fathom_kernel::WatchStatus::default(),
+            watch,
         }
     }
 }

@@ -1,62 +1,351 @@
-//! How well a running service does, judged by its counters.
+//! How the supervisor watches the health of its services: once a second it reads what the rules
+//! name, has it judged, and tells keepers what follows.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fathom_kernel::{CountersSnapshot, Health};
+use actix::{ActorFutureExt, Addr, AsyncContext, Context, WrapFuture};
+use fathom_kernel::{
+    Alarm, Answer, Caller, Event, Health, Outcome, Reply, Request, Severity, Verdict, WatchStatus,
+};
+use tokio::sync::oneshot;
+use tracing::{info, warn};
 
-/// Drops and silence are remembered for so long.
-const MEMORY: Duration = Duration::from_secs(10);
+use super::keeper::Keeper;
+use super::messages::Deliver;
+use super::observed::Observed;
+use super::phase::{Input, Phase};
+use super::status::is_finished;
+use super::supervisor::Supervisor;
+use super::target;
+use crate::body::World;
+use crate::chronicle::{HealthVerdict, What};
+use crate::config::plan::{Body, FlowSource, Plan, Ready, ServicePlan};
+use crate::health::{
+    Activity, Asker, Checks, Engine, FlowReading, Judgement, Moment, News, Places, Senses, Stage,
+    View,
+};
 
-/// What the counters of a service did lately.
-#[derive(Debug, Default)]
-pub(super) struct Pulse {
-    received: u64,
-    dropped: u64,
-    received_at: Option<Instant>,
-    dropped_at: Option<Instant>,
+/// Kind of the services that count messages by tag and by client.
+const BROKER: &str = "ligier";
+
+/// What the supervisor watches health with.
+pub(super) struct Ward {
+    engine: Engine,
+    senses: Senses,
+    checks: Checks,
+    /// The plan that the senses look at.
+    plan: Option<Arc<Plan>>,
+    /// For each service, those it depends on directly.
+    upstream: Vec<Vec<usize>>,
+    /// What is read by tasks is not there yet.
+    feeling: bool,
+    /// What keepers were last told of the health of which incarnation.
+    told: HashMap<Arc<str>, (u64, bool)>,
 }
 
-impl Pulse {
-    /// Takes the counters of now.
-    pub(super) fn beat(&mut self, counters: &CountersSnapshot) {
+impl Ward {
+    /// Makes the ward of a stack.
+    pub(super) fn new(plan: &Plan, world: &World) -> Self {
+        Self {
+            engine: Engine::new(plan.health.clone()),
+            senses: Senses::new(Places {
+                bus: world.bus.clone(),
+                board: world.board.clone(),
+                records: world.records.clone(),
+                heartbeats: world.heartbeats.clone(),
+                data_dir: world.data_dir.clone(),
+            }),
+            checks: Checks::default(),
+            plan: None,
+            upstream: Vec::new(),
+            feeling: false,
+            told: HashMap::new(),
+        }
+    }
+
+    /// Notes at once where services are in their lives, and shows whether their data flows.
+    pub(super) fn note(&mut self, plan: &Plan, observed: &mut [Observed]) {
         let now = Instant::now();
-        if counters.received != self.received {
-            self.received_at = Some(now);
+        for (service, observed) in plan.services.iter().zip(observed) {
+            let activity = activity(service, observed);
+            let rules = (&*service.flow, &*service.check);
+            if self.engine.note(&service.name, rules, activity, now) {
+                // What an earlier start left behind is nothing that this one has done.
+                let readings = self.readings(service);
+                self.engine.rebase(&service.name, &readings);
+            }
+            observed.flowing = self.engine.is_flowing(&service.name);
         }
-        if counters.dropped > self.dropped {
-            self.dropped_at = Some(now);
-        }
-        (self.received, self.dropped) = (counters.received, counters.dropped);
     }
 
-    /// Returns the health of a service that runs and is ready.
-    pub(super) fn health(&self) -> Health {
-        let lately = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() < MEMORY);
-        if lately(self.dropped_at) {
-            Health::Lagging
-        } else if self.received_at.is_some() && !lately(self.received_at) {
-            Health::Idle
-        } else {
-            Health::Ok
+    /// Returns the health of a service and how it is watched.
+    pub(super) fn status(&self, name: &str) -> (Health, WatchStatus) {
+        self.engine.status(name, Instant::now())
+    }
+
+    fn readings(&self, service: &ServicePlan) -> Vec<FlowReading> {
+        let rules = service.flow.iter();
+        rules
+            .map(|rule| self.senses.read(&service.name, rule))
+            .collect()
+    }
+
+    /// Learns of another plan.
+    fn follow<'a>(&mut self, plan: &Arc<Plan>, keepers: impl Iterator<Item = &'a Addr<Keeper>>) {
+        if self
+            .plan
+            .as_ref()
+            .is_some_and(|known| Arc::ptr_eq(known, plan))
+        {
+            return;
         }
+        self.engine.set(plan.health.clone());
+        let brokers = plan
+            .services
+            .iter()
+            .zip(keepers)
+            .filter_map(|(service, keeper)| {
+                let is_broker =
+                    matches!(&service.body, Body::Kind(body) if body.kind.name == BROKER);
+                is_broker.then(|| (service.name.clone(), asker(keeper.clone())))
+            });
+        self.senses.look_at(plan, brokers);
+        self.upstream = plan.services.iter().map(|s| upstream(plan, s)).collect();
+        self.checks.retain(|name| plan.service(name).is_some());
+        self.told.retain(|name, _| plan.service(name).is_some());
+        self.plan = Some(plan.clone());
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_service_that_drops_lags() {
-        let mut pulse = Pulse::default();
-        let mut counters = CountersSnapshot {
-            received: 5,
-            ..CountersSnapshot::default()
+impl Supervisor {
+    /// Watches the health of all services, once.
+    pub(super) fn watch(&mut self, ctx: &mut Context<Self>) {
+        if self.ward.feeling {
+            return;
+        }
+        let at = Moment {
+            mono: Instant::now(),
+            wall: self.world.clock.now(),
         };
-        pulse.beat(&counters);
-        assert_eq!(pulse.health(), Health::Ok);
-        counters.dropped = 1;
-        pulse.beat(&counters);
-        assert_eq!(pulse.health(), Health::Lagging);
+        self.follow_plan();
+        self.ward.feeling = true;
+        let felt = self.ward.senses.ask(at.mono).into_actor(self);
+        ctx.spawn(felt.map(move |(), supervisor, _| {
+            supervisor.ward.feeling = false;
+            supervisor.judge(at);
+            supervisor.look();
+        }));
     }
+
+    fn follow_plan(&mut self) {
+        let keepers = self.rows.iter().map(|row| &row.keeper);
+        self.ward.follow(&self.plan, keepers);
+    }
+
+    fn judge(&mut self, at: Moment) {
+        // It may be another one than a moment ago.
+        self.follow_plan();
+        let (plan, mut observed) = (self.plan.clone(), self.observe());
+        let snapshots = plan.services.iter().zip(&self.rows);
+        let snapshots =
+            snapshots.map(|(service, row)| (service.name.clone(), row.counters.snapshot()));
+        let counters: HashMap<_, _> = snapshots.collect();
+        let counts: Vec<(u64, u64)> = plan
+            .services
+            .iter()
+            .filter_map(|service| counters.get(&service.name))
+            .map(|counters| (counters.received, counters.dropped))
+            .collect();
+        self.ward.senses.gather(at.mono, counters);
+        self.ward.note(&plan, &mut observed);
+        for result in self.ward.checks.results() {
+            self.ward.engine.checked(&result, at.mono);
+        }
+        let views: Vec<View<'_>> = plan
+            .services
+            .iter()
+            .enumerate()
+            .map(|(index, service)| View {
+                name: &service.name,
+                flow: &service.flow,
+                check: &service.check,
+                upstream: self.ward.upstream.get(index).cloned().unwrap_or_default(),
+                activity: activity(service, &observed[index]),
+                readings: self.ward.readings(service),
+                counters: counts.get(index).copied().unwrap_or_default(),
+            })
+            .collect();
+        for judgement in self.ward.engine.tick(at, &views) {
+            let now = &observed[judgement.index];
+            self.act(&plan.services[judgement.index], now, judgement);
+        }
+        for (service, now) in plan.services.iter().zip(&observed) {
+            if matches!(now.phase, Phase::Up { .. }) && !self.is_ending() {
+                let which = (&service.name, now.incarnation);
+                let beats = &self.world.heartbeats;
+                let rules = &service.check;
+                self.ward.checks.start_due(which, rules, beats, at.mono);
+            }
+        }
+    }
+
+    /// Does what a judgement asks for.
+    fn act(&mut self, service: &ServicePlan, now: &Observed, judgement: Judgement) {
+        let (index, incarnation) = (judgement.index, now.incarnation);
+        for news in judgement.news {
+            self.announce_flow(service, incarnation, news);
+        }
+        if let Some((from, reason)) = judgement.changed {
+            let verdict = HealthVerdict {
+                at: self.world.clock.now(),
+                service: service.name.to_string(),
+                incarnation,
+                from,
+                to: judgement.health,
+                reason,
+            };
+            self.world.chronicle.record(What::Verdict(verdict));
+        }
+        if self.is_ending() {
+            return;
+        }
+        match now.phase {
+            Phase::Up { .. } => {
+                let good = judgement.health.is_good();
+                // A service that nobody judges counts as well from the start.
+                let known = self.ward.told.get(&service.name).copied();
+                let judged = !service.flow.is_empty() || !service.check.is_empty();
+                let known = known.filter(|(of, _)| *of == incarnation);
+                if known.map_or(!judged, |(_, well)| well) != good
+                    && self.tell(index, Input::Well(incarnation, good)).is_some()
+                {
+                    let told = (incarnation, good);
+                    self.ward.told.insert(service.name.clone(), told);
+                }
+                if let Some(reason) = judgement.restart {
+                    warn!(service = %service.name, incarnation, reason, "restarting for its health");
+                    self.tell(index, Input::Unhealthy(incarnation, reason));
+                }
+            }
+            Phase::Warming { .. } => {
+                let by_rules = service.ready == Ready::Flow && !service.flow.is_empty();
+                if by_rules && self.ward.engine.is_seen(&service.name) {
+                    self.tell(index, Input::Ready(incarnation));
+                }
+            }
+            Phase::Idle
+            | Phase::Waiting(_)
+            | Phase::Spawning { .. }
+            | Phase::Delay { .. }
+            | Phase::Term { .. }
+            | Phase::Kill { .. }
+            | Phase::Lost { .. }
+            | Phase::Done
+            | Phase::Fatal { .. } => {}
+        }
+    }
+
+    /// Tells everybody that a service stalls, or does so no more.
+    fn announce_flow(&self, service: &ServicePlan, incarnation: u64, news: News) {
+        let (name, rule) = (&*service.name, news.rule);
+        match news.stalled {
+            true => warn!(service = name, incarnation, rule, "{}", news.text),
+            false => info!(service = name, incarnation, rule, "{}", news.text),
+        }
+        self.world.bus.publish(Event::Alarm(Alarm {
+            service: name.to_owned(),
+            rule,
+            subject: name.to_owned(),
+            severity: Severity::Warning,
+            firing: news.stalled,
+            text: news.text,
+            at: self.world.clock.now(),
+        }));
+    }
+
+    /// Holds services, or releases them when there is no time to hold them for.
+    pub(super) fn hold(
+        &mut self,
+        targets: &[String],
+        hold: Option<Option<Duration>>,
+        caller: &Caller,
+    ) -> Answer {
+        let chosen = target::resolve(&self.plan, targets)?;
+        let at = Moment {
+            mono: Instant::now(),
+            wall: self.world.clock.now(),
+        };
+        let mut outcomes = Vec::with_capacity(chosen.len());
+        for index in chosen {
+            let name = self.plan.services[index].name.clone();
+            let (result, message) = match hold {
+                Some(time) => {
+                    self.ward.engine.hold(&name, caller.who.clone(), time, at);
+                    (Verdict::Held, String::new())
+                }
+                None if self.ward.engine.release(&name) => (Verdict::Released, String::new()),
+                None => (Verdict::Released, "was not held".to_owned()),
+            };
+            info!(service = %name, %caller, ?result, ?hold, "hold requested");
+            outcomes.push(Outcome {
+                name: name.to_string(),
+                result,
+                message,
+            });
+        }
+        Ok(Reply::Done(outcomes))
+    }
+}
+
+/// Returns where a service is in its life, as far as health cares.
+fn activity(service: &ServicePlan, observed: &Observed) -> Activity {
+    let stage = match &observed.phase {
+        Phase::Up { .. } => Stage::Up,
+        Phase::Spawning { .. }
+        | Phase::Warming { .. }
+        | Phase::Term { .. }
+        | Phase::Kill { .. } => Stage::Busy,
+        Phase::Waiting(_) | Phase::Delay { .. } => Stage::Pending,
+        Phase::Done if is_finished(observed, &service.exit_ok) => Stage::Done,
+        Phase::Idle | Phase::Lost { .. } | Phase::Done | Phase::Fatal { .. } => Stage::Down,
+    };
+    Activity {
+        stage,
+        incarnation: observed.incarnation,
+    }
+}
+
+/// Returns the places of those that a service depends on: to start, to live, or to be fed.
+fn upstream(plan: &Plan, service: &ServicePlan) -> Vec<usize> {
+    let inputs = service.flow.iter().filter_map(|rule| match &rule.input {
+        Some(FlowSource::Actor(name)) => Some(name),
+        _ => None,
+    });
+    let after = service.after.iter().map(|after| &after.name);
+    let names = after.chain(&service.bind).chain(inputs);
+    let mut places: Vec<usize> = names
+        .filter_map(|name| plan.services.iter().position(|s| s.name == *name))
+        .collect();
+    places.sort_unstable();
+    places.dedup();
+    places
+}
+
+/// Makes the way to ask a service; it waits as long as the service lives.
+fn asker(keeper: Addr<Keeper>) -> Asker {
+    Arc::new(move |verb| {
+        let keeper = keeper.clone();
+        Box::pin(async move {
+            let (reply, told) = oneshot::channel();
+            let request = Request {
+                verb: verb.to_owned(),
+                args: serde_json::Value::Null,
+                reply,
+            };
+            keeper.send(Deliver(request)).await.ok()?.ok()?;
+            told.await.ok()?.ok()
+        })
+    })
 }

@@ -43,6 +43,8 @@ pub(super) struct Observed {
     pub order: u64,
     /// Name under which the incarnation was started, while the service has another one.
     pub alias: Option<Arc<str>>,
+    /// It is ready and all rules on its data flow are fulfilled; the supervisor finds that out.
+    pub flowing: bool,
     /// It failed for good and the stack shall end with it.
     pub ends_stack: bool,
 }
@@ -69,6 +71,7 @@ impl Window {
             trouble: None,
             order: 0,
             alias: None,
+            flowing: false,
             ends_stack: false,
         })))
     }

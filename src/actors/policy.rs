@@ -59,7 +59,7 @@ impl Policy {
             budget: plan.budget.clone(),
             on_fatal: plan.on_fatal,
             awaited,
-            judged: false,
+            judged: !plan.flow.is_empty() || !plan.check.is_empty(),
             readiness: match plan.ready {
                 Ready::Spawn => Readiness::Spawned,
                 Ready::Secs(time) => Readiness::Alive(time),

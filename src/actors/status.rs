@@ -117,6 +117,7 @@ mod tests {
             trouble: Some("Exited too quickly (process log may have details)".to_owned()),
             order: 0,
             alias: None,
+            flowing: false,
             ends_stack: false,
         }
     }

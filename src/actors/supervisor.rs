@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use super::council::Council;
-use super::health::Pulse;
+use super::health::Ward;
 use super::keeper::Keeper;
 use super::messages::{Look, Ping, Take, Tell};
 use super::observed::{Bell, Observed, Window};
@@ -54,6 +54,7 @@ pub struct Supervisor {
     pub(super) world: World,
     pub(super) rows: Vec<Row>,
     pub(super) started: Timestamp,
+    pub(super) ward: Ward,
     pub(super) revision: Revision,
     pub(super) council: Council,
     pub(super) dependents: Vec<Vec<usize>>,
@@ -67,7 +68,6 @@ pub struct Supervisor {
 pub(super) struct Row {
     pub(super) keeper: Addr<Keeper>,
     pub(super) counters: Arc<Counters>,
-    pub(super) pulse: Pulse,
     window: Window,
     /// Number of the last order sent to the keeper.
     sent: u64,
@@ -96,6 +96,7 @@ impl Supervisor {
             dependents: target::dependents(&plan),
             council: Council::new(&plan),
             started: world.clock.now(),
+            ward: Ward::new(&plan, &world),
             plan,
             world,
             rows: Vec::new(),
@@ -183,7 +184,8 @@ impl Supervisor {
     /// Looks at all services and does what their states ask for.
     pub(super) fn look(&mut self) {
         self.bell.answered();
-        let observed = self.observe();
+        let mut observed = self.observe();
+        self.ward.note(&self.plan, &mut observed);
         self.decide(&observed);
         self.advance_orders(&observed);
         let lost = observed.iter().position(|o| o.ends_stack);
@@ -262,7 +264,7 @@ impl Supervisor {
     }
 
     /// Tells a keeper; returns the number of the order, or `None` when the keeper is busy.
-    fn tell(&mut self, index: usize, input: Input) -> Option<u64> {
+    pub(super) fn tell(&mut self, index: usize, input: Input) -> Option<u64> {
         let row = &mut self.rows[index];
         let order = row.sent + 1;
         match row.keeper.try_send(Tell { input, order }) {
@@ -299,7 +301,6 @@ impl Supervisor {
         Row {
             keeper: keeper.start(),
             counters,
-            pulse: Pulse::default(),
             window,
             sent: 0,
         }
@@ -322,11 +323,9 @@ impl Actor for Supervisor {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
         let plan = self.plan.clone();
         self.rows = plan.services.iter().map(|s| self.row(s)).collect();
-        ctx.run_interval(TICK, |supervisor, _| {
-            for row in &mut supervisor.rows {
-                row.pulse.beat(&row.counters.snapshot());
-            }
+        ctx.run_interval(TICK, |supervisor, ctx| {
             supervisor.look();
+            supervisor.watch(ctx);
         });
         self.autostart();
     }

@@ -50,6 +50,8 @@ pub(super) async fn attend(
     reporter
         .tell(News::Spawned(group.as_raw().unsigned_abs()))
         .await;
+    // Its socket stays as long as it may say something.
+    let _notices = launched.notices;
     let mut outputs = launched.outputs;
     let (whose, remains) = launched.registration.remains();
     let mut attendance = Attendance {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use fathom_kernel::{Counters, Exit, LogStream, Request};
 use nix::unistd::{Pid, User, getgrouplist};
 use regex::Regex;
-use tokio::net::{UnixDatagram, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
 use super::capture::{Capture, Source};
@@ -19,14 +19,18 @@ use super::executable::{self, Unrunnable};
 use super::fifo;
 use super::ledger::Entry;
 use super::limits::limits;
-use super::prepare::{Identity, Preparation, prepare};
-use super::probe::{Probe, SocketFile};
+use super::notices::Notices;
+use super::prepare::{Identity, Inherited, Preparation, prepare};
+use super::probe::Probe;
 use super::process::Process;
 use super::registration::Registration;
 use super::stdin;
 use super::strays::MARKER;
 use super::world::World;
-use crate::config::plan::{Body, CommandBody, KindBody, OnDaemonDeath, Ready, ServicePlan};
+use crate::config::plan::{
+    Body, CheckProbe, CommandBody, FlowRule, FlowSource, KindBody, OnDaemonDeath, Ready,
+    ServicePlan,
+};
 use crate::door::{self, Pass};
 use crate::files;
 use crate::host::{Bridge, Hello, attach};
@@ -41,6 +45,8 @@ pub(super) struct Launched {
     /// Where it is written down as long as something of it lives.
     pub(super) registration: Registration,
     pub(super) probe: Probe,
+    /// What it says on its socket is heard as long as this lives.
+    pub(super) notices: Option<Notices>,
     /// Each closes when one of its pipes is read to the end.
     pub(super) outputs: Vec<watch::Receiver<()>>,
     /// Lets it speak at the door until it has ended.
@@ -155,6 +161,8 @@ impl Launch<'_> {
             registration: Registration::adopted(self.world, entry),
             // It had its time to become ready.
             probe: Probe::Told(watch::channel(true).1),
+            // The socket that it knows is gone with the supervisor that made it.
+            notices: None,
             outputs,
             // Its token was given by the supervisor before.
             pass: None,
@@ -197,7 +205,8 @@ impl Launch<'_> {
         preparation.oom_score_adj = process.oom_score_adj.map(|score| score.to_string());
         preparation.umask = process.umask;
         let (told, telling) = self.pattern()?;
-        let probe = self.probe(told, &mut command, &mut preparation)?;
+        let notices = self.notices(&mut command)?;
+        let probe = self.probe(told, notices.as_ref(), &mut preparation)?;
         prepare(&mut command, preparation);
         let made = match self.pipes(&mut command, telling, registration.pipes()) {
             Ok(outputs) => self
@@ -215,6 +224,7 @@ impl Launch<'_> {
             process,
             registration,
             probe,
+            notices,
             outputs,
             pass: None,
             exit: Arc::default(),
@@ -240,7 +250,7 @@ impl Launch<'_> {
     fn probe(
         &self,
         told: Option<watch::Receiver<bool>>,
-        command: &mut Command,
+        notices: Option<&Notices>,
         preparation: &mut Preparation,
     ) -> io::Result<Probe> {
         Ok(match &self.plan.ready {
@@ -248,27 +258,41 @@ impl Launch<'_> {
             Ready::Log(_) => told.map_or(Probe::None, Probe::Told),
             // A kind says so by its context.
             Ready::Notify if matches!(self.plan.body, Body::Kind(_)) => Probe::None,
-            Ready::Notify => {
-                let file = SocketFile(self.notify_path()?);
-                let socket = UnixDatagram::bind(&file.0)?;
-                command.env(NOTIFY, &file.0);
-                Probe::Notified(socket, file)
-            }
+            Ready::Notify => notices.map_or(Probe::None, |notices| Probe::Told(notices.ready())),
             Ready::Fd(number) => {
                 let (reader, writer) = io::pipe()?;
                 let number = RawFd::try_from(*number).map_err(io::Error::other)?;
-                preparation.inherit = Some((OwnedFd::from(writer), number));
+                preparation.inherit = Some(Inherited::new(writer.into(), number)?);
                 Probe::Pipe(reader)
             }
             Ready::Tcp(address) => Probe::Tcp(address.clone()),
             Ready::Http(url) => Probe::Http(url.clone()),
             Ready::Exec(argv) => Probe::Exec(argv.clone()),
-            Ready::File(path) => Probe::File(
-                self.world.data_dir.join(path),
-                self.world.clock.now().into(),
-            ),
-            Ready::Flow => Probe::Flow(self.counters.clone()),
+            Ready::File(path) => Probe::file(self.world.data_dir.join(path)),
+            // The supervisor sees it by the rules.
+            Ready::Flow if !self.plan.flow.is_empty() => Probe::None,
+            Ready::Flow => Probe::flow(self.counters),
         })
+    }
+
+    /// Listens to what a program says, when its plan asks for that.
+    fn notices(&self, command: &mut Command) -> io::Result<Option<Notices>> {
+        let plan = self.plan;
+        let is_notify = |source: &FlowSource| *source == FlowSource::Notify;
+        let by_flow = |rule: &FlowRule| is_notify(&rule.out) || rule.input.iter().any(is_notify);
+        let asked = plan.ready == Ready::Notify
+            || plan.flow.iter().any(by_flow)
+            || plan
+                .check
+                .iter()
+                .any(|rule| rule.probe == CheckProbe::Notify);
+        if !asked || matches!(plan.body, Body::Kind(_)) {
+            return Ok(None);
+        }
+        let path = self.notify_path()?;
+        command.env(NOTIFY, &path);
+        let heartbeat = self.world.heartbeats.of(&plan.name);
+        Notices::listen(path, heartbeat).map(Some)
     }
 
     fn notify_path(&self) -> io::Result<PathBuf> {

@@ -164,8 +164,10 @@ fn probe_of(
         Ready::Tcp(address) => Probe::Tcp(address.clone()),
         Ready::Http(url) => Probe::Http(url.clone()),
         Ready::Exec(argv) => Probe::Exec(argv.clone()),
-        Ready::File(path) => Probe::File(world.data_dir.join(path), world.clock.now().into()),
-        Ready::Flow => Probe::Flow(counters.clone()),
+        Ready::File(path) => Probe::file(world.data_dir.join(path)),
+        // The supervisor sees it by the rules.
+        Ready::Flow if !plan.flow.is_empty() => Probe::None,
+        Ready::Flow => Probe::flow(counters),
     }
 }
 

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
@@ -39,8 +39,70 @@ pub(super) struct Preparation {
     pub(super) umask: Option<u32>,
     /// Another user, when wanted.
     pub(super) identity: Option<Identity>,
-    /// A descriptor to be inherited under a number.
-    pub(super) inherit: Option<(OwnedFd, RawFd)>,
+    /// A descriptor to be inherited.
+    pub(super) inherit: Option<Inherited>,
+}
+
+/// A descriptor to be inherited under a number.
+#[derive(Debug)]
+pub(super) struct Inherited {
+    fd: OwnedFd,
+    number: RawFd,
+    /// Device and inode of what stood at this number of ours, if that was not free.
+    occupant: Option<(u64, u64)>,
+}
+
+impl Inherited {
+    /// Prepares it. If the number is free here, it is taken until the child is made: the pipe by
+    /// which a failed exec is reported must not come to stand there.
+    pub(super) fn new(fd: OwnedFd, number: RawFd) -> std::io::Result<Self> {
+        let taken = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(number))?;
+        // SAFETY: the call has just made this descriptor, and nobody else knows of it.
+        let fd = unsafe { OwnedFd::from_raw_fd(taken) };
+        let occupant = match taken == number {
+            true => None,
+            false => identity_of(number).ok(),
+        };
+        Ok(Self {
+            fd,
+            number,
+            occupant,
+        })
+    }
+
+    /// Puts it at its number, in the child.
+    fn put(&self) -> Result<(), Errno> {
+        let same = self.fd.as_raw_fd() == self.number;
+        // Somebody may have closed what stood there, and the pipe of the exec has come in its place:
+        // then this start fails, and the next one will do.
+        if !same
+            && self
+                .occupant
+                .is_none_or(|was| identity_of(self.number) != Ok(was))
+        {
+            return Err(Errno::EBUSY);
+        }
+        // SAFETY: the child owns all its descriptors, and nothing in it uses this number: whatever
+        // stood there is closed by the exec anyhow.
+        // Equal numbers need the close-on-exec mark taken away, which `dup2` does for others.
+        let result = unsafe {
+            match same {
+                true => nix::libc::fcntl(self.number, nix::libc::F_SETFD, 0),
+                false => nix::libc::dup2(self.fd.as_raw_fd(), self.number),
+            }
+        };
+        Errno::result(result).map(drop)
+    }
+}
+
+/// Returns device and inode of what stands at a number.
+fn identity_of(number: RawFd) -> Result<(u64, u64), Errno> {
+    let mut stat = MaybeUninit::<nix::libc::stat>::uninit();
+    // SAFETY: writes one `stat`, which lives as long as the call; any number may be asked about.
+    Errno::result(unsafe { nix::libc::fstat(number, stat.as_mut_ptr()) })?;
+    // SAFETY: the call has succeeded, so it was written.
+    let stat = unsafe { stat.assume_init() };
+    Ok((stat.st_dev, stat.st_ino))
 }
 
 /// As whom to run.
@@ -95,17 +157,8 @@ fn in_child(parent: Pid, preparation: &Preparation) -> Result<(), Errno> {
         setuid(identity.user)?;
     }
     close_on_exec()?;
-    if let Some((fd, number)) = &preparation.inherit {
-        // SAFETY: the child owns all its descriptors, and nothing in it uses this number: whatever
-        // stood there is closed by the exec anyhow.
-        // Equal numbers need the close-on-exec mark taken away, which `dup2` does for others.
-        let result = unsafe {
-            match fd.as_raw_fd() {
-                same if same == *number => nix::libc::fcntl(same, nix::libc::F_SETFD, 0),
-                other => nix::libc::dup2(other, *number),
-            }
-        };
-        Errno::result(result)?;
+    if let Some(inherited) = &preparation.inherit {
+        inherited.put()?;
     }
     if preparation.dies_with_us {
         // After the change of user, which would take it back.

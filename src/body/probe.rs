@@ -1,17 +1,19 @@
 //! Finds out when a started service is ready, in the way its plan says.
 
+use std::fs::Metadata;
 use std::io::PipeReader;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fathom_kernel::Counters;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::net::{TcpStream, UnixDatagram};
-use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+
+use super::knock;
 
 /// First and longest time between two probes.
 const PERIODS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
@@ -19,17 +21,12 @@ const PERIODS: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 /// Longest time for one probe.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
-/// Most bytes of one notification.
-const NOTE_MAX: usize = 4096;
-
 /// How readiness is found out, with what is needed for it.
 pub(super) enum Probe {
     /// The life cycle knows by itself.
     None,
     /// Somebody says so: the service by its context, or a line of its output.
     Told(watch::Receiver<bool>),
-    /// `READY=1` on a socket; its file is removed in the end.
-    Notified(UnixDatagram, SocketFile),
     /// One of two ways: the word of a guest at the door counts as well.
     Either(Box<Self>, watch::Receiver<bool>),
     /// A newline on a pipe.
@@ -40,30 +37,38 @@ pub(super) enum Probe {
     Http(String),
     /// A command exits with 0.
     Exec(Vec<String>),
-    /// A file is touched after the start.
-    File(PathBuf, SystemTime),
-    /// The service has sent something.
-    Flow(Arc<Counters>),
+    /// A file is made or touched; with how it was before.
+    File(PathBuf, Option<Shape>),
+    /// The service has sent more than this.
+    Flow(Arc<Counters>, u64),
 }
 
-/// A socket in the file system; removed when dropped.
-pub(super) struct SocketFile(pub(super) PathBuf);
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.0) {
-            tracing::debug!(%error, "socket was removed already");
-        }
-    }
+/// By what a file is seen to be touched. Times of files are coarse, so they are compared with each
+/// other and not with the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    modified: Option<SystemTime>,
+    len: u64,
+    inode: u64,
 }
 
 impl Probe {
+    /// Makes the probe of a file as it is before the start.
+    pub(super) fn file(path: PathBuf) -> Self {
+        let shape = std::fs::metadata(&path).ok().map(|now| Shape::of(&now));
+        Self::File(path, shape)
+    }
+
+    /// Makes the probe of a service's first message or output; counters go on from start to start.
+    pub(super) fn flow(counters: &Arc<Counters>) -> Self {
+        Self::Flow(counters.clone(), sent(counters))
+    }
+
     /// Waits until the service is ready; for ever, when it cannot become so.
     pub(super) async fn ready(self) {
         let ready = match self {
             Self::None => false,
             Self::Told(mut told) => told.wait_for(|ready| *ready).await.is_ok(),
-            Self::Notified(socket, _file) => notified(&socket).await,
             Self::Either(other, mut told) => {
                 let told = async {
                     if told.wait_for(|ready| *ready).await.is_err() {
@@ -76,14 +81,11 @@ impl Probe {
                 }
             }
             Self::Pipe(reader) => newline(reader).await.unwrap_or(false),
-            Self::Tcp(address) => again(|| TcpStream::connect(&address), |r| r.is_ok()).await,
-            Self::Http(url) => again(|| get(&url), |ok| *ok).await,
-            Self::Exec(argv) => again(|| succeeds(&argv), |ok| *ok).await,
-            Self::File(path, since) => again(|| touched(&path, since), |ok| *ok).await,
-            Self::Flow(counters) => {
-                let flows = || std::future::ready(counters.snapshot());
-                again(flows, |now| now.sent + now.outputs > 0).await
-            }
+            Self::Tcp(address) => again(|| async { knock::tcp(&address).await.is_ok() }).await,
+            Self::Http(url) => again(|| async { knock::http(&url).await.is_ok() }).await,
+            Self::Exec(argv) => again(|| async { knock::exec(&argv).await.is_ok() }).await,
+            Self::File(path, before) => again(|| touched(&path, before)).await,
+            Self::Flow(counters, before) => again(|| async { sent(&counters) > before }).await,
         };
         if !ready {
             std::future::pending::<()>().await;
@@ -92,31 +94,18 @@ impl Probe {
 }
 
 /// Probes until it succeeds, ever less often.
-async fn again<T, F: Future<Output = T>>(probe: impl Fn() -> F, good: impl Fn(&T) -> bool) -> bool {
+async fn again<F: Future<Output = bool>>(probe: impl Fn() -> F) -> bool {
     let (mut period, longest) = PERIODS;
-    loop {
-        if timeout(ANSWER_MAX, probe()).await.is_ok_and(|r| good(&r)) {
-            return true;
-        }
+    while !timeout(ANSWER_MAX, probe()).await.unwrap_or(false) {
         sleep(period).await;
         period = (period * 3 / 2).min(longest);
     }
+    true
 }
 
-async fn notified(socket: &UnixDatagram) -> bool {
-    let mut note = [0; NOTE_MAX];
-    loop {
-        let Ok(count) = socket.recv(&mut note).await else {
-            return false;
-        };
-        let (note, _) = note.split_at(count);
-        if note
-            .split(|byte| *byte == b'\n')
-            .any(|line| line == b"READY=1")
-        {
-            return true;
-        }
-    }
+fn sent(counters: &Counters) -> u64 {
+    let now = counters.snapshot();
+    now.sent + now.outputs
 }
 
 async fn newline(reader: PipeReader) -> std::io::Result<bool> {
@@ -131,31 +120,20 @@ async fn newline(reader: PipeReader) -> std::io::Result<bool> {
     }
 }
 
-async fn get(url: &str) -> bool {
-    reqwest::get(url)
-        .await
-        .is_ok_and(|response| response.status().is_success())
+async fn touched(path: &Path, before: Option<Shape>) -> bool {
+    let now = tokio::fs::metadata(path).await.ok();
+    let now = now.map(|now| Shape::of(&now));
+    now.is_some() && now != before
 }
 
-async fn succeeds(argv: &[String]) -> bool {
-    let Some((program, args)) = argv.split_first() else {
-        return false;
-    };
-    let mut command = Command::new(program);
-    command
-        .args(args)
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .kill_on_drop(true);
-    command.status().await.is_ok_and(|status| status.success())
-}
-
-async fn touched(path: &std::path::Path, since: SystemTime) -> bool {
-    let metadata = tokio::fs::metadata(path).await;
-    metadata
-        .and_then(|m| m.modified())
-        .is_ok_and(|at| at >= since)
+impl Shape {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            modified: metadata.modified().ok(),
+            len: metadata.len(),
+            inode: metadata.ino(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -176,15 +154,27 @@ mod tests {
     async fn commands_files_and_counters_are_asked_again_until_they_are_right() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("there");
+        let old = folder.path().join("old");
+        std::fs::write(&old, "").unwrap();
         let argv = ["test", "-e", path.to_str().unwrap()].map(str::to_owned);
         let exec = tokio::spawn(Probe::Exec(argv.into()).ready());
-        let file = tokio::spawn(Probe::File(path.clone(), SystemTime::UNIX_EPOCH).ready());
+        let file = tokio::spawn(Probe::file(path.clone()).ready());
+        let touched = tokio::spawn(Probe::file(old.clone()).ready());
         let counters = Arc::new(Counters::default());
-        let flow = tokio::spawn(Probe::Flow(counters.clone()).ready());
-        tokio::task::yield_now().await;
+        counters.sent(5, 50);
+        let flow = tokio::spawn(Probe::flow(&counters).ready());
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(
+            ![&exec, &file, &touched, &flow]
+                .into_iter()
+                .any(|probe| probe.is_finished())
+        );
         std::fs::write(path, "").unwrap();
+        std::fs::write(old, "more").unwrap();
         counters.sent(1, 10);
-        for probe in [exec, file, flow] {
+        for probe in [exec, file, touched, flow] {
             timeout(ANSWER_MAX, probe).await.unwrap().unwrap();
         }
     }

@@ -20,6 +20,7 @@ use crate::config::InForce;
 use crate::config::plan::Plan;
 use crate::door::Guests;
 use crate::guard::Guard;
+use crate::health::Heartbeats;
 use crate::incidents::{Gauges, Shelf};
 use crate::logs::Logs;
 use crate::telemetry::Records;
@@ -73,6 +74,8 @@ pub struct World {
     pub ledger: Ledger,
     /// Children of an earlier supervisor, to be taken over.
     pub adoptable: Adoptable,
+    /// How often programs said that they live.
+    pub heartbeats: Heartbeats,
     /// The last lines of every service.
     pub records: Records,
     /// The log files of services.

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use fathom_kernel::{Size, Span};
 use schemars::JsonSchema;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::health::{CheckDoc, FlowDoc};
 use super::log::LogDoc;
 use super::plan::{LogFormat, Placement, Run, Until};
 use super::policy::{Backoff, Budget, OnFatal, Restart};
@@ -217,13 +218,13 @@ pub(crate) struct ServiceDoc {
     #[serde(skip_serializing)]
     pub(crate) log: Option<Spanned<LogDoc>>,
     /// Rules on its data flow.
-    #[schemars(skip)]
+    #[schemars(with = "Vec<FlowDoc>")]
     #[serde(skip_serializing)]
-    pub(crate) flow: Option<Spanned<IgnoredAny>>,
-    /// Checks of its health.
-    #[schemars(skip)]
+    pub(crate) flow: Vec<Spanned<FlowDoc>>,
+    /// Checks of its health from outside.
+    #[schemars(with = "Vec<CheckDoc>")]
     #[serde(skip_serializing)]
-    pub(crate) check: Option<Spanned<IgnoredAny>>,
+    pub(crate) check: Vec<Spanned<CheckDoc>>,
 }
 
 impl Default for ServiceDoc {
@@ -257,8 +258,8 @@ impl Default for ServiceDoc {
             session: None,
             on_daemon_death: None,
             log: None,
-            flow: None,
-            check: None,
+            flow: Vec::new(),
+            check: Vec::new(),
         }
     }
 }

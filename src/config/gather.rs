@@ -19,6 +19,9 @@ pub(crate) struct Subject<'a> {
     pub(crate) names: &'a [&'a str],
 }
 
+/// How a deserializer says that a key is missing.
+const MISSING: &str = "missing field ";
+
 /// Reads a table by `read`, adding all problems found. Returns the value of what could be read.
 pub(crate) fn gather<T>(
     subject: Subject<'_>,
@@ -30,21 +33,25 @@ pub(crate) fn gather<T>(
         place,
         names,
     } = subject;
-    let mut struck = false;
+    let mut struck: Vec<Place> = Vec::new();
     loop {
         let error = match read(Spanned::new(place.clone(), table.clone())) {
             Ok(value) => return Some(value),
             Err(error) => error,
         };
         let blamed = error.span().filter(|at| strike(&mut table, at));
-        if blamed.is_none() && struck {
+        if blamed.is_none() && !struck.is_empty() {
             // May only follow from what was struck out, and that has been said.
             return None;
         }
         let at = error.span().unwrap_or_else(|| place.clone());
-        problems.push(explain(error.message(), names).at(at));
-        blamed?;
-        struck = true;
+        // A key that was struck out is missed by the table that it stood in.
+        let follows = error.message().starts_with(MISSING)
+            && struck.iter().any(|was| at.contains(&was.start));
+        if !follows {
+            problems.push(explain(error.message(), names).at(at));
+        }
+        struck.push(blamed?);
     }
 }
 
@@ -104,7 +111,7 @@ fn explain(message: &str, names: &[&str]) -> Problem {
             _ => problem.suggest(wrong, quoted, what),
         };
     }
-    if let Some(rest) = message.strip_prefix("missing field ") {
+    if let Some(rest) = message.strip_prefix(MISSING) {
         return Problem::error(format!("key {rest} is missing"));
     }
     let rest = ["invalid type: ", "invalid value: "]
@@ -125,6 +132,7 @@ fn plain(expected: &str) -> &str {
         "f32" | "f64" => "a number",
         "u8" => "a whole number from 0 to 255",
         "u16" => "a whole number from 0 to 65535",
+        "a nonzero u32" => "a whole number, 1 or more",
         "u32" | "u64" | "usize" => "a whole number, 0 or more",
         "i8" | "i16" | "i32" | "i64" => "a whole number",
         "a boolean" => "true or false",

@@ -15,7 +15,7 @@ use super::gather::{Subject, gather};
 use super::groups::{Declared, GroupDoc};
 use super::overlay::Overlay;
 use super::pipeline::Pipeline;
-use super::plan::{OwnLog, Plan};
+use super::plan::{HealthPlan, OwnLog, Plan};
 use super::problem::Problem;
 use super::report::Report;
 use super::resolve::{Read, Readers};
@@ -25,8 +25,8 @@ use super::{detector, files};
 use crate::registry;
 
 /// Sections of the file.
-const SECTIONS: [&str; 7] = [
-    "include", "stack", "detector", "control", "log", "group", "service",
+const SECTIONS: [&str; 8] = [
+    "include", "stack", "detector", "control", "log", "health", "group", "service",
 ];
 
 /// Where a configuration comes from.
@@ -103,6 +103,7 @@ struct Sections {
     stack: StackDoc,
     control: ControlDoc,
     log: OwnLogDoc,
+    health: HealthPlan,
     detector: Option<(DetectorDoc, Place)>,
     groups: Vec<Declared>,
     services: DeTable<'static>,
@@ -179,6 +180,7 @@ impl Loader<'_> {
             setup,
             shutdown_limit: sections.stack.shutdown_limit.duration(),
             budget: sections.stack.budget,
+            health: sections.health,
             control: sections.control.checked(&mut self.problems),
             log: OwnLog {
                 level: sections
@@ -219,6 +221,7 @@ impl Loader<'_> {
             stack: self.section(root, "stack"),
             control: self.section(root, "control"),
             log: self.section(root, "log"),
+            health: self.section(root, "health"),
             detector,
             groups: self.groups(root),
             services: self

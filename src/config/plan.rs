@@ -13,6 +13,8 @@ use nix::sys::signal::Signal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::flow::FlowSource;
+pub use super::health::{CheckProbe, CheckRule, FlowRule, HealthAction, HealthPlan};
 pub use super::log::{LineFormat, LogPlan, LogTarget, OnFull, Stderr};
 pub use super::policy::{Backoff, Budget, OnFatal, Restart, Strategy};
 pub use super::process::{Limits, OnDaemonDeath, ProcessPlan};
@@ -29,6 +31,8 @@ pub struct Plan {
     pub shutdown_limit: Duration,
     /// Groups that may fail for good before the whole stack ends; `None` is any number.
     pub budget: Option<Budget>,
+    /// How health is judged.
+    pub health: HealthPlan,
     /// Who may command, and where.
     pub control: ControlPlan,
     /// The supervisor's own log.
@@ -159,6 +163,10 @@ pub struct ServicePlan {
     pub process: ProcessPlan,
     /// What becomes of its output.
     pub log: LogPlan,
+    /// Rules on its data flow.
+    pub flow: Vec<FlowRule>,
+    /// Checks of its health from outside.
+    pub check: Vec<CheckRule>,
 }
 
 impl ServicePlan {

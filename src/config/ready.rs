@@ -27,7 +27,8 @@ pub enum Ready {
     Log(String),
     /// This file was created or touched after the start; relative to the data folder.
     File(PathBuf),
-    /// It has sent its first message or output; kinds only.
+    /// Its first data item was seen on the `out` of a flow rule; a kind without such rules has sent
+    /// its first message or output.
     Flow,
 }
 
@@ -92,8 +93,7 @@ impl FromStr for Ready {
             "log" => {
                 let pattern = given("`log:REGEX`")?;
                 regex::Regex::new(&pattern).map_err(|error| ReadyError::Pattern {
-                    // Its last line says why; the lines before draw what the caret shows anyway.
-                    why: last_line(&error.to_string()).to_owned(),
+                    why: reason(&error),
                     pattern: pattern.clone(),
                 })?;
                 Ok(Self::Log(pattern))
@@ -104,9 +104,12 @@ impl FromStr for Ready {
     }
 }
 
-fn last_line(text: &str) -> &str {
+/// Says what is wrong with a pattern: the last line of the error says why; the lines before draw
+/// what the caret shows anyway.
+pub(crate) fn reason(error: &regex::Error) -> String {
+    let text = error.to_string();
     let line = text.lines().last().unwrap_or_default().trim();
-    line.strip_prefix("error: ").unwrap_or(line)
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -114,7 +117,7 @@ fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-fn is_host_port(text: &str) -> bool {
+pub(crate) fn is_host_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else {
         return false;
     };
@@ -122,7 +125,7 @@ fn is_host_port(text: &str) -> bool {
 }
 
 /// Takes both `http:http://…` and the plain `http://…`.
-fn url(text: &str, detail: &str) -> Option<String> {
+pub(crate) fn url(text: &str, detail: &str) -> Option<String> {
     if detail.starts_with("//") {
         return Some(text.to_owned());
     }
@@ -140,13 +143,13 @@ impl TryFrom<String> for Ready {
 
 impl Ready {
     /// Says why a form cannot be used with a kind (or a program), if so.
-    pub(crate) fn refused(&self, is_kind: bool) -> Option<&'static str> {
+    pub(crate) fn refused(&self, is_kind: bool, has_flow_rules: bool) -> Option<&'static str> {
         match self {
             Self::Fd(_) | Self::Log(_) if is_kind => {
                 Some("a kind has no output of its own to look at; it says itself when it is ready")
             }
-            Self::Flow if !is_kind => {
-                Some("the data flow of programs is not watched by this version")
+            Self::Flow if !is_kind && !has_flow_rules => {
+                Some("the data flow of a program is seen by its `flow` rules, and it has none")
             }
             _ => None,
         }

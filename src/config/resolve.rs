@@ -45,8 +45,7 @@ impl<'a> Readers<'a> {
         pipeline: &'a mut Pipeline,
         problems: &'a mut Vec<Problem>,
     ) -> Self {
-        let common = Shape::of_type::<ServiceDoc>().keys().into_iter();
-        let common = common.chain(["flow".into(), "check".into()]).collect();
+        let common = Shape::of_type::<ServiceDoc>().keys().into_iter().collect();
         Self {
             setup,
             detector_failed,
@@ -80,7 +79,6 @@ impl<'a> Readers<'a> {
         let doc = gather(subject, self.problems, |table| {
             ServiceDoc::deserialize(toml::de::Deserializer::from(table))
         })?;
-        self.check_later_issues(&doc);
         let body = match (&doc.kind, &doc.command) {
             // What was written could not be read, and that has been said.
             (None, None) if named => None,
@@ -253,19 +251,6 @@ impl<'a> Readers<'a> {
                 .at(limits.span())
                 .help("write run = \"process\"");
             self.problems.push(problem);
-        }
-    }
-
-    /// Refuses what is specified but not built, instead of ignoring it.
-    fn check_later_issues(&mut self, doc: &ServiceDoc) {
-        for (key, at) in [
-            ("flow", doc.flow.as_ref().map(Spanned::span)),
-            ("check", doc.check.as_ref().map(Spanned::span)),
-        ] {
-            if let Some(at) = at {
-                let text = format!("`{key}` rules are not supported by this version");
-                self.problems.push(Problem::error(text).at(at));
-            }
         }
     }
 }

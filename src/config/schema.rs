@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::control::ControlDoc;
 use super::document::{DetectorDoc, OwnLogDoc, ServiceDoc, StackDoc};
 use super::groups::GroupDoc;
+use super::plan::HealthPlan;
 use crate::registry;
 
 /// Returns the JSON schema of `supervisor.toml`.
@@ -36,6 +37,7 @@ pub fn json_schema() -> Value {
     let detector = section(of::<DetectorDoc>(), "detector");
     let control = section(of::<ControlDoc>(), "control");
     let log = section(of::<OwnLogDoc>(), "log");
+    let health = section(of::<HealthPlan>(), "health");
     let group = section(of::<GroupDoc>(), "group");
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -51,6 +53,7 @@ pub fn json_schema() -> Value {
             "detector": detector,
             "control": control,
             "log": log,
+            "health": health,
             "group": { "type": "object", "additionalProperties": group },
             "service": { "type": "object", "additionalProperties": service },
         },

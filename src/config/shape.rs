@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::control::ControlDoc;
 use super::document::{DetectorDoc, OwnLogDoc, ServiceDoc, StackDoc};
 use super::groups::GroupDoc;
+use super::plan::HealthPlan;
 use crate::registry;
 
 /// One place in a schema.
@@ -214,6 +215,7 @@ pub(crate) fn at<'a>(path: &[&str], kind_of: impl Fn(&str) -> Option<&'a str>) -
         ["detector", rest @ ..] => (Shape::of_type::<DetectorDoc>(), rest),
         ["control", rest @ ..] => (Shape::of_type::<ControlDoc>(), rest),
         ["log", rest @ ..] => (Shape::of_type::<OwnLogDoc>(), rest),
+        ["health", rest @ ..] => (Shape::of_type::<HealthPlan>(), rest),
         ["group", _, rest @ ..] => (Shape::of_type::<GroupDoc>(), rest),
         ["service", name, rest @ ..] => {
             let common = Shape::of_type::<ServiceDoc>();

@@ -46,6 +46,8 @@ impl Sheet {
             limits,
             process,
             log,
+            flow,
+            check,
         } = plan;
         let mut sheet = Self::default();
         sheet.body(body);
@@ -66,6 +68,8 @@ impl Sheet {
         sheet.table("limits", limits, Consequence::Restart);
         sheet.process(process);
         sheet.log(log);
+        sheet.hot("flow", list(flow.iter().map(ToString::to_string)));
+        sheet.hot("check", list(check.iter().map(ToString::to_string)));
         sheet
     }
 
@@ -96,6 +100,7 @@ impl Sheet {
         sheet.hot("stack.shutdown_limit", span(plan.shutdown_limit));
         let budget = plan.budget.as_ref().map(toml_of);
         sheet.optional("stack.budget", budget, Consequence::Hot);
+        sheet.table("health", &plan.health, Consequence::Hot);
         let control = &plan.control;
         let listen = control.listen.map(|address| text(&address.to_string()));
         sheet.optional("control.listen", listen, Consequence::Relaunch);

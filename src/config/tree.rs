@@ -6,11 +6,14 @@ use std::sync::Arc;
 use nix::sys::signal::Signal;
 use toml::Spanned;
 
-use super::document::AfterDoc;
+use super::document::{AfterDoc, ServiceDoc};
 use super::groups::{self, Declared, Paths, is_within};
 use super::log::LogDoc;
 use super::order;
-use super::plan::{After, Body, GroupPlan, LogPlan, Ready, ServicePlan, StopPlan, Until};
+use super::plan::{
+    After, Body, CheckRule, FlowRule, FlowSource, GroupPlan, LogPlan, Ready, ServicePlan, StopPlan,
+    Until,
+};
 use super::policy::Backoff;
 use super::problem::Problem;
 use super::process::{self, StopDoc};
@@ -123,13 +126,6 @@ impl Builder<'_> {
         let mut edges = Vec::new();
         for after in &read.doc.after {
             let AfterDoc { name, until } = after.get_ref().clone();
-            if until == Until::Flowing {
-                let text = "`flowing` is not supported by this version";
-                let problem = Problem::error(text)
-                    .at(after.span())
-                    .label("expected `ready`");
-                self.problems.push(problem);
-            }
             for to in self.named(&name, after.span(), from, names) {
                 let place = after.span();
                 edges.push(Edge {
@@ -227,7 +223,8 @@ impl Builder<'_> {
             .collect();
         let body = read.body.clone();
         let backoff = self.backoff(doc.backoff.as_ref());
-        let ready = self.ready(doc.ready.as_ref(), body.as_ref());
+        let ready = self.ready(doc, body.as_ref());
+        let (flow, check) = self.health(read, known.names);
         let stop = self.stop(doc.stop.as_ref());
         let process = process::checked(doc, body.as_ref(), self.problems);
         let log = self.log(doc.log.as_ref());
@@ -254,6 +251,8 @@ impl Builder<'_> {
                 .unwrap_or_default(),
             process,
             log,
+            flow,
+            check,
         })
     }
 
@@ -289,20 +288,58 @@ impl Builder<'_> {
         Backoff::default()
     }
 
-    fn ready(&mut self, ready: Option<&Spanned<Ready>>, body: Option<&Body>) -> Ready {
+    fn ready(&mut self, doc: &ServiceDoc, body: Option<&Body>) -> Ready {
         let is_kind = matches!(body, Some(Body::Kind(_)));
-        let Some(given) = ready else {
+        let Some(given) = &doc.ready else {
             return match is_kind {
                 true => Ready::Notify,
                 false => Ready::Secs(std::time::Duration::from_secs(1)),
             };
         };
         if body.is_some()
-            && let Some(why) = given.get_ref().refused(is_kind)
+            && let Some(why) = given.get_ref().refused(is_kind, !doc.flow.is_empty())
         {
             self.problems.push(Problem::error(why).at(given.span()));
         }
         given.get_ref().clone()
+    }
+
+    /// Checks the rules on the health of a service.
+    fn health(&mut self, read: &Read, names: &[Arc<str>]) -> (Vec<FlowRule>, Vec<CheckRule>) {
+        let is_kind = matches!(read.body, Some(Body::Kind(_)));
+        let mut flow = Vec::new();
+        for given in &read.doc.flow {
+            let doc = given.get_ref();
+            let mut rule = doc.checked(is_kind, self.problems);
+            self.actor(&mut rule.out, doc.out.span(), names);
+            if let (Some(input), Some(doc)) = (&mut rule.input, &doc.input) {
+                self.actor(input, doc.span(), names);
+            }
+            flow.push(rule);
+        }
+        let check = read.doc.check.iter();
+        let check = check.filter_map(|given| {
+            given
+                .get_ref()
+                .checked(given.span(), is_kind, self.problems)
+        });
+        (flow, check.collect())
+    }
+
+    /// Resolves the service that a source names.
+    fn actor(&mut self, source: &mut FlowSource, place: Place, names: &[Arc<str>]) {
+        if let FlowSource::Actor(name) = source {
+            let is_it = |(full, read): &(&Arc<str>, &Read)| **full == *name || read.name == **name;
+            match names.iter().zip(self.services).find(is_it) {
+                Some((full, _)) => *name = full.clone(),
+                None => {
+                    let problem = Problem::error(format!("there is no service `{name}`"))
+                        .at(place)
+                        .suggest(name, names.iter().map(|name| &**name), "service");
+                    self.problems.push(problem);
+                }
+            }
+        }
     }
 
     fn stop(&mut self, stop: Option<&Spanned<StopDoc>>) -> StopPlan {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use eventsource_stream::Eventsource as _;
-use fathom_kernel::{Outcome, StackStatus};
+use fathom_kernel::{Outcome, Span, StackStatus};
 use futures_util::{Stream, StreamExt as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::wire::{
-    AddressBook, Problem, Readiness, RequestBody, ShutdownBody, SignalBody, UsageReport,
+    AddressBook, HoldBody, Problem, Readiness, RequestBody, ShutdownBody, SignalBody, UsageReport,
 };
 use crate::incidents::{Incident, Summary};
 
@@ -228,6 +228,23 @@ impl Client {
         let path = format!("/api/services/{}/signal", encoded(targets));
         let signal = signal.to_owned();
         self.post(&path, &SignalBody { signal }, Some(ANSWER_MAX))
+            .await
+    }
+
+    /// Does nothing about the health of services for some time, or until they are released.
+    pub async fn hold(
+        &self,
+        targets: &[String],
+        time: Option<Span>,
+    ) -> Result<Vec<Outcome>, ClientError> {
+        let path = format!("/api/services/{}/hold", encoded(targets));
+        self.post(&path, &HoldBody { time }, Some(ANSWER_MAX)).await
+    }
+
+    /// Lets the health of services count again.
+    pub async fn unhold(&self, targets: &[String]) -> Result<Vec<Outcome>, ClientError> {
+        let path = format!("/api/services/{}/unhold", encoded(targets));
+        self.post(&path, &serde_json::json!({}), Some(ANSWER_MAX))
             .await
     }
 

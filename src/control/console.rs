@@ -89,6 +89,8 @@ impl Console {
         let limit = match &command {
             Command::Status { .. }
             | Command::Signal { .. }
+            | Command::Hold { .. }
+            | Command::Unhold { .. }
             | Command::Tail { .. }
             | Command::Clear { .. }
             | Command::Rotate { .. }

@@ -3,7 +3,9 @@
 
 use std::sync::atomic::AtomicU64;
 
-use fathom_kernel::{Addresses, CountersSnapshot, ServiceStatus, StackStatus, State, Timestamp};
+use fathom_kernel::{
+    Addresses, CountersSnapshot, Health, ServiceStatus, StackStatus, State, Timestamp,
+};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -29,6 +31,30 @@ struct InState {
     group: String,
     state: &'static str,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InHealth {
+    service: String,
+    group: String,
+    health: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRule {
+    service: String,
+    group: String,
+    rule: String,
+}
+
+/// Every health a service can have.
+const HEALTHS: [Health; 6] = [
+    Health::Unknown,
+    Health::Ok,
+    Health::Idle,
+    Health::Lagging,
+    Health::Stalled,
+    Health::Failing,
+];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Bad {
@@ -59,6 +85,7 @@ pub(super) fn text(console: &Console, status: &StackStatus) -> String {
     let now = Timestamp::now();
     stack(&mut registry, console, status, now);
     states(&mut registry, status, now);
+    health(&mut registry, status);
     messages(&mut registry, status);
     queues(&mut registry, console);
     processes(&mut registry, status);
@@ -162,6 +189,58 @@ fn states(registry: &mut Registry, status: &StackStatus, now: Timestamp) {
         restarts,
     );
     registry.register("service_starts", "Starts", starts);
+}
+
+fn health(registry: &mut Registry, status: &StackStatus) {
+    let health = Family::<InHealth, Gauge>::default();
+    let held = Family::<Of, Gauge>::default();
+    let age = Family::<Of, RealGauge>::default();
+    let waiting = Family::<OfRule, Gauge>::default();
+    for service in &status.services {
+        for word in HEALTHS {
+            let labels = InHealth {
+                service: service.name.clone(),
+                group: service.group.clone(),
+                health: word.name(),
+            };
+            health
+                .get_or_create(&labels)
+                .set((word == service.health).into());
+        }
+        let is_held = service.watch.hold.is_some();
+        held.get_or_create(&of(service)).set(is_held.into());
+        if let Some(age_s) = service.watch.output_age_s {
+            age.get_or_create(&of(service)).set(age_s);
+        }
+        for rule in &service.watch.rules {
+            if let Some(queued) = rule.queued {
+                let labels = OfRule {
+                    service: service.name.clone(),
+                    group: service.group.clone(),
+                    rule: rule.rule.clone(),
+                };
+                let queued = i64::try_from(queued).unwrap_or(i64::MAX);
+                waiting.get_or_create(&labels).set(queued);
+            }
+        }
+    }
+    registry.register("service_health", "1 for the health of the service", health);
+    registry.register(
+        "service_held",
+        "1 while an operator holds the service",
+        held,
+    );
+    registry.register_with_unit(
+        "service_output_age",
+        "Time since the last output of a service that runs",
+        Unit::Seconds,
+        age,
+    );
+    registry.register(
+        "service_waiting_messages",
+        "Messages that wait for the service, by flow rule",
+        waiting,
+    );
 }
 
 /// One counter of [`fathom_kernel::CountersSnapshot`]: name, help, where it stands.

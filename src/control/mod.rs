@@ -22,6 +22,6 @@ pub(crate) use server::serve_guests;
 pub use server::{Doors, ServeError, Server, TcpDoor, serve};
 pub use tree::{Branch, Leaf, Tree};
 pub use wire::{
-    AddressBook, Announcement, LAGGED_EVENT, LOG_EVENT, Lagged, OUTPUT_EVENT, Problem, Readiness,
-    RequestBody, ShutdownBody, SignalBody, Usage, UsageReport,
+    AddressBook, Announcement, HoldBody, LAGGED_EVENT, LOG_EVENT, Lagged, OUTPUT_EVENT, Problem,
+    Readiness, RequestBody, ShutdownBody, SignalBody, Usage, UsageReport,
 };

@@ -1,7 +1,7 @@
 //! Tables for people: the columns that users of supervisorctl know.
 
 use anstyle::{AnsiColor, Style};
-use fathom_kernel::{ServiceStatus, State, Timestamp};
+use fathom_kernel::{ServiceStatus, State, Timestamp, WatchStatus};
 
 use super::wire::Usage;
 
@@ -71,7 +71,7 @@ pub fn long_lines(
             "{:width$}{}{:8}{:>8}{:>7}{:>9}{:>17}{:>8}{:>9}{:>9}  {}",
             service.name,
             coloured(service.state),
-            format!("{:?}", service.health).to_lowercase(),
+            service.health,
             service.restarts,
             details
                 .cpu_percent
@@ -80,13 +80,47 @@ pub fn long_lines(
                 .usage
                 .map_or("-".to_owned(), |usage| bytes(usage.rss_bytes)),
             format!("{}/{}", rate(details.rate_hz.0), rate(details.rate_hz.1)),
-            age(service.counters.last_output, now),
+            output_age(service, now),
             service.counters.dropped,
             service
                 .last_incident
                 .map_or_else(|| "-".to_owned(), |id| id.to_string()),
             service.description,
         );
+        lines.push(line);
+        lines.extend(watch_lines(&service.watch));
+    }
+    lines
+}
+
+/// Says below a service why nothing is done about its health, and what its rules read.
+fn watch_lines(watch: &WatchStatus) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(hold) = &watch.hold {
+        let until = hold.until.map_or("it is released".to_owned(), |at| {
+            at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+        });
+        lines.push(format!("    held by {} until {until}", hold.by));
+    } else if let Some(why) = &watch.suspended {
+        lines.push(format!("    not judged: {why}"));
+    }
+    for rule in &watch.rules {
+        let mut line = format!("    {:8}{}", rule.health, rule.rule);
+        let ages = [("in", rule.input_age_s), ("out", rule.output_age_s)];
+        for (word, age_s) in ages {
+            if let Some(age_s) = age_s {
+                line.push_str(&format!(", {word} {} ago", seconds(age_s)));
+            }
+        }
+        if let Some(queued) = rule.queued {
+            line.push_str(&format!(", {queued} waiting"));
+        }
+        if let Some(rate_hz) = rule.rate_hz {
+            line.push_str(&format!(", {rate_hz:.1} Hz"));
+        }
+        if let Some(trouble) = &rule.trouble {
+            line.push_str(&format!(", {} in a row: {trouble}", rule.fails));
+        }
         lines.push(line);
     }
     lines
@@ -138,11 +172,20 @@ fn bytes(bytes: u64) -> String {
     }
 }
 
-fn age(at: Option<Timestamp>, now: Timestamp) -> String {
-    let Some(at) = at else {
-        return "-".to_owned();
-    };
-    let age_s = now.duration_since(at).as_secs().max(0);
+fn output_age(service: &ServiceStatus, now: Timestamp) -> String {
+    let by_counter = service.counters.last_output;
+    let by_counter = by_counter.map(|at| now.duration_since(at).as_secs_f64());
+    let age_s = service.watch.output_age_s.or(by_counter);
+    age_s.map_or("-".to_owned(), seconds)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "whole seconds"
+)]
+fn seconds(age_s: f64) -> String {
+    let age_s = age_s.max(0.0) as u64;
     match age_s {
         0..60 => format!("{age_s}s"),
         60..3600 => format!("{}m{:02}s", age_s / 60, age_s % 60),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fathom_kernel::{ConfigFault, OutputChange, ServiceStatus, StackStatus, State, Timestamp};
+use fathom_kernel::{
+    ConfigFault, OutputChange, ServiceStatus, Span, StackStatus, State, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -248,6 +250,16 @@ pub(super) struct IncidentQuery {
 pub struct SignalBody {
     /// Name with or without `SIG`, or number.
     pub signal: String,
+}
+
+/// How long to hold a service.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HoldBody {
+    /// A time such as `1h`; until it is released without one.
+    #[serde(rename = "for")]
+    #[schema(value_type = Option<String>)]
+    pub time: Option<Span>,
 }
 
 /// What to ask a running service.

@@ -120,6 +120,12 @@ impl Records {
         lock(&self.inner.rings).remove(service);
     }
 
+    /// Returns how many lines a service ever wrote.
+    pub fn written(&self, service: &str) -> u64 {
+        let ring = lock(&self.inner.rings).get(service).cloned();
+        ring.map_or(0, |ring| ring.follow(0).0)
+    }
+
     /// Starts to follow a service with its last lines.
     pub fn follow(&self, service: &str, lines: usize) -> Follow {
         let ring = self.inner.ring(service).unwrap_or_default();

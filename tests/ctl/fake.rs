@@ -458,6 +458,8 @@ impl Mind {
                     services.iter().map(|s| signal_one(s, &signal)).collect(),
                 ))
             }
+            Command::Hold { targets, .. } => self.each(&targets, Verdict::Held),
+            Command::Unhold { targets } => self.each(&targets, Verdict::Released),
             Command::Tail { name, lines } => {
                 let tail = self.records.tail(&name, lines).unwrap_or_default();
                 let lines = tail.iter().map(|line| fathom::telemetry::shown(line));
@@ -558,6 +560,15 @@ impl Mind {
             }
         }
         Ok(selected.into_values().collect())
+    }
+
+    fn each(&self, targets: &[String], result: Verdict) -> Answer {
+        let outcomes = self.select(targets)?.into_iter().map(|service| Outcome {
+            name: service.name,
+            result,
+            message: String::new(),
+        });
+        Ok(Reply::Done(outcomes.collect()))
     }
 
     fn turn(&self, targets: &[String], to: State) -> Answer {

@@ -6,6 +6,7 @@ mod events;
 mod exit_codes;
 mod fake;
 mod healthcheck;
+mod hold;
 mod incidents;
 mod kill;
 mod logs;

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fathom::config::plan::{
-    Backoff, Body, Budget, CommandBody, ControlPlan, GroupPlan, KindBody, Limits, LogFormat,
-    LogPlan, OnFatal, OwnLog, Placement, Plan, ProcessPlan, Ready, Restart, Run, ServicePlan,
-    StopPlan, Strategy,
+    Backoff, Body, Budget, CommandBody, ControlPlan, GroupPlan, HealthPlan, KindBody, Limits,
+    LogFormat, LogPlan, OnFatal, OwnLog, Placement, Plan, ProcessPlan, Ready, Restart, Run,
+    ServicePlan, StopPlan, Strategy,
 };
 use fathom::stack::{Options, Stack};
 use fathom_kernel::{
@@ -115,6 +115,8 @@ fn service(name: &str, body: Body, ready: Ready) -> ServicePlan {
             backups: 3,
             ..LogPlan::default()
         },
+        flow: Vec::new(),
+        check: Vec::new(),
     }
 }
 
@@ -143,6 +145,7 @@ pub fn plan(data_dir: &Path, services: Vec<ServicePlan>) -> Plan {
         },
         shutdown_limit: Duration::from_secs(20),
         budget: None,
+        health: HealthPlan::default(),
         control: ControlPlan {
             listen: None,
             socket_mode: 0o660,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Available, Changes, ConfigFault, Expected, StackStatus};
+use crate::{Available, Changes, ConfigFault, Expected, Span, StackStatus};
 
 /// Where commands go. Clones send to the same supervisor.
 #[derive(Debug, Clone)]
@@ -108,6 +108,18 @@ pub enum Command {
         /// Name with or without `SIG`, or number.
         signal: String,
     },
+    /// Does nothing about the health of the targets for some time.
+    Hold {
+        /// Which services.
+        targets: Vec<String>,
+        /// How long; until they are released when there is none.
+        time: Option<Span>,
+    },
+    /// Ends a hold.
+    Unhold {
+        /// Which services.
+        targets: Vec<String>,
+    },
     /// Returns the end of a service's log.
     Tail {
         /// Which service; empty for the supervisor's own log.
@@ -210,6 +222,8 @@ impl Command {
             | Self::Clear { .. }
             | Self::Rotate { .. }
             | Self::Input { .. }
+            | Self::Hold { .. }
+            | Self::Unhold { .. }
             | Self::Request { .. }
             | Self::Update { .. }
             | Self::Add { .. }
@@ -269,6 +283,10 @@ pub enum Verdict {
     AbnormalTermination,
     /// Neither ready nor failed within the time allowed, or still waits for a dependency.
     TimedOut,
+    /// Nothing is done about its health for now.
+    Held,
+    /// Its health counts again.
+    Released,
     /// The signal is not known here, or the service has no process.
     BadSignal,
     /// Its log is empty now.
@@ -299,6 +317,8 @@ impl Verdict {
             Self::SpawnError => "spawn_error",
             Self::AbnormalTermination => "abnormal_termination",
             Self::TimedOut => "timed_out",
+            Self::Held => "held",
+            Self::Released => "released",
             Self::BadSignal => "bad_signal",
             Self::Cleared => "cleared",
             Self::Rotated => "rotated",

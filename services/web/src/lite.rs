@@ -161,7 +161,7 @@ fn services(status: &Result<StackStatus, Fault>) -> Markup {
                     td { (service.name) }
                     td class=(class_of(service.state)) { (service.state) }
                     td { (service.description) }
-                    td { (format!("{:?}", service.health).to_lowercase()) }
+                    td.bad[service.health.is_broken()] { (service.health) @if service.watch.hold.is_some() { ", held" } }
                     td.number { (service.counters.received) }
                     td.number { (service.counters.dropped) }
                     td.number { (service.counters.bad.values().sum::<u64>()) }

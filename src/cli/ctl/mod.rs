@@ -4,6 +4,7 @@ mod addresses;
 mod deps;
 mod error;
 mod events;
+mod hold;
 mod incident;
 mod incidents;
 mod kill;
@@ -23,6 +24,7 @@ mod status;
 mod stop;
 mod tail;
 mod tree;
+mod unhold;
 mod version;
 mod wait;
 

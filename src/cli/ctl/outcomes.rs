@@ -1,6 +1,6 @@
-//! What start, stop, restart and signal have in common: carry out, report, exit code.
+//! What start, stop, restart, signal and hold have in common: carry out, report, exit code.
 
-use fathom_kernel::{Outcome, Verdict};
+use fathom_kernel::{Outcome, Span, Verdict};
 
 use super::CtlError;
 use super::progress::Progress;
@@ -15,6 +15,8 @@ pub(super) enum Action {
     Restart { wait: bool },
     Roll { by_level: bool },
     Signal { signal: String },
+    Hold { time: Option<Span> },
+    Unhold,
 }
 
 /// Exit code when a name is unknown or a service did not do it in time.
@@ -61,6 +63,8 @@ async fn ask(
         Action::Roll { by_level } => client.roll(targets, *by_level).await,
         Action::Restart { wait } => client.restart(targets, *wait).await,
         Action::Signal { signal } => client.signal(targets, signal).await,
+        Action::Hold { time } => client.hold(targets, *time).await,
+        Action::Unhold => client.unhold(targets).await,
     };
     Ok(outcomes?)
 }
@@ -87,6 +91,9 @@ fn line(outcome: &Outcome) -> String {
         Verdict::Signalled => return format!("{name}: signalled"),
         Verdict::Cleared => return format!("{name}: cleared"),
         Verdict::Rotated => return format!("{name}: rotated"),
+        Verdict::Held => return format!("{name}: held"),
+        Verdict::Released if outcome.message.is_empty() => return format!("{name}: released"),
+        Verdict::Released => return format!("{name}: {}", outcome.message),
         Verdict::AlreadyStarted => return format!("{name}: ERROR (already started)"),
         Verdict::NotRunning => return format!("{name}: ERROR (not running)"),
         Verdict::Added => return format!("{name}: added"),
@@ -120,7 +127,9 @@ fn exit_code(action: &Action, outcomes: &[Outcome], unknown: &[String]) -> u8 {
                 | Verdict::Rotated
                 | Verdict::Added
                 | Verdict::Removed
-                | Verdict::Updated,
+                | Verdict::Updated
+                | Verdict::Held
+                | Verdict::Released,
             ) => 0,
             (Action::Signal { .. }, Verdict::NotRunning) => DIED,
             // What was left alone is no reason of its own: the failure before it is.

@@ -37,7 +37,9 @@ impl Progress {
         let goal = match action {
             Action::Start { .. } | Action::Restart { .. } | Action::Roll { .. } => State::Running,
             Action::Stop { .. } | Action::Kill { .. } => State::Stopped,
-            Action::Signal { .. } => return Ok(Self { shown: None }),
+            Action::Signal { .. } | Action::Hold { .. } | Action::Unhold => {
+                return Ok(Self { shown: None });
+            }
         };
         if session.json {
             return Ok(Self { shown: None });

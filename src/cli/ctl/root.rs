@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 
 use super::session::Session;
 use super::{
-    CtlError, addresses, deps, events, incident, incidents, kill, logs, pid, request, restart,
-    rolling, shutdown, signal, start, status, stop, tail, tree, version, wait,
+    CtlError, addresses, deps, events, hold, incident, incidents, kill, logs, pid, request,
+    restart, rolling, shutdown, signal, start, status, stop, tail, tree, unhold, version, wait,
 };
 use crate::control::{Client, Place};
 
@@ -62,6 +62,10 @@ enum Verb {
     Kill(kill::Kill),
     /// Send a signal to child processes.
     Signal(signal::Signal),
+    /// Do nothing about the health of services for some time.
+    Hold(hold::Hold),
+    /// Let the health of services count again.
+    Unhold(unhold::Unhold),
     /// Show the end of one log.
     Tail(tail::Tail),
     /// Show the ends of several logs, merged.
@@ -134,6 +138,8 @@ impl Verb {
             Self::Rolling(verb) => verb.run(session).await,
             Self::Kill(verb) => verb.run(session).await,
             Self::Signal(verb) => verb.run(session).await,
+            Self::Hold(verb) => verb.run(session).await,
+            Self::Unhold(verb) => verb.run(session).await,
             Self::Tail(verb) => verb.run(session).await,
             Self::Logs(verb) => verb.run(session).await,
             Self::Events(verb) => verb.run(session).await,

@@ -8,7 +8,9 @@ use super::Failure;
 use super::extract::{Body, Query, Target, Who};
 use super::status::names;
 use crate::control::console::Console;
-use crate::control::wire::{ActQuery, Problem, RequestBody, RollQuery, ShutdownBody, SignalBody};
+use crate::control::wire::{
+    ActQuery, HoldBody, Problem, RequestBody, RollQuery, ShutdownBody, SignalBody,
+};
 
 /// Starts services in dependency order.
 #[utoipa::path(
@@ -152,6 +154,49 @@ pub(super) async fn signal(
         signal: body.signal,
     };
     outcomes(&console, command, caller).await
+}
+
+/// Does nothing about the health of services for some time; it is still judged and shown.
+#[utoipa::path(
+    post,
+    path = "/api/services/{name}/hold",
+    params(("name" = String, Path)),
+    request_body = HoldBody,
+    responses(
+        (status = 200, body = ref("#/components/schemas/Outcomes")),
+        (status = 404, body = Problem),
+    )
+)]
+pub(super) async fn hold(
+    State(console): State<Console>,
+    Who(caller): Who,
+    Target(name): Target,
+    Body(body): Body<HoldBody>,
+) -> Result<Json<Vec<Outcome>>, Failure> {
+    let command = Command::Hold {
+        targets: targets(&name)?,
+        time: body.time,
+    };
+    outcomes(&console, command, caller).await
+}
+
+/// Lets the health of services count again.
+#[utoipa::path(
+    post,
+    path = "/api/services/{name}/unhold",
+    params(("name" = String, Path)),
+    responses(
+        (status = 200, body = ref("#/components/schemas/Outcomes")),
+        (status = 404, body = Problem),
+    )
+)]
+pub(super) async fn unhold(
+    State(console): State<Console>,
+    Who(caller): Who,
+    Target(name): Target,
+) -> Result<Json<Vec<Outcome>>, Failure> {
+    let targets = targets(&name)?;
+    outcomes(&console, Command::Unhold { targets }, caller).await
 }
 
 /// Asks a running service itself; what it understands is its own affair.

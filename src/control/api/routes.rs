@@ -77,6 +77,8 @@ fn routes() -> OpenApiRouter<Console> {
         .routes(routes!(commands::roll))
         .routes(routes!(commands::kill))
         .routes(routes!(commands::signal))
+        .routes(routes!(commands::hold))
+        .routes(routes!(commands::unhold))
         .routes(routes!(commands::request))
         .routes(routes!(commands::shutdown))
         .routes(routes!(events::events))
@@ -124,7 +126,7 @@ mod tests {
     use super::*;
 
     /// Every path with its method, as promised to users; the description must say the same.
-    const PROMISED: [&str; 23] = [
+    const PROMISED: [&str; 25] = [
         "get /api/status",
         "get /api/services/{name}",
         "get /api/tree",
@@ -145,6 +147,8 @@ mod tests {
         "post /api/services/{name}/roll",
         "post /api/services/{name}/signal",
         "post /api/services/{name}/kill",
+        "post /api/services/{name}/hold",
+        "post /api/services/{name}/unhold",
         "post /api/services/{name}/request",
         "post /api/shutdown",
         "get /api/openapi.json",

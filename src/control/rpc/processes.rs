@@ -199,6 +199,8 @@ fn started(outcome: &Outcome, gave_up: bool) -> Result<(), Code> {
         | Verdict::Signalled
         | Verdict::NotRunning
         | Verdict::BadSignal
+        | Verdict::Held
+        | Verdict::Released
         | Verdict::Cleared
         | Verdict::Rotated
         | Verdict::Failed
@@ -235,6 +237,8 @@ async fn stop_all(
             | Verdict::AbnormalTermination
             | Verdict::TimedOut
             | Verdict::BadSignal
+            | Verdict::Held
+            | Verdict::Released
             | Verdict::Cleared
             | Verdict::Rotated
             | Verdict::Failed
@@ -277,6 +281,8 @@ async fn signal_all(
             | Verdict::AbnormalTermination
             | Verdict::TimedOut
             | Verdict::BadSignal
+            | Verdict::Held
+            | Verdict::Released
             | Verdict::Cleared
             | Verdict::Rotated
             | Verdict::Failed

@@ -133,6 +133,11 @@ export interface Service {
     last_output: string | null;
     bad: Record<string, number>;
   };
+  watch?: {
+    rules: { rule: string; health: string; output_age_s: number | null; trouble: string | null }[];
+    suspended: string | null;
+    hold: { by: string; until: string | null } | null;
+  };
   queues: { name: string; queued: number; queued_bytes: number; delivered: number; dropped: number }[];
 }
 

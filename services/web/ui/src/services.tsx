@@ -37,6 +37,21 @@ export function Services() {
   );
 }
 
+/** Whether a service does not do its work although it could. */
+function broken(s: Service): boolean {
+  return s.health === "stalled" || s.health === "failing";
+}
+
+/** Says what the health rules of a service read, one per line. */
+function watched(s: Service): string {
+  const rules = (s.watch?.rules ?? []).map((r) => {
+    const out = r.output_age_s == null ? "" : `, out ${age(r.output_age_s)} ago`;
+    return `${r.rule}: ${r.health}${out}${r.trouble ? `, ${r.trouble}` : ""}`;
+  });
+  const why = s.watch?.suspended;
+  return (why ? [`not judged: ${why}`, ...rules] : rules).join("\n");
+}
+
 type Run = (service: string, verb: "start" | "stop" | "restart") => void;
 
 function Row({ service: s, run }: { service: Service; run: Run | undefined }) {
@@ -49,7 +64,7 @@ function Row({ service: s, run }: { service: Service; run: Run | undefined }) {
       <th scope="row"><a href={`/logs.html?service=${encodeURIComponent(s.name)}`}>{s.name}</a></th>
       <td><span class={`state ${s.state}`}>{s.state}</span></td>
       <td title={s.last_exit ? `last exit: ${s.last_exit}` : ""}>{s.description}</td>
-      <td>{s.health}</td>
+      <td class={broken(s) ? "bad" : ""} title={watched(s)}>{s.health}{s.watch?.hold ? ", held" : ""}</td>
       <td class={s.restarts > 0 ? "number warn" : "number"}>{s.restarts}</td>
       <td class="number">{count(s.counters.received)}</td>
       <td class="number">{count(s.counters.sent)}</td>

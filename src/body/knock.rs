@@ -1,0 +1,83 @@
+//! Asks from outside, once, whether a service is there: a port, a page, a command.
+
+use std::sync::OnceLock;
+
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+/// Most bytes of a document.
+const DOCUMENT_MAX: usize = 4 << 20;
+
+/// Tells whether somebody accepts connections.
+pub(crate) async fn tcp(address: &str) -> Result<(), String> {
+    let connected = TcpStream::connect(address).await;
+    connected.map(drop).map_err(|error| error.to_string())
+}
+
+/// Tells whether a GET answers 2xx.
+pub(crate) async fn http(url: &str) -> Result<(), String> {
+    let answer = client()?.get(url).send().await;
+    let status = answer.map_err(|error| chain(&error))?.status();
+    match status.is_success() {
+        true => Ok(()),
+        false => Err(format!("it answers {status}")),
+    }
+}
+
+/// Returns a document.
+pub(crate) async fn document(url: &str) -> Result<String, String> {
+    let answer = client()?.get(url).send().await;
+    let answer = answer.and_then(reqwest::Response::error_for_status);
+    let mut answer = answer.map_err(|error| chain(&error))?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| chain(&error))? {
+        if bytes.len() + chunk.len() > DOCUMENT_MAX {
+            return Err(format!("it is longer than {DOCUMENT_MAX} bytes"));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    String::from_utf8(bytes).map_err(|error| error.to_string())
+}
+
+/// Tells whether a command exits with 0. It is killed when nobody waits for it any more.
+pub(crate) async fn exec(argv: &[String]) -> Result<(), String> {
+    let Some((program, args)) = argv.split_first() else {
+        return Err("no command".to_owned());
+    };
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true);
+    let status = command.status().await.map_err(|error| error.to_string())?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(status.to_string()),
+    }
+}
+
+/// Returns the client of all questions. Services are asked directly, whatever proxy is set.
+fn client() -> Result<&'static reqwest::Client, String> {
+    static CLIENT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
+    let made = CLIENT.get_or_init(|| {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            // Whether it can still be reached is what is asked.
+            .pool_max_idle_per_host(0)
+            .build();
+        client.map_err(|error| chain(&error))
+    });
+    made.as_ref().map_err(Clone::clone)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
