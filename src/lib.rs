@@ -22,5 +22,6 @@ pub mod incidents;
 pub mod init;
 pub mod logs;
 pub mod registry;
+mod signals;
 pub mod stack;
 pub mod telemetry;

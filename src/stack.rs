@@ -4,7 +4,6 @@
 //! the handle does not end the stack: ask for a shutdown, then wait.
 
 use std::fs::{File, TryLockError};
-use std::io::IsTerminal;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +13,6 @@ use actix::Addr;
 use fathom_kernel::{Addresses, Ask, Board, Bus, Caller, Clock, Command, ControlHandle};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -26,7 +24,7 @@ use crate::checkpoints::FileStore;
 use crate::chronicle::{Chronicle, Kept, Lives};
 use crate::config::plan::Plan;
 use crate::config::{FileSet, InForce, Reread};
-use crate::control::{Console, ConsoleParts, Doors, ServeError, serve, serve_guests};
+use crate::control::{Console, ConsoleParts, Doors, SOCKET_NAME, ServeError, serve, serve_guests};
 use crate::desk::pass_on;
 use crate::door::{self, Guests};
 use crate::files;
@@ -34,10 +32,8 @@ use crate::guard::Guard;
 use crate::health::Heartbeats;
 use crate::incidents::{Gauges, Shelf, Sources};
 use crate::logs::{LogFile, Logs};
+use crate::signals::Signals;
 use crate::telemetry::Records;
-
-/// Name of the control socket in the data folder.
-pub const SOCKET_NAME: &str = "fathom.sock";
 
 /// Name of the file in the data folder that lists where services listen.
 pub const ADDRESSES_NAME: &str = "addresses.json";
@@ -330,7 +326,10 @@ impl Life {
             tokio::spawn(write_addresses(self.world.addresses.clone(), addresses)),
             tokio::spawn(watch(supervisor, self.ended.clone())),
         ];
-        let signals = signals.map(|s| tokio::spawn(s.obey(self.world.control.clone())));
+        let signals = signals.map(|signals| {
+            let (control, logs) = (self.world.control.clone(), self.world.logs.clone());
+            tokio::spawn(signals.obey(control, logs))
+        });
         up.send(Ok(())).ok();
         let how = ended.await.unwrap_or(Ended::Deaf);
         for helper in helpers.iter().chain(&signals) {
@@ -366,6 +365,7 @@ impl Life {
             log_drops: self.options.log_drops.clone(),
             data_dir: self.world.data_dir.clone(),
             plans: self.world.plans.subscribe(),
+            in_force: self.world.in_force.subscribe(),
             ending: self.world.ending.clone(),
         })
     }
@@ -434,47 +434,6 @@ async fn watch(supervisor: Addr<Supervisor>, ended: watch::Sender<Option<Ended>>
                 ended.send_replace(Some(Ended::Deaf));
                 return;
             }
-        }
-    }
-}
-
-/// The signals that end a stack.
-struct Signals {
-    term: Signal,
-    int: Signal,
-    hup: Signal,
-    /// The end of the terminal ends the stack; without one, SIGHUP has no meaning yet.
-    on_terminal: bool,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-            hup: signal(SignalKind::hangup())?,
-            on_terminal: std::io::stdout().is_terminal(),
-        })
-    }
-
-    /// Ends the stack in order at the first signal, at once at the second.
-    async fn obey(mut self, control: ControlHandle) {
-        let mut now = false;
-        loop {
-            let name = tokio::select! {
-                _ = self.term.recv() => "SIGTERM",
-                _ = self.int.recv() => "SIGINT",
-                _ = self.hup.recv() => "SIGHUP",
-            };
-            if name == "SIGHUP" && !self.on_terminal {
-                warn!("SIGHUP ignored: a new configuration needs a restart");
-                continue;
-            }
-            let caller = Caller::new(name, "signal");
-            if let Err(error) = control.ask(Command::Shutdown { now }, caller).await {
-                info!(%error, "the stack ends already");
-            }
-            now = true;
         }
     }
 }

@@ -231,5 +231,5 @@ async fn the_whole_example_runs_restarts_survives_a_crash_and_ends() {
     let began = std::time::Instant::now();
     assert_eq!(stack.shutdown().await, Ended::Ordered);
     assert!(began.elapsed() < Duration::from_secs(5));
-    assert!(!folder.path().join(fathom::stack::SOCKET_NAME).exists());
+    assert!(!folder.path().join(fathom::control::SOCKET_NAME).exists());
 }

@@ -15,9 +15,9 @@ use super::{EXIT_CONFIG, EXIT_ERROR};
 use crate::actors::Ended;
 use crate::body;
 use crate::config::plan::{Body, Plan};
-use crate::control::ServeError;
+use crate::control::{SOCKET_NAME, ServeError};
 use crate::init;
-use crate::stack::{Options, SOCKET_NAME, Source, Stack, StackError};
+use crate::stack::{Options, Source, Stack, StackError};
 use crate::telemetry::{self, Telemetry};
 
 /// Exit code when another supervisor works on the same data folder.

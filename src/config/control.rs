@@ -1,6 +1,7 @@
 //! `[control]`: where commands are taken, and from whom.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use argon2::password_hash::phc::PasswordHash;
 use schemars::JsonSchema;
@@ -41,6 +42,16 @@ pub(crate) struct ControlDoc {
     #[schemars(with = "bool", extend("default" = false))]
     #[serde(skip_serializing)]
     pub(crate) rpc_open: Option<Spanned<bool>>,
+    /// File with the token for commands over TCP, 16 characters at least; relative to this file.
+    /// Without it a new token is written to `control.token` in the data folder at every start.
+    #[schemars(with = "Option<String>")]
+    #[serde(skip_serializing)]
+    pub(crate) token_file: Option<Spanned<PathBuf>>,
+    /// Names that lead to `listen`, beside addresses and `localhost`; requests for other hosts are
+    /// refused.
+    #[schemars(with = "Vec<String>")]
+    #[serde(skip_serializing)]
+    pub(crate) hosts: Vec<Spanned<String>>,
 }
 
 #[expect(
@@ -56,13 +67,15 @@ impl Default for ControlDoc {
             user: None,
             password_hash: None,
             rpc_open: None,
+            token_file: None,
+            hosts: Vec::new(),
         }
     }
 }
 
 impl ControlDoc {
-    /// Returns the checked form; what is wrong joins the problems.
-    pub(crate) fn checked(&self, problems: &mut Vec<Problem>) -> ControlPlan {
+    /// Returns the checked form, with paths from this folder; what is wrong joins the problems.
+    pub(crate) fn checked(&self, folder: &Path, problems: &mut Vec<Problem>) -> ControlPlan {
         fn keep<T>(checked: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
             checked.map_err(|problem| problems.push(problem)).ok()
         }
@@ -71,6 +84,11 @@ impl ControlDoc {
             socket_mode: keep(self.mode(), problems).unwrap_or(SOCKET_MODE),
             account: keep(self.account(), problems).flatten(),
             rpc_open: keep(self.is_open(), problems).unwrap_or(false),
+            token_file: self
+                .token_file
+                .as_ref()
+                .map(|file| folder.join(file.get_ref())),
+            hosts: keep(self.host_names(), problems).unwrap_or_default(),
         }
     }
 
@@ -88,6 +106,24 @@ impl ControlDoc {
                 .label("expected ADDRESS:PORT, such as \"127.0.0.1:9001\""),
         };
         Err(problem.at(given.span()))
+    }
+
+    fn host_names(&self) -> Result<Vec<String>, Problem> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        let is_name = |name: &str| !name.is_empty() && name.chars().all(plain);
+        match self.hosts.iter().find(|given| !is_name(given.get_ref())) {
+            None => Ok(self
+                .hosts
+                .iter()
+                .map(|given| given.get_ref().clone())
+                .collect()),
+            Some(wrong) => {
+                let text = format!("`{}` is no name of a host", wrong.get_ref());
+                Err(Problem::error(text)
+                    .at(wrong.span())
+                    .label("expected a name without port, such as \"monitor.example.org\""))
+            }
+        }
     }
 
     fn mode(&self) -> Result<u32, Problem> {

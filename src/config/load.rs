@@ -175,13 +175,16 @@ impl Loader<'_> {
             services,
             levels,
         } = builder.build();
+        let control = sections
+            .control
+            .checked(&setup.config_dir, &mut self.problems);
         Plan {
             name: sections.stack.name,
             setup,
             shutdown_limit: sections.stack.shutdown_limit.duration(),
             budget: sections.stack.budget,
             health: sections.health,
-            control: sections.control.checked(&mut self.problems),
+            control,
             log: OwnLog {
                 level: sections
                     .log

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::expand::{Environment, expand};
 use super::problem::Problem;
 use super::shape::{self, Takes};
-use super::source::{Place, Sources};
+use super::source::{Place, Sources, kept};
 
 /// Variables with this beginning override keys: `FATHOM__SERVICE__DOM_RATES__LOWEST_RATE`.
 pub(crate) const PREFIX: &str = "FATHOM__";
@@ -182,7 +182,7 @@ impl Walk<'_> {
             Ok(done) => {
                 let takes = self.takes();
                 // Leaked like the texts of files: options may borrow from it.
-                *value = understood(done.into_owned().leak(), takes, place);
+                *value = understood(kept(done.into_owned()), takes, place);
                 true
             }
             Err(faults) => {

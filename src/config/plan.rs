@@ -64,6 +64,10 @@ pub struct ControlPlan {
     pub account: Option<AccountPlan>,
     /// Take the calls of supervisord's clients on TCP from everybody.
     pub rpc_open: bool,
+    /// File with the token for commands over TCP; `None` makes a new one at every start.
+    pub token_file: Option<PathBuf>,
+    /// Names, beside addresses and `localhost`, that lead to the TCP address.
+    pub hosts: Vec<String>,
 }
 
 /// A user with a password.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use fathom_kernel::{Consequence, FieldChange, Span};
 
 use super::plan::{
-    After, Body, CommandBody, GroupPlan, KindBody, LogPlan, Plan, ProcessPlan, ServicePlan,
-    StopPlan, Until,
+    After, Body, CommandBody, ControlPlan, GroupPlan, KindBody, LogPlan, Plan, ProcessPlan,
+    ServicePlan, StopPlan, Until,
 };
 
 /// Parts of the names of keys whose values are not shown.
@@ -101,11 +101,7 @@ impl Sheet {
         let budget = plan.budget.as_ref().map(toml_of);
         sheet.optional("stack.budget", budget, Consequence::Hot);
         sheet.table("health", &plan.health, Consequence::Hot);
-        let control = &plan.control;
-        let listen = control.listen.map(|address| text(&address.to_string()));
-        sheet.optional("control.listen", listen, Consequence::Relaunch);
-        let mode = text(&format!("{:04o}", control.socket_mode));
-        sheet.add("control.socket_mode", mode, Consequence::Relaunch);
+        sheet.control(&plan.control);
         let log = &plan.log;
         sheet.add("log.level", text(&log.level), Consequence::Relaunch);
         sheet.add("log.max", text(&log.max.to_string()), Consequence::Relaunch);
@@ -116,6 +112,34 @@ impl Sheet {
         );
         sheet.add("log.format", toml_of(&log.format), Consequence::Relaunch);
         sheet
+    }
+
+    fn control(&mut self, plan: &ControlPlan) {
+        let ControlPlan {
+            listen,
+            socket_mode,
+            account,
+            rpc_open,
+            token_file,
+            hosts,
+        } = plan;
+        let file = token_file
+            .as_ref()
+            .map(|file| text(&file.display().to_string()));
+        for (key, value) in [
+            ("listen", listen.map(|address| text(&address.to_string()))),
+            ("socket_mode", Some(text(&format!("{socket_mode:04o}")))),
+            ("user", account.as_ref().map(|account| text(&account.user))),
+            (
+                "password_hash",
+                account.as_ref().map(|account| text(&account.password_hash)),
+            ),
+            ("rpc_open", Some(rpc_open.to_string())),
+            ("token_file", file),
+            ("hosts", Some(toml_of(hosts))),
+        ] {
+            self.optional(&format!("control.{key}"), value, Consequence::Relaunch);
+        }
     }
 
     /// Adds a key by hand.

@@ -1,6 +1,8 @@
 //! The texts a configuration is made of, laid end to end, so that one span names text and place.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -28,15 +30,14 @@ pub(crate) struct Source {
 impl Sources {
     /// Adds a text and returns where it starts.
     ///
-    /// Options keep borrowing from their text until a factory is made of them, so texts live as long
-    /// as the program: some kilobytes each time a configuration is read.
+    /// Options keep borrowing from their text until a factory is made of them, so texts are [`kept`].
     pub(crate) fn add(&mut self, name: impl Into<String>, text: String) -> usize {
         // One byte between neighbours, so that the end of one is not the start of the next.
         let start = self
             .0
             .last()
             .map_or(0, |last| last.start + last.text.len() + 1);
-        let (name, text) = (name.into(), &*text.leak());
+        let (name, text) = (name.into(), kept(text));
         self.0.push(Source { name, text, start });
         start
     }
@@ -79,6 +80,21 @@ impl Sources {
         self.locate(place)
             .and_then(|(source, local)| source.text.get(local))
             .unwrap_or_default()
+    }
+}
+
+/// Keeps a text as long as the program lives, each only once however often it is read: a supervisor
+/// that reads its configuration again and again grows only with what was written anew.
+pub(crate) fn kept(text: String) -> &'static str {
+    static TEXTS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    match texts.get(text.as_str()) {
+        Some(known) => known,
+        None => {
+            let text = &*text.leak();
+            texts.insert(text);
+            text
+        }
     }
 }
 
@@ -135,4 +151,15 @@ fn shifted_value(value: Spanned<DeValue<'static>>, by: usize) -> Spanned<DeValue
         other => other,
     };
     Spanned::new(place, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_read_again_is_kept_once() {
+        let read = || kept("some text of a test".to_owned());
+        assert!(std::ptr::eq(read(), read()));
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use eventsource_stream::Eventsource as _;
-use fathom_kernel::{Outcome, Span, StackStatus};
+use fathom_kernel::{Available, Changes, Outcome, Span, StackStatus};
 use futures_util::{Stream, StreamExt as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::wire::{
-    AddressBook, HoldBody, Problem, Readiness, RequestBody, ShutdownBody, SignalBody, UsageReport,
+    AddressBook, HoldBody, Problem, Readiness, ReloadBody, RequestBody, ShutdownBody, SignalBody,
+    UpdateBody, UsageReport,
 };
 use crate::incidents::{Incident, Summary};
 
@@ -129,6 +130,8 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Time for an answer that needs no waiting; longer than the server allows the supervisor.
 const ANSWER_MAX: Duration = Duration::from_secs(15);
+/// Time to read a configuration; longer than the server allows itself.
+const READ_MAX: Duration = Duration::from_secs(70);
 
 impl Client {
     /// Makes a client; connects with the first request.
@@ -253,6 +256,40 @@ impl Client {
         let path = format!("/api/services/{}/request", encoded(&[name.to_owned()]));
         let verb = verb.to_owned();
         self.post(&path, &RequestBody { verb, args }, None).await
+    }
+
+    /// Reads the configuration anew and returns what it would change.
+    pub async fn diff(&self) -> Result<Changes, ClientError> {
+        let request = self.build(Method::GET, "/api/diff").timeout(READ_MAX);
+        let response = self.send(request).await?;
+        self.read(response).await
+    }
+
+    /// Puts the configuration in force.
+    pub async fn update(&self, body: &UpdateBody) -> Result<Vec<Outcome>, ClientError> {
+        self.post("/api/update", body, None).await
+    }
+
+    /// Stops everything, and starts with the configuration as it is now.
+    pub async fn reload(&self, wait: bool) -> Result<Vec<Outcome>, ClientError> {
+        self.post("/api/reload", &ReloadBody { wait }, None).await
+    }
+
+    /// Returns all services of the configuration that was read last.
+    pub async fn available(&self) -> Result<Vec<Available>, ClientError> {
+        self.get("/api/available").await
+    }
+
+    /// Adds a group of the configuration that was read last.
+    pub async fn add_group(&self, group: &str) -> Result<Vec<Outcome>, ClientError> {
+        let path = format!("/api/groups/{}/add", encoded(&[group.to_owned()]));
+        self.post(&path, &serde_json::json!({}), None).await
+    }
+
+    /// Drops a group of which nothing runs.
+    pub async fn remove_group(&self, group: &str) -> Result<Vec<Outcome>, ClientError> {
+        let path = format!("/api/groups/{}/remove", encoded(&[group.to_owned()]));
+        self.post(&path, &serde_json::json!({}), None).await
     }
 
     /// Ends the stack.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::chronicle::Chronicle;
+use crate::config::InForce;
 use crate::config::plan::Plan;
 use crate::logs::Logs;
 use crate::telemetry::Records;
@@ -43,6 +44,8 @@ pub struct ConsoleParts {
     pub data_dir: PathBuf,
     /// The plan that is in force.
     pub plans: watch::Receiver<Arc<Plan>>,
+    /// Which configuration that is.
+    pub in_force: watch::Receiver<InForce>,
     /// Cancelled when the stack begins to end.
     pub ending: CancellationToken,
 }
@@ -52,6 +55,8 @@ impl Console {
     pub const FOLLOWERS_MAX: usize = 64;
     /// Time the supervisor has for an answer that needs no waiting.
     const ANSWER_MAX: Duration = Duration::from_secs(10);
+    /// Time to look at the files of the configuration.
+    const LOOK_MAX: Duration = Duration::from_secs(2);
     /// Time to read a configuration.
     const READ_MAX: Duration = Duration::from_secs(60);
     /// Time for commands that wait for services to start or stop; each service has its own, shorter,
@@ -82,6 +87,14 @@ impl Console {
 
     pub(super) fn followers(&self) -> usize {
         Self::FOLLOWERS_MAX - self.followers.available_permits()
+    }
+
+    /// Tells whether the files of the configuration in force say something else by now; `None` when
+    /// there are none, or they cannot be looked at in time.
+    pub(super) async fn files_differ(&self) -> Option<bool> {
+        let files = self.parts.in_force.borrow().files.clone()?;
+        let look = tokio::task::spawn_blocking(move || files.differs());
+        tokio::time::timeout(Self::LOOK_MAX, look).await.ok()?.ok()
     }
 
     /// Asks the supervisor.

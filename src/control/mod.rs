@@ -19,9 +19,9 @@ pub use console::{Console, ConsoleParts};
 pub use render::{Details, long_lines, status_lines};
 pub use rights::{Guard, Peer, Token, TokenError};
 pub(crate) use server::serve_guests;
-pub use server::{Doors, ServeError, Server, TcpDoor, serve};
+pub use server::{Doors, SOCKET_NAME, ServeError, Server, TcpDoor, serve};
 pub use tree::{Branch, Leaf, Tree};
 pub use wire::{
     AddressBook, Announcement, HoldBody, LAGGED_EVENT, LOG_EVENT, Lagged, OUTPUT_EVENT, Problem,
-    Readiness, RequestBody, ShutdownBody, SignalBody, Usage, UsageReport,
+    Readiness, ReloadBody, RequestBody, ShutdownBody, SignalBody, UpdateBody, Usage, UsageReport,
 };

@@ -42,6 +42,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Connections the kernel holds before they are accepted.
 const BACKLOG: u32 = 128;
 
+/// Name of the control socket in the data folder.
+pub const SOCKET_NAME: &str = "fathom.sock";
+
 /// Where the control API is served.
 #[derive(Debug, Clone)]
 pub struct Doors {
@@ -72,12 +75,12 @@ impl Doors {
     /// Takes the doors of a configuration; the socket stands in the data directory.
     pub fn of(control: &ControlPlan, data_dir: &Path) -> Self {
         Self {
-            socket: data_dir.join("fathom.sock"),
+            socket: data_dir.join(SOCKET_NAME),
             mode: control.socket_mode,
             tcp: control.listen.map(|listen| TcpDoor {
                 listen,
-                token_file: None,
-                hosts: Vec::new(),
+                token_file: control.token_file.clone(),
+                hosts: control.hosts.clone(),
                 account: control.account.clone(),
                 rpc_open: control.rpc_open,
             }),

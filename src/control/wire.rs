@@ -281,3 +281,32 @@ pub struct ShutdownBody {
     /// Kill at once instead of stopping in order.
     pub now: bool,
 }
+
+/// What to put in force.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpdateBody {
+    /// Number of the configuration in force when the changes were shown; refused when it is another
+    /// one by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// SHA-256 of the files whose changes were shown; refused when they say something else by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Only these groups and services; everything when there are none.
+    pub targets: Vec<String>,
+}
+
+/// How to start anew.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReloadBody {
+    /// Answer when everything is ready or has failed (default) or as soon as it is under way.
+    pub wait: bool,
+}
+
+impl Default for ReloadBody {
+    fn default() -> Self {
+        Self { wait: true }
+    }
+}

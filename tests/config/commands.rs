@@ -75,3 +75,19 @@ fn schema_prints_json() {
     let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &schema["title"]), (0, &"supervisor.toml".into()));
 }
+
+#[test]
+fn a_named_pipe_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.toml");
+    let made = std::process::Command::new("mkfifo")
+        .arg(&pipe)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let file = folder.path().join("supervisor.toml");
+    std::fs::write(&file, "include = \"pipe.toml\"\n").unwrap();
+    let (code, _, err) = fathom(&["check", file.to_str().unwrap()]);
+    assert_eq!(code, 2);
+    assert!(err.contains("it is not a regular file"), "{err}");
+}

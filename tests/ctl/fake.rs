@@ -10,7 +10,7 @@ use std::time::Duration;
 use fathom::body::Spent;
 use fathom::chronicle::{Chronicle, Entry, Notice, What};
 use fathom::config::plan::Plan;
-use fathom::config::{Origin, load};
+use fathom::config::{InForce, Origin, load};
 use fathom::control::{
     Client, Console, ConsoleParts, Doors, EventRange, Place, Server, TcpDoor, serve,
 };
@@ -152,6 +152,7 @@ impl Fake {
             log_drops: Vec::new(),
             data_dir: folder.path().to_owned(),
             plans: no_services(folder.path()),
+            in_force: watch::Sender::new(InForce::default()).subscribe(),
             ending: CancellationToken::new(),
         });
         let doors = Doors {
@@ -291,6 +292,7 @@ pub(crate) fn console(data_dir: &Path) -> (Console, mpsc::Receiver<Ask>) {
         log_drops: Vec::new(),
         data_dir: data_dir.to_owned(),
         plans: no_services(data_dir),
+        in_force: watch::Sender::new(InForce::default()).subscribe(),
         ending: CancellationToken::new(),
     });
     (console, asks)

@@ -2,6 +2,7 @@
 //! socket. One file per verb.
 
 mod api;
+mod diff;
 mod events;
 mod exit_codes;
 mod fake;

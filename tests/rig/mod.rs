@@ -151,6 +151,8 @@ pub fn plan(data_dir: &Path, services: Vec<ServicePlan>) -> Plan {
             socket_mode: 0o660,
             account: None,
             rpc_open: false,
+            token_file: None,
+            hosts: Vec::new(),
         },
         log: OwnLog {
             level: "info".to_owned(),

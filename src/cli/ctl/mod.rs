@@ -1,7 +1,10 @@
 //! `fathom ctl`: commands a running stack; one file per verb.
 
+mod add;
 mod addresses;
+mod avail;
 mod deps;
+mod diff;
 mod error;
 mod events;
 mod hold;
@@ -11,8 +14,12 @@ mod kill;
 mod logs;
 mod outcomes;
 mod pid;
+mod plan;
 mod progress;
+mod reload;
+mod remove;
 mod request;
+mod reread;
 mod restart;
 mod rolling;
 mod root;
@@ -25,6 +32,7 @@ mod stop;
 mod tail;
 mod tree;
 mod unhold;
+mod update;
 mod version;
 mod wait;
 

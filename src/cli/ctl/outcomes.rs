@@ -83,7 +83,7 @@ fn report(session: &mut Session, outcomes: &[Outcome], unknown: &[String]) -> Re
 }
 
 /// Says what became of a service, in the words of supervisorctl.
-fn line(outcome: &Outcome) -> String {
+pub(super) fn line(outcome: &Outcome) -> String {
     let name = &outcome.name;
     let error = match outcome.result {
         Verdict::Started => return format!("{name}: started"),

@@ -8,8 +8,9 @@ use clap::{Args, Subcommand};
 
 use super::session::Session;
 use super::{
-    CtlError, addresses, deps, events, hold, incident, incidents, kill, logs, pid, request,
-    restart, rolling, shutdown, signal, start, status, stop, tail, tree, unhold, version, wait,
+    CtlError, add, addresses, avail, deps, diff, events, hold, incident, incidents, kill, logs,
+    pid, reload, remove, request, reread, restart, rolling, shutdown, signal, start, status, stop,
+    tail, tree, unhold, update, version, wait,
 };
 use crate::control::{Client, Place};
 
@@ -90,6 +91,20 @@ enum Verb {
     Deps(deps::Deps),
     /// Show the version of the running supervisor.
     Version(version::Version),
+    /// Read the configuration anew and say what differs.
+    Reread(reread::Reread),
+    /// Show what the configuration files would change, key by key.
+    Diff(diff::Diff),
+    /// Put the configuration in force as the files say now.
+    Update(update::Update),
+    /// Add a group of the configuration that was read last.
+    Add(add::Add),
+    /// Drop a group of which nothing runs.
+    Remove(remove::Remove),
+    /// Show all services of the configuration that was read last.
+    Avail(avail::Avail),
+    /// Stop everything, then start with the configuration as it is now.
+    Reload(reload::Reload),
     /// End the whole stack.
     Shutdown(shutdown::Shutdown),
 }
@@ -152,6 +167,13 @@ impl Verb {
             Self::Tree(verb) => verb.run(session).await,
             Self::Deps(verb) => verb.run(session).await,
             Self::Version(verb) => verb.run(session).await,
+            Self::Reread(verb) => verb.run(session).await,
+            Self::Diff(verb) => verb.run(session).await,
+            Self::Update(verb) => verb.run(session).await,
+            Self::Add(verb) => verb.run(session).await,
+            Self::Remove(verb) => verb.run(session).await,
+            Self::Avail(verb) => verb.run(session).await,
+            Self::Reload(verb) => verb.run(session).await,
             Self::Shutdown(verb) => verb.run(session).await,
         }
     }

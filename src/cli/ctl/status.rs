@@ -138,7 +138,18 @@ fn print(session: &mut Session, status: &StackStatus) -> Result<(), CtlError> {
     for line in status_lines(&status.services) {
         session.line(&line)?;
     }
+    hint(status);
     Ok(())
+}
+
+/// Says when the files have something else than what runs.
+fn hint(status: &StackStatus) {
+    if status.config.differs == Some(true) {
+        anstream::eprintln!(
+            "the configuration files differ from what runs (generation {}): see `fathom ctl diff`",
+            status.config.generation
+        );
+    }
 }
 
 fn exit_code(services: &[ServiceStatus]) -> u8 {
@@ -221,5 +232,6 @@ async fn print_long(
     for line in long_lines(&status.services, details, Timestamp::now()) {
         session.line(&line)?;
     }
+    hint(status);
     Ok(())
 }

@@ -252,7 +252,7 @@ fn targets(name: &str) -> Result<Vec<String>, Failure> {
     Ok(targets)
 }
 
-async fn outcomes(
+pub(super) async fn outcomes(
     console: &Console,
     command: Command,
     caller: Caller,

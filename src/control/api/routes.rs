@@ -14,7 +14,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Failure, commands, events, incidents, status, streams};
+use super::{Failure, commands, events, incidents, revision, status, streams};
 use crate::control::console::Console;
 use crate::control::rights::{self, Guard};
 use crate::control::rpc;
@@ -81,6 +81,12 @@ fn routes() -> OpenApiRouter<Console> {
         .routes(routes!(commands::unhold))
         .routes(routes!(commands::request))
         .routes(routes!(commands::shutdown))
+        .routes(routes!(revision::diff))
+        .routes(routes!(revision::update))
+        .routes(routes!(revision::reload))
+        .routes(routes!(revision::available))
+        .routes(routes!(revision::add))
+        .routes(routes!(revision::remove))
         .routes(routes!(events::events))
         .routes(routes!(events::socket))
         .routes(routes!(incidents::list))
@@ -101,6 +107,8 @@ pub fn document() -> Value {
     schemas.subschema_for::<fathom_kernel::StackStatus>();
     schemas.subschema_for::<fathom_kernel::ServiceStatus>();
     schemas.subschema_for::<fathom_kernel::Outcome>();
+    schemas.subschema_for::<fathom_kernel::Changes>();
+    schemas.subschema_for::<fathom_kernel::Available>();
     schemas.subschema_for::<crate::chronicle::Entry>();
     schemas.subschema_for::<crate::incidents::Incident>();
     schemas.subschema_for::<crate::incidents::Summary>();
@@ -116,6 +124,10 @@ pub fn document() -> Value {
         "type": "array",
         "items": { "$ref": "#/components/schemas/Summary" },
     });
+    description["components"]["schemas"]["AvailableServices"] = serde_json::json!({
+        "type": "array",
+        "items": { "$ref": "#/components/schemas/Available" },
+    });
     description
 }
 
@@ -126,7 +138,7 @@ mod tests {
     use super::*;
 
     /// Every path with its method, as promised to users; the description must say the same.
-    const PROMISED: [&str; 25] = [
+    const PROMISED: [&str; 31] = [
         "get /api/status",
         "get /api/services/{name}",
         "get /api/tree",
@@ -151,6 +163,12 @@ mod tests {
         "post /api/services/{name}/unhold",
         "post /api/services/{name}/request",
         "post /api/shutdown",
+        "get /api/diff",
+        "post /api/update",
+        "post /api/reload",
+        "get /api/available",
+        "post /api/groups/{name}/add",
+        "post /api/groups/{name}/remove",
         "get /api/openapi.json",
     ];
 

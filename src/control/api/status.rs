@@ -30,7 +30,9 @@ pub(super) async fn stack(
     Query(query): Query<StatusQuery>,
 ) -> Result<Json<StackStatus>, Failure> {
     let targets = names(&query.target);
-    Ok(Json(ask_status(&console, targets, caller).await?))
+    let mut status = ask_status(&console, targets, caller).await?;
+    status.config.differs = console.files_differ().await;
+    Ok(Json(status))
 }
 
 /// Returns the state of one service.

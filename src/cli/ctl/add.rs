@@ -1,0 +1,38 @@
+//! `ctl add`: adds a group of the configuration that was read last.
+
+use clap::Args;
+
+use super::CtlError;
+use super::session::Session;
+
+/// Arguments of `add`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 done; 1 otherwise.")]
+pub(super) struct Add {
+    /// Groups.
+    #[arg(required = true)]
+    groups: Vec<String>,
+}
+
+impl Add {
+    pub(super) async fn run(self, session: &mut Session) -> Result<u8, CtlError> {
+        let mut code = 0;
+        for group in &self.groups {
+            let done = session.client.add_group(group).await;
+            let line = match done.map_err(CtlError::from) {
+                Ok(_) => format!("{group}: added process group"),
+                Err(error) if error.is_unreachable() => return Err(error),
+                Err(error) => {
+                    code = 1;
+                    format!("{group}: ERROR ({error})")
+                }
+            };
+            if session.json {
+                session.value(&serde_json::json!({ "group": group, "result": line }))?;
+            } else {
+                session.line(&line)?;
+            }
+        }
+        Ok(code)
+    }
+}
