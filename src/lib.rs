@@ -20,6 +20,7 @@ pub mod host;
 pub mod import;
 pub mod incidents;
 pub mod init;
+mod lock;
 pub mod logs;
 pub mod registry;
 mod signals;

@@ -3,9 +3,8 @@
 //! A stack owns one thread with an actix system; services run on that system's tokio pool. Dropping
 //! the handle does not end the stack: ask for a shutdown, then wait.
 
-use std::fs::{File, TryLockError};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use tracing::{error, info, warn};
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::actors::{Ended, Ping, Supervisor};
-use crate::body::{Remains, Spawner, World, detector_text, orphans};
+use crate::body::{Cgroups, Remains, Spawner, World, detector_text, orphans};
 use crate::checkpoints::FileStore;
 use crate::chronicle::{Chronicle, Kept, Lives};
 use crate::config::plan::Plan;
@@ -31,6 +30,7 @@ use crate::files;
 use crate::guard::Guard;
 use crate::health::Heartbeats;
 use crate::incidents::{Gauges, Shelf, Sources};
+use crate::lock;
 use crate::logs::{LogFile, Logs};
 use crate::signals::Signals;
 use crate::telemetry::Records;
@@ -111,7 +111,7 @@ pub enum StackError {
         source: std::io::Error,
     },
     /// Another supervisor works on the same data folder.
-    #[error("another fathom runs on {}{}", .0.display(), holder(*.1))]
+    #[error("another fathom runs on {}{}", .0.display(), lock::holder(*.1))]
     Locked(PathBuf, Option<u32>),
     /// The control API cannot be served.
     #[error("cannot take commands")]
@@ -128,7 +128,7 @@ impl Stack {
     /// Starts a stack and returns once it takes commands. Services start meanwhile.
     pub fn start(plan: Plan, options: Options) -> Result<Self, StackError> {
         let data_dir = plan.setup.data_dir.clone();
-        let lock = lock(&data_dir)?;
+        let lock = lock::take(&data_dir)?;
         let (control, asks) = ControlHandle::channel();
         let bus = Bus::new();
         let parts = Parts {
@@ -244,6 +244,7 @@ impl Parts {
             gauges: Gauges::default(),
             data_dir,
             chronicle,
+            cgroups: Cgroups::new(boot_id.clone()),
             boot_id,
             detector: watch::Sender::new(detector_text(plan)),
             level: plan.log.level.as_str().into(),
@@ -344,6 +345,7 @@ impl Life {
         self.world.chronicle.notice("", "end", text);
         tokio::join!(server.close(CLOSE_WAIT), door.close(CLOSE_WAIT));
         self.world.guard.goodbye().await;
+        self.world.cgroups.remove();
         let world = self.world.clone();
         // What is not written by then is lost; the writers have told so.
         tokio::task::spawn_blocking(move || world.close())
@@ -382,45 +384,6 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .worker_threads(cores.max(THREADS_MIN))
         .thread_name("fathom-pool")
         .build()
-}
-
-/// Takes the exclusive lock of a data folder; it is free again when the file is closed.
-fn lock(data_dir: &Path) -> Result<File, StackError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| StackError::DataDir { path, source }
-    };
-    std::fs::create_dir_all(data_dir).map_err(failed(data_dir))?;
-    let path = data_dir.join("fathom.lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(failed(&path))?;
-    match file.try_lock() {
-        Ok(()) => {
-            // For whoever finds it locked.
-            let pid = format!("{}\n", std::process::id());
-            file.set_len(0)
-                .and_then(|()| file.write_all_at(pid.as_bytes(), 0))
-                .map_err(failed(&path))?;
-            Ok(file)
-        }
-        Err(TryLockError::WouldBlock) => {
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
-            Err(StackError::Locked(
-                data_dir.to_owned(),
-                text.trim().parse().ok(),
-            ))
-        }
-        Err(TryLockError::Error(source)) => Err(failed(&path)(source)),
-    }
-}
-
-/// Names the process that holds a lock, when it said so.
-fn holder(pid: Option<u32>) -> String {
-    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
 }
 
 /// Asks the supervisor now and then whether it is there, and ends the stack if it is not.

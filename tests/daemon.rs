@@ -238,6 +238,39 @@ async fn adopted_children_go_on_under_the_next_supervisor() {
     assert_eq!(left, ["processes"]);
 }
 
+/// Sets a limit of another process, by the program that util-linux has for it.
+fn limit(pid: u32, what: &str) -> bool {
+    let mut command = std::process::Command::new("prlimit");
+    let done = command.args(["--pid", &pid.to_string(), what]).status();
+    done.is_ok_and(|status| status.success())
+}
+
+#[tokio::test]
+async fn without_a_free_descriptor_a_start_fails_and_is_tried_again() {
+    let services = "[service.a]\ncommand = \"sleep 300\"\nready = \"spawn\"\n\
+        backoff = { first = \"50ms\", base = \"50ms\", max = \"100ms\" }\nbudget = { restarts = 0 }\n";
+    let daemon = Daemon::start(services, &[]);
+    let runs = |s: &ServiceStatus| s.state == State::Running;
+    let first = daemon.until_all(runs).await[0].pid;
+    let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.process.id())).unwrap();
+    // Lower than what it has open by now: it can open nothing more.
+    let count = open.count() - 4;
+    if !limit(daemon.process.id(), &format!("--nofile={count}:")) {
+        return;
+    }
+    kill(Pid::from_raw(first.try_into().unwrap()), Signal::SIGKILL).unwrap();
+    wait_for(|| {
+        daemon
+            .read("data/logs/fathom.log")
+            .contains("Too many open files")
+    })
+    .await;
+    assert!(daemon.read("data/logs/fathom.log").contains("to=BACKOFF"));
+    assert!(limit(daemon.process.id(), "--nofile=1024:"));
+    let again = |s: &ServiceStatus| s.state == State::Running && s.pid != first;
+    daemon.until_all(again).await;
+}
+
 #[tokio::test]
 async fn an_init_passes_signals_on_and_ends_with_the_status_of_the_supervisor() {
     let services = "[service.child]\ncommand = \"sleep 300\"\n";

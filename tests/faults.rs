@@ -7,7 +7,7 @@ mod rig;
 use std::path::Path;
 use std::time::Duration;
 
-use fathom::config::plan::{Budget, Ready, Restart, Stderr};
+use fathom::config::plan::{Budget, ProcessPlan, Ready, Restart, Stderr};
 use fathom_kernel::{Command, Reply, Span, State, Verdict};
 
 use rig::*;
@@ -252,5 +252,118 @@ async fn readiness_comes_by_notification_or_descriptor() {
     let mut stack = start(folder.path(), vec![notifies, pipe]);
     until_state(&stack, "pipe", State::Running).await;
     until_state(&stack, "notifies", State::Running).await;
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_child_can_be_ended_by_a_word_or_by_a_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut reads = script("reads", "trap '' TERM; read word; echo got $word; exit 5");
+    reads.stop.stdin = Some("quit\n".to_owned());
+    let words = |text: &str| ["sh", "-c", text].map(str::to_owned).to_vec();
+    let deaf = "trap '' TERM; trap 'exit 6' USR1; while :; do sleep 0.02; done";
+    let mut called = script("called", deaf);
+    called.stop.command = Some(words("kill -USR1 $MAINPID"));
+    // A program that fails is followed by the signal.
+    let mut uncalled = script(
+        "uncalled",
+        "trap 'exit 7' TERM; while :; do sleep 0.02; done",
+    );
+    uncalled.stop.command = Some(words("exit 1"));
+    let mut stack = start(folder.path(), vec![reads, called, uncalled]);
+    for name in ["reads", "called", "uncalled"] {
+        until_state(&stack, name, State::Running).await;
+    }
+    // Until the traps are set.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    done(&stack, stop("all")).await;
+    for (name, exit) in [
+        ("reads", "exit:5"),
+        ("called", "exit:6"),
+        ("uncalled", "exit:7"),
+    ] {
+        assert_eq!(status(&stack, name).await.last_exit.as_deref(), Some(exit));
+    }
+    assert_eq!(log(folder.path(), "reads.log"), "got quit\n");
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_process_gets_what_is_set_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "ulimit -n; ulimit -t; umask; cut -d' ' -f19 /proc/self/stat; \
+        cat /proc/self/oom_score_adj; cut -d' ' -f6 /proc/$$/stat; echo $$; \
+        ls /proc/self/fd | wc -l; echo $SUPERVISOR_PROCESS_NAME $SUPERVISOR_GROUP_NAME; \
+        echo $SUPERVISOR_SERVER_URL";
+    let mut set = script("g:set", text);
+    set.restart = Restart::Never;
+    set.limits.nofile = Some(77);
+    set.limits.cpu = Some(Span::from_secs(33));
+    set.process = ProcessPlan {
+        nice: Some(7),
+        oom_score_adj: Some(321),
+        umask: Some(0o27),
+        session: true,
+        ..ProcessPlan::default()
+    };
+    let mut stack = start(folder.path(), vec![set]);
+    until_state(&stack, "g:set", State::Exited).await;
+    let said = log(folder.path(), "g:set.log");
+    let said: Vec<&str> = said.lines().collect();
+    assert_eq!(said[..5], ["77", "33", "0027", "7", "321"], "{said:?}");
+    assert_eq!(said[5], said[6], "it leads its session");
+    // Standard input, output and error, and the folder being listed.
+    assert_eq!(said[7].trim(), "4");
+    assert_eq!(said[8], "set g");
+    assert!(said[9].starts_with("unix:///") && said[9].ends_with("/fathom.sock"));
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_user_without_permission_is_a_failed_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let as_user = |name: &str, user: &str| {
+        let mut service = command(name, &["sleep", "300"]);
+        if let fathom::config::plan::Body::Command(body) = &mut service.body {
+            body.user = Some(user.to_owned());
+        }
+        service.restart = Restart::Never;
+        service
+    };
+    let mut closed = as_user("closed", "nobody");
+    if let fathom::config::plan::Body::Command(body) = &mut closed.body {
+        // Only its owner may enter.
+        let hidden = folder.path().join("hidden");
+        std::fs::create_dir(&hidden).unwrap();
+        std::fs::copy("/bin/sleep", hidden.join("sleep")).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&hidden, mode).unwrap();
+        body.argv[0] = hidden.join("sleep").display().to_string();
+    }
+    let mut stack = start(
+        folder.path(),
+        vec![as_user("no-one", "no-such-user"), closed],
+    );
+    for name in ["no-one", "closed"] {
+        let now = until_state(&stack, name, State::Fatal).await;
+        let exit = now.last_exit.unwrap();
+        assert!(exit.starts_with("spawn:"), "{exit}");
+    }
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_child_that_closes_its_output_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let quiet = script("quiet", "echo last; exec >&- 2>&-; exec sleep 300");
+    let mut stack = start(folder.path(), vec![quiet]);
+    wait_for(|| log(folder.path(), "quiet.log") == "last\n").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let now = status(&stack, "quiet").await;
+    assert_eq!((now.state, now.incarnation), (State::Running, 1));
+    assert_eq!(
+        results(&done(&stack, stop("quiet")).await),
+        [("quiet", Verdict::Stopped)]
+    );
     stack.shutdown().await;
 }

@@ -1,6 +1,7 @@
 //! Runs a child process: own group, captured output, signal, grace, kill. It has ended only when
 //! the process is reaped, its group is empty, no marked process is left and its output is written.
 
+use std::pin::Pin;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::autopsy::Autopsy;
+use super::cgroup::Cgroup;
+use super::farewell::Surroundings;
 use super::launch::Launched;
 use super::process::Process;
 use super::remains::{Left, Remains, Whose};
@@ -30,7 +33,12 @@ pub(super) struct Orders {
     pub(super) signals: mpsc::Receiver<Signal>,
     /// How it is asked to end; may change while it runs.
     pub(super) stop: watch::Receiver<StopPlan>,
+    /// To its standard input.
+    pub(super) texts: mpsc::Sender<Vec<u8>>,
 }
+
+/// The program that makes the child end; tells whether it did its work.
+type Farewell = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// Stays with a child until nothing of it is left.
 pub(super) async fn attend(
@@ -59,13 +67,19 @@ pub(super) async fn attend(
         group,
         whose,
         remains,
+        cgroup: launched.cgroup,
+        surroundings: launched.surroundings,
+        farewell: None,
         orders,
         reporter,
     };
-    let (exit, autopsy) = attendance.until_exit(launched.probe.ready()).await;
+    let (exit, mut autopsy) = attendance.until_exit(launched.probe.ready()).await;
     attendance.until_empty(&exit).await;
     launched.registration.went();
     drop(launched.pass);
+    if let Some(cgroup) = attendance.cgroup.take() {
+        cgroup.look_at(&mut autopsy);
+    }
     // Last words come before the news of the end.
     let drained = async {
         for output in &mut outputs {
@@ -97,6 +111,10 @@ struct Attendance {
     group: Pid,
     whose: Whose,
     remains: Remains,
+    cgroup: Option<Cgroup>,
+    surroundings: Surroundings,
+    /// What makes it end in place of the signal, while it runs.
+    farewell: Option<Farewell>,
     orders: Orders,
     reporter: Reporter,
 }
@@ -112,6 +130,12 @@ impl Attendance {
                 biased;
                 end = self.process.ended() => return end,
                 Ok(()) = self.orders.urgency.changed() => self.end(),
+                made_it = ended(&mut self.farewell), if self.farewell.is_some() => {
+                    self.farewell = None;
+                    if !made_it {
+                        self.send_stop_signal();
+                    }
+                }
                 Some(signal) = self.orders.signals.recv() => self.process.signal(signal),
                 () = &mut ready, if !is_ready => {
                     is_ready = true;
@@ -128,7 +152,11 @@ impl Attendance {
         loop {
             let urgency = *self.orders.urgency.borrow_and_update();
             match self.remains.of(&self.whose).await {
-                Left::Nothing => return,
+                Left::Nothing => match &self.cgroup {
+                    // Whatever hid its mark and left its group is still in there.
+                    Some(cgroup) if cgroup.is_populated() => cgroup.kill(),
+                    Some(_) | None => return,
+                },
                 Left::Group => {}
                 Left::Marked(marked) => {
                     let marker = &self.whose.marker;
@@ -148,16 +176,47 @@ impl Attendance {
         }
     }
 
-    fn end(&self) {
-        let (signal, group) = {
-            let stop = self.orders.stop.borrow();
-            (stop.signal, stop.group)
-        };
-        match *self.orders.urgency.borrow() {
+    fn end(&mut self) {
+        let urgency = *self.orders.urgency.borrow();
+        match urgency {
             Urgency::None => {}
-            Urgency::Terminate if group => strays::signal_group(self.group, signal),
-            Urgency::Terminate => self.process.signal(signal),
-            Urgency::Kill => strays::signal_group(self.group, Signal::SIGKILL),
+            Urgency::Terminate => self.ask_to_end(),
+            Urgency::Kill => {
+                strays::signal_group(self.group, Signal::SIGKILL);
+                if let Some(cgroup) = &self.cgroup {
+                    cgroup.kill();
+                }
+            }
         }
+    }
+
+    /// Asks it to end in the way its plan says; when that fails, by the signal.
+    fn ask_to_end(&mut self) {
+        let stop = self.orders.stop.borrow().clone();
+        if let Some(text) = stop.stdin {
+            match self.orders.texts.try_send(text.into_bytes()) {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(%error, "it does not read its standard input"),
+            }
+        } else if let Some(words) = stop.command {
+            self.farewell = Some(Box::pin(self.surroundings.run(&words, self.group)));
+            return;
+        }
+        self.send_stop_signal();
+    }
+
+    fn send_stop_signal(&self) {
+        let stop = self.orders.stop.borrow();
+        match stop.group {
+            true => strays::signal_group(self.group, stop.signal),
+            false => self.process.signal(stop.signal),
+        }
+    }
+}
+
+async fn ended(farewell: &mut Option<Farewell>) -> bool {
+    match farewell {
+        Some(farewell) => farewell.await,
+        None => std::future::pending().await,
     }
 }

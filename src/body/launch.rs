@@ -15,7 +15,9 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
 use super::capture::{Capture, Source};
+use super::cgroup::Cgroup;
 use super::executable::{self, Unrunnable};
+use super::farewell::Surroundings;
 use super::fifo;
 use super::ledger::Entry;
 use super::limits::limits;
@@ -47,6 +49,10 @@ pub(super) struct Launched {
     pub(super) probe: Probe,
     /// What it says on its socket is heard as long as this lives.
     pub(super) notices: Option<Notices>,
+    /// Its control group, if it has one.
+    pub(super) cgroup: Option<Cgroup>,
+    /// What a stop command needs to run.
+    pub(super) surroundings: Surroundings,
     /// Each closes when one of its pipes is read to the end.
     pub(super) outputs: Vec<watch::Receiver<()>>,
     /// Lets it speak at the door until it has ended.
@@ -157,6 +163,8 @@ impl Launch<'_> {
             }
         }
         Ok(Launched {
+            surroundings: self.surroundings()?,
+            cgroup: None,
             process,
             registration: Registration::adopted(self.world, entry),
             // It had its time to become ready.
@@ -204,10 +212,14 @@ impl Launch<'_> {
         preparation.nice = process.nice;
         preparation.oom_score_adj = process.oom_score_adj.map(|score| score.to_string());
         preparation.umask = process.umask;
+        let cgroups = &self.world.cgroups;
+        let cgroup = cgroups.make(name, self.incarnation, &self.plan.limits);
+        preparation.cgroup = cgroup.as_ref().map(Cgroup::door).transpose()?;
         let (told, telling) = self.pattern()?;
         let notices = self.notices(&mut command)?;
         let probe = self.probe(told, notices.as_ref(), &mut preparation)?;
         prepare(&mut command, preparation);
+        let surroundings = self.surroundings()?;
         let made = match self.pipes(&mut command, telling, registration.pipes()) {
             Ok(outputs) => self
                 .world
@@ -221,14 +233,26 @@ impl Launch<'_> {
         let (process, outputs) = made.inspect_err(|_| registration.went())?;
         registration.came(process.pid());
         Ok(Launched {
+            surroundings,
             process,
             registration,
             probe,
             notices,
+            cgroup,
             outputs,
             pass: None,
             exit: Arc::default(),
         })
+    }
+
+    /// Returns what its stop command needs to run.
+    fn surroundings(&self) -> io::Result<Surroundings> {
+        let user = match &self.plan.body {
+            Body::Command(body) => body.user.as_deref(),
+            Body::Kind(_) => None,
+        };
+        let identity = user.map(identity).transpose()?;
+        Surroundings::of(self.plan, &self.world.config_dir, identity).map_err(unrunnable)
     }
 
     /// Makes the pattern of `ready = "log:…"`, with both ends of its news.

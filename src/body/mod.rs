@@ -2,8 +2,10 @@
 
 mod autopsy;
 mod capture;
+mod cgroup;
 mod child;
 mod executable;
+mod farewell;
 mod fifo;
 pub(crate) mod knock;
 mod launch;
@@ -25,6 +27,7 @@ mod task;
 mod world;
 
 pub use autopsy::{Autopsy, Spent};
+pub use cgroup::Cgroups;
 pub use executable::{Unrunnable, check};
 pub use ledger::Ledger;
 pub use limits::raise_own;

@@ -108,13 +108,14 @@ pub fn start(
             }
             let (texts_to, texts_seen) = mpsc::channel(stdin::WAITING_MAX);
             if matches!(plan.body, Body::Command(_)) {
-                texts = Some(texts_to);
+                texts = Some(texts_to.clone());
             }
             let (plan, world, counters) = (plan.clone(), world.clone(), counters.clone());
             let orders = Orders {
                 urgency: urgency_seen,
                 signals: signals_seen,
                 stop: stop_seen,
+                texts: texts_to,
             };
             tokio::spawn(async move {
                 let launch = Launch {

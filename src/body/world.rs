@@ -11,6 +11,7 @@ use fathom_kernel::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::cgroup::Cgroups;
 use super::ledger::Ledger;
 use super::orphans::Adoptable;
 use super::remains::Remains;
@@ -68,6 +69,8 @@ pub struct World {
     pub guard: Guard,
     /// Makes children.
     pub spawner: Spawner,
+    /// Control groups of children that need one.
+    pub cgroups: Cgroups,
     /// Finds what children leave behind.
     pub remains: Remains,
     /// The book of living children, for the next supervisor.

@@ -1,0 +1,46 @@
+//! The lock on a data folder: one supervisor at a time, and it says which.
+
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::stack::StackError;
+
+/// Takes the exclusive lock of a data folder; it is free again when the file is closed.
+pub(crate) fn take(data_dir: &Path) -> Result<File, StackError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| StackError::DataDir { path, source }
+    };
+    std::fs::create_dir_all(data_dir).map_err(failed(data_dir))?;
+    let path = data_dir.join("fathom.lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed(&path))?;
+    match file.try_lock() {
+        Ok(()) => {
+            // For whoever finds it locked.
+            let pid = format!("{}\n", std::process::id());
+            file.set_len(0)
+                .and_then(|()| file.write_all_at(pid.as_bytes(), 0))
+                .map_err(failed(&path))?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            Err(StackError::Locked(
+                data_dir.to_owned(),
+                text.trim().parse().ok(),
+            ))
+        }
+        Err(TryLockError::Error(source)) => Err(failed(&path)(source)),
+    }
+}
+
+/// Names the process that holds a lock, when it said so.
+pub(crate) fn holder(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+}
