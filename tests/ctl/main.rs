@@ -17,6 +17,7 @@ mod plan;
 mod request;
 mod restart;
 mod rights;
+mod rpc;
 mod shutdown;
 mod signal;
 mod start;

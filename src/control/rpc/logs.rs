@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use fathom_kernel::{Command, ControlError, LogLine, LogStream, ServiceStatus, State, Timestamp};
+use fathom_kernel::{
+    Command, ControlError, LogLine, LogStream, ServiceStatus, State, Timestamp, Verdict,
+};
 
 use super::desk::Desk;
 use super::fault::{Code, Fault};
+use super::names::target_of;
 use super::params::Params;
 use super::processes::write_result;
 use super::xml::Xml;
@@ -87,7 +90,7 @@ pub(super) async fn clear_own(desk: &Desk) -> Result<Xml, Fault> {
     }
     let targets = Vec::new();
     for outcome in desk.outcomes(Command::Clear { targets }).await? {
-        if outcome.result != fathom_kernel::Verdict::Cleared {
+        if outcome.result != Verdict::Cleared {
             return Err(Code::Failed.about(outcome.message));
         }
     }
@@ -102,7 +105,7 @@ pub(super) async fn input(desk: &Desk, mut params: Params) -> Result<Xml, Fault>
         return Err(Code::NotRunning.about(name));
     }
     let command = Command::Input {
-        name: service.name,
+        name: target_of(&service),
         text,
     };
     match desk.console.ask(command, desk.caller.clone()).await {
@@ -155,13 +158,12 @@ async fn cleared(
     desk: &Desk,
     services: Vec<ServiceStatus>,
 ) -> Result<Vec<(ServiceStatus, Result<(), Fault>)>, Fault> {
-    let targets = services.iter().map(|service| service.name.clone());
-    let targets = targets.collect();
+    let targets = services.iter().map(target_of).collect();
     let outcomes = desk.outcomes(Command::Clear { targets }).await?;
     let result = |service: &ServiceStatus| {
         let outcome = outcomes.iter().find(|outcome| outcome.name == service.name);
         match outcome.map(|outcome| outcome.result) {
-            Some(fathom_kernel::Verdict::Cleared) => Ok(()),
+            Some(Verdict::Cleared) => Ok(()),
             _ => Err(Code::Failed.about(&*service.name)),
         }
     };

@@ -46,6 +46,11 @@ pub(super) fn process_of(service: &ServiceStatus) -> &str {
     within_group(&service.name)
 }
 
+/// Returns the target that means this service and never a group of the same name.
+pub(super) fn target_of(service: &ServiceStatus) -> String {
+    format!("{}:{}", service.group, process_of(service))
+}
+
 /// Returns the part of a full name that is not the group.
 pub(super) fn within_group(full: &str) -> &str {
     full.split_once(':').map_or(full, |(_, process)| process)

@@ -5,7 +5,7 @@ use fathom_kernel::{Command, Outcome, ServiceStatus, State, Verdict};
 use super::catalogue::Method;
 use super::desk::Desk;
 use super::fault::{Code, Fault, SUCCESS};
-use super::names::{Name, process_of};
+use super::names::{Name, process_of, target_of};
 use super::params::Params;
 use super::xml::Xml;
 use crate::actors::signal_of;
@@ -296,7 +296,7 @@ async fn signal_all(
 
 /// Returns the names of services; `None` when there are none, which would mean all.
 fn targets(services: &[ServiceStatus]) -> Option<Vec<String>> {
-    let names = services.iter().map(|service| service.name.clone());
+    let names = services.iter().map(target_of);
     Some(names.collect::<Vec<_>>()).filter(|names| !names.is_empty())
 }
 
