@@ -181,7 +181,11 @@ impl Keeper {
 
     fn announce(&mut self, from: State, to: State, reason: String) {
         let (service, incarnation) = (&*self.plan.name, self.life.incarnation());
-        let pid = self.life.phase().pid();
+        // What has ended is named by the pid it had.
+        let pid = match self.life.phase().pid() {
+            0 => self.shown.phase.pid(),
+            pid => pid,
+        };
         if matches!(to, State::Backoff | State::Fatal | State::Unknown) {
             warn!(service, incarnation, %from, %to, reason, pid, "service is in trouble");
         } else {

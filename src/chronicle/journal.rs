@@ -18,7 +18,7 @@ use tracing::warn;
 use super::reader::{self, Found};
 
 /// Most lines waiting for the disk; further ones are not written.
-const WAITING_MAX: usize = 16_384;
+const WAITING_MAX: usize = 4096;
 
 /// Most lines written at once.
 const BATCH_MAX: usize = 512;

@@ -95,6 +95,10 @@ async fn supervise(mut asks: mpsc::Receiver<Ask>, seen: Arc<Mutex<Vec<(Command, 
             Command::Status { .. } => Ok(Reply::Status(stack())),
             Command::Tail { name, .. } if name.is_empty() => Ok(Reply::Lines(vec!["up".into()])),
             Command::Tail { name, .. } => Err(ControlError::NoLog(name.clone())),
+            Command::Incident { id: 7, text: true } => {
+                Ok(Reply::Lines(vec!["incident 7".into(), "exit:3".into()]))
+            }
+            Command::Incident { id, .. } => Err(ControlError::NoIncident(*id)),
             Command::Restart { targets, .. } => Ok(Reply::Done(vec![Outcome {
                 name: targets[0].clone(),
                 result: Verdict::Started,

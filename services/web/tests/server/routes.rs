@@ -271,6 +271,14 @@ async fn status_config_and_logs_answer() {
         server.get("/api/logs/nobody").await.status(),
         StatusCode::NOT_FOUND
     );
+    let report = server.get("/api/incidents/7").await;
+    let kind = report.headers()["content-type"].to_str().unwrap();
+    assert!(kind.starts_with("text/plain"), "{kind}");
+    assert_eq!(report.text().await.unwrap(), "incident 7\nexit:3\n");
+    for nothing in ["/api/incidents/8", "/api/incidents/x"] {
+        let status = server.get(nothing).await.status();
+        assert!(status.is_client_error(), "{nothing}: {status}");
+    }
     assert_eq!(server.get("/healthz").await.text().await.unwrap(), "ok\n");
 }
 
