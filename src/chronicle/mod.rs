@@ -12,6 +12,7 @@ mod journal;
 mod lives;
 mod memory;
 mod reader;
+mod words;
 
 pub use entry::{
     Boot, CommandDone, CommandTaken, Entry, Gap, HealthVerdict, IncidentNote, Notice, Reload,
