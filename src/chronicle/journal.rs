@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -28,6 +28,9 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// Longest wait for the disk at the end.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// Time between two attempts to get a place in a full queue at the end.
+const CLOSE_LOOK: Duration = Duration::from_millis(10);
 
 /// A line of a journal.
 pub trait Numbered: Serialize + Send + Sync + 'static {
@@ -113,7 +116,16 @@ impl<T: Numbered> Journal<T> {
     /// Waits until everything is written, for a limited time. Blocks.
     pub fn close(&self) {
         let (tell, told) = sync_channel(1);
-        if self.to.send(Job::Close(tell)).is_ok() && told.recv_timeout(CLOSE_MAX).is_err() {
+        let deadline = Instant::now() + CLOSE_MAX;
+        // A disk that takes nothing leaves no place in the queue, and must not hold us up.
+        while let Err(TrySendError::Full(_)) = self.to.try_send(Job::Close(tell.clone())) {
+            if Instant::now() >= deadline {
+                return warn!("events were not written in time");
+            }
+            std::thread::sleep(CLOSE_LOOK);
+        }
+        drop(tell);
+        if told.recv_timeout(CLOSE_MAX) == Err(RecvTimeoutError::Timeout) {
             warn!("events were not written in time");
         }
     }

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
@@ -28,6 +28,9 @@ const REPORT_MAX: u64 = 8 << 20;
 
 /// Longest wait for the disk at the end.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// Time between two attempts to get a place in a full queue at the end.
+const CLOSE_LOOK: Duration = Duration::from_millis(10);
 
 /// Where a report gets its lines and events from, and who hears of it.
 #[derive(Clone)]
@@ -162,7 +165,16 @@ impl Shelf {
     /// Waits until everything is written, for a limited time. Blocks.
     pub fn close(&self) {
         let (tell, told) = sync_channel(1);
-        if self.0.to.send(Job::Close(tell)).is_ok() && told.recv_timeout(CLOSE_MAX).is_err() {
+        let deadline = Instant::now() + CLOSE_MAX;
+        // A disk that takes nothing leaves no place in the queue, and must not hold us up.
+        while let Err(TrySendError::Full(_)) = self.0.to.try_send(Job::Close(tell.clone())) {
+            if Instant::now() >= deadline {
+                return warn!("incidents were not written in time");
+            }
+            std::thread::sleep(CLOSE_LOOK);
+        }
+        drop(tell);
+        if told.recv_timeout(CLOSE_MAX) == Err(RecvTimeoutError::Timeout) {
             warn!("incidents were not written in time");
         }
     }

@@ -102,6 +102,11 @@ async fn a_client_goes_on_behind_the_last_event_it_has() {
     --- stderr
     fathom ctl: since "yesterday" is neither a number nor a time such as 2026-11-21T05:00:00Z
     "#);
+    // The past ends although nothing of it is wanted.
+    let nothing = fake
+        .ctl(&["events", "--since", "0", "--topics", "alarm"])
+        .await;
+    assert_eq!(nothing.to_string(), "exit 0\n");
     let range = EventRange::Since("2".to_owned());
     let mut events = fake
         .client()

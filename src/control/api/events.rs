@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Failure;
 use super::extract::Query;
 use super::streams::{place, sse};
-use crate::chronicle::{Entry, Follow, Since, Subject, Subjects};
+use crate::chronicle::{Batch, Entry, Follow, Since, Subject, Subjects};
 use crate::control::console::Console;
 use crate::control::wire::{
     Announcement, EventQuery, LAGGED_EVENT, LOG_EVENT, Lagged, OUTPUT_EVENT, Problem,
@@ -177,7 +177,7 @@ impl Follower {
             }
             let (missed, entries) = tokio::select! {
                 biased;
-                batch = self.log.next() => (batch.missed, batch.entries),
+                batch = past_or_next(&mut self.log, self.only_past) => (batch.missed, batch.entries),
                 true = receive(&mut self.fleeting, &mut self.batch) => {
                     (self.take_fleeting(), Vec::new())
                 }
@@ -225,6 +225,14 @@ impl News {
             Self::Entry(entry) => serde_json::to_string(&**entry).unwrap_or_default(),
             Self::Fleeting(name, data) => format!("{{\"event\":\"{name}\",\"data\":{data}}}"),
         }
+    }
+}
+
+/// Takes what there is of the past, or waits for what happens. Cancel-safe.
+async fn past_or_next(log: &mut Follow, only_past: bool) -> Batch {
+    match only_past {
+        true => log.more().await,
+        false => log.next().await,
     }
 }
 
