@@ -91,8 +91,7 @@ impl Supervisor {
             Command::Request { name, verb, args } => self.request(name, verb, args, reply, ctx),
             Command::Incidents { name, count } => self.incidents(&name, count, reply),
             Command::Incident { id, text } => {
-                let shelf = self.world.incidents.clone();
-                incidents::answer(reply, move || incidents::one(&shelf, id, text));
+                incidents::show(self.world.incidents.clone(), (id, text), reply);
             }
             Command::Reread => self.reread(reply, ctx),
             Command::Update { targets, expected } => {
@@ -265,10 +264,7 @@ impl Supervisor {
                 _ => return answer(Some(reply), Err(ControlError::NoSuchName(name.to_owned()))),
             },
         };
-        let shelf = self.world.incidents.clone();
-        incidents::answer(reply, move || {
-            incidents::list(&shelf, service.as_deref(), count)
-        });
+        incidents::list(self.world.incidents.clone(), (service, count), reply);
     }
 
     fn status(&self, targets: &[String]) -> Answer {

@@ -10,7 +10,7 @@ mod report;
 mod shelf;
 mod text;
 
-pub(crate) use ask::{answer, list, one};
+pub(crate) use ask::{list, show};
 pub use gauges::{Gauges, Peaks};
 pub use report::{Case, Dependency, HealthStep, Incident, Line, Summary};
 pub use shelf::{Shelf, ShelfError, Sources};
