@@ -336,24 +336,22 @@ impl Life {
         for helper in helpers.iter().chain(&signals) {
             helper.abort();
         }
-        let text = match &how {
-            Ended::Ordered => "the stack has ended, as ordered".to_owned(),
-            Ended::Essential(name) => format!("the stack has ended with {name}"),
-            Ended::Exhausted => "more groups failed for good than the budget allows".to_owned(),
-            Ended::Deaf => "the supervisor did not answer".to_owned(),
-        };
-        self.world.chronicle.notice("", "end", text);
+        self.world.chronicle.notice("", "end", how.to_string());
         tokio::join!(server.close(CLOSE_WAIT), door.close(CLOSE_WAIT));
         self.world.guard.goodbye().await;
         self.world.cgroups.remove();
-        let world = self.world.clone();
-        // What is not written by then is lost; the writers have told so.
-        tokio::task::spawn_blocking(move || world.close())
-            .await
-            .ok();
+        self.close_books().await;
         drop(lock);
         info!(?how, "the stack has ended");
         self.ended.send_replace(Some(how));
+    }
+
+    /// Waits until reports and events are on disk; what is not in time is lost, and told of.
+    async fn close_books(&self) {
+        let world = self.world.clone();
+        tokio::task::spawn_blocking(move || world.close())
+            .await
+            .ok();
     }
 
     fn console(&self) -> Console {

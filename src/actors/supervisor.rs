@@ -48,6 +48,17 @@ pub enum Ended {
     Deaf,
 }
 
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ordered => f.write_str("the stack has ended, as ordered"),
+            Self::Essential(name) => write!(f, "the stack has ended with {name}"),
+            Self::Exhausted => f.write_str("more groups failed for good than the budget allows"),
+            Self::Deaf => f.write_str("the supervisor did not answer"),
+        }
+    }
+}
+
 /// The supervisor of a stack.
 pub struct Supervisor {
     pub(super) plan: Arc<Plan>,
