@@ -77,6 +77,7 @@ impl Ward {
                 self.engine.rebase(&service.name, &readings);
             }
             observed.flowing = self.engine.is_flowing(&service.name);
+            observed.idle = self.engine.is_idle(&service.name);
         }
     }
 

@@ -45,6 +45,8 @@ pub(super) struct Observed {
     pub alias: Option<Arc<str>>,
     /// It is ready and all rules on its data flow are fulfilled; the supervisor finds that out.
     pub flowing: bool,
+    /// It is ready and has nothing to do; the supervisor finds that out.
+    pub idle: bool,
     /// It failed for good and the stack shall end with it.
     pub ends_stack: bool,
 }
@@ -72,6 +74,7 @@ impl Window {
             order: 0,
             alias: None,
             flowing: false,
+            idle: false,
             ends_stack: false,
         })))
     }

@@ -319,6 +319,18 @@ impl Order {
     ) -> Option<(Verdict, String)> {
         let (plan, observed) = (&sight.plans[index], &sight.observed[index]);
         match &observed.phase {
+            // One after the other, each when the one before does its work.
+            Phase::Up { .. } if self.rolls && !observed.flowing && !observed.idle => {
+                let rules = plan.flow.iter();
+                let longest = rules.map(|rule| rule.grace.max(rule.max_age)).max();
+                let late = sight.now >= deadline + longest.unwrap_or_default();
+                late.then(|| {
+                    (
+                        Verdict::TimedOut,
+                        "ready, but its data does not flow".to_owned(),
+                    )
+                })
+            }
             Phase::Up { .. } => Some((Verdict::Started, String::new())),
             Phase::Done if is_finished(observed, &plan.exit_ok) => {
                 Some((Verdict::Started, "has done its work".to_owned()))

@@ -118,6 +118,7 @@ mod tests {
             order: 0,
             alias: None,
             flowing: false,
+            idle: false,
             ends_stack: false,
         }
     }

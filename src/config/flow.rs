@@ -98,7 +98,8 @@ impl FromStr for FlowSource {
             "file" => Ok(Self::File(given("`file:PATH`")?.into())),
             "log" => pattern(given("`log:REGEX`")?).map(Self::Log),
             "metric" => Ok(Self::Metric(given("`metric:NAME`")?.to_owned())),
-            "http" | "https" => http(text, detail).ok_or(wrong("`http:URL#POINTER`")),
+            "http" => http(text, detail).ok_or(wrong("`http:URL#POINTER`")),
+            "https" => Err(wrong("`http:URL#POINTER` without TLS")),
             "kafka" => Err(FlowSourceError::Kafka(text.to_owned())),
             _ => Err(FlowSourceError::Unknown(text.to_owned())),
         }

@@ -299,11 +299,11 @@ impl CheckDoc {
     ) -> Option<CheckRule> {
         let mut probes = Vec::new();
         if let Some(url) = &self.http {
-            let known =
-                url.get_ref().starts_with("http://") || url.get_ref().starts_with("https://");
+            let known = url.get_ref().starts_with("http://");
             if !known {
                 let problem = Problem::error(format!("`{url}` is no URL")).at(url.span());
-                problems.push(problem.label("expected http://… or https://…"));
+                problems
+                    .push(problem.label("expected http://…; for https: exec = \"curl -fsS URL\""));
             }
             probes.push(CheckProbe::Http(url.get_ref().clone()));
         }

@@ -60,6 +60,9 @@ pub enum ReadyError {
 const EXPECTED: &str = "`spawn`, `secs:N`, `notify`, `fd:N`, `tcp:HOST:PORT`, `http:URL`, \
                         `exec:COMMAND`, `log:REGEX`, `file:PATH` or `flow`";
 
+/// What is right for a page; we do not speak TLS.
+pub(crate) const HTTP: &str = "`http:URL` (for https: `exec:curl -fsS URL`)";
+
 impl FromStr for Ready {
     type Err = ReadyError;
 
@@ -84,8 +87,8 @@ impl FromStr for Ready {
             },
             "tcp" if is_host_port(detail) => Ok(Self::Tcp(detail.to_owned())),
             "tcp" => Err(wrong("`tcp:HOST:PORT`")),
-            "http" => url(text, detail).map(Self::Http).ok_or(wrong("`http:URL`")),
-            "https" => Ok(Self::Http(text.to_owned())),
+            "http" => url(text, detail).map(Self::Http).ok_or(wrong(HTTP)),
+            "https" => Err(wrong(HTTP)),
             "exec" => match shlex::split(detail) {
                 Some(argv) if !argv.is_empty() => Ok(Self::Exec(argv)),
                 _ => Err(wrong("`exec:COMMAND`")),
@@ -129,8 +132,7 @@ pub(crate) fn url(text: &str, detail: &str) -> Option<String> {
     if detail.starts_with("//") {
         return Some(text.to_owned());
     }
-    let known = detail.starts_with("http://") || detail.starts_with("https://");
-    known.then(|| detail.to_owned())
+    detail.starts_with("http://").then(|| detail.to_owned())
 }
 
 impl TryFrom<String> for Ready {
@@ -209,8 +211,21 @@ mod tests {
     #[test]
     fn incomplete_forms_say_what_was_expected() {
         for text in [
-            "", "soon", "secs:", "secs:-1", "fd:1", "tcp:80", "tcp::80", "tcp:h:0", "http:x",
-            "exec:", "exec:'", "log:", "file:", "spawn:1",
+            "",
+            "soon",
+            "secs:",
+            "secs:-1",
+            "fd:1",
+            "tcp:80",
+            "tcp::80",
+            "tcp:h:0",
+            "http:x",
+            "https://h/",
+            "exec:",
+            "exec:'",
+            "log:",
+            "file:",
+            "spawn:1",
         ] {
             let error = text.parse::<Ready>().unwrap_err().to_string();
             assert!(error.contains("expected"), "{text}: {error}");

@@ -135,6 +135,13 @@ impl Engine {
         self.records.get(name).is_some_and(Record::is_flowing)
     }
 
+    /// Tells whether a service has nothing to do.
+    pub fn is_idle(&self, name: &str) -> bool {
+        self.records
+            .get(name)
+            .is_some_and(|record| record.health == Health::Idle)
+    }
+
     /// Tells whether a flow rule saw the present start of a service produce something.
     pub fn is_seen(&self, name: &str) -> bool {
         self.records.get(name).is_some_and(Record::is_seen)
