@@ -377,6 +377,7 @@ async fn strike(storm: &Storm, stack: &Stack, chance: &mut SmallRng) -> &'static
                 stack,
                 Command::Stop {
                     targets,
+                    dependents: false,
                     wait: false,
                 },
             )
