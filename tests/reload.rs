@@ -168,6 +168,12 @@ async fn only_what_differs_is_touched() {
     assert!(bench.changes().await.is_empty());
     let config = bench.all().await.config;
     assert_eq!(config.generation, 2);
+    assert_eq!(done(&bench.stack, update(&[])).await, []);
+    assert_eq!(
+        bench.all().await.config.generation,
+        2,
+        "nothing is another configuration"
+    );
     assert_eq!(config.sha256, bench.changes().await.sha256);
     bench.end().await;
 }

@@ -38,6 +38,7 @@ impl Supervisor {
         reply: To,
         ctx: &mut Context<Self>,
     ) {
+        let why = |what: &str, wait| (format!("{what} by {caller}"), wait);
         match command {
             Command::Status { targets } => answer(Some(reply), self.status(&targets)),
             Command::Start {
@@ -45,7 +46,7 @@ impl Supervisor {
                 dependencies,
                 wait,
             } => {
-                let why = (format!("start requested by {caller}"), wait);
+                let why = why("start requested", wait);
                 self.order_targets(Goal::Up, (&targets, dependencies), why, reply);
             }
             Command::Stop {
@@ -53,11 +54,11 @@ impl Supervisor {
                 dependents,
                 wait,
             } => {
-                let why = (format!("stop requested by {caller}"), wait);
+                let why = why("stop requested", wait);
                 self.order_targets(Goal::Down, (&targets, dependents), why, reply);
             }
             Command::Restart { targets, wait } => {
-                let why = (format!("restart requested by {caller}"), wait);
+                let why = why("restart requested", wait);
                 self.order_targets(Goal::Again, (&targets, false), why, reply);
             }
             Command::Roll { targets, by_level } => {
@@ -65,29 +66,20 @@ impl Supervisor {
                 self.order_roll(&targets, by_level, why, reply);
             }
             Command::Kill { targets, wait } => {
-                let why = (format!("killed by {caller}"), wait);
+                let why = why("killed", wait);
                 self.order_targets(Goal::Killed, (&targets, false), why, reply);
             }
             Command::Signal { targets, signal } => self.signal(&targets, &signal, reply, ctx),
             Command::Tail { name, lines } => self.tail(&name, lines, reply),
-            Command::Clear { targets } => {
-                info!(%caller, ?targets, "clear requested");
-                self.tend_logs(Chore::Clear, &targets, reply, ctx);
-            }
-            Command::Rotate { targets } => {
-                info!(%caller, ?targets, "rotation requested");
-                self.tend_logs(Chore::Rotate, &targets, reply, ctx);
-            }
+            // Who gave these stands in the event log.
+            Command::Clear { targets } => self.tend_logs(Chore::Clear, &targets, reply, ctx),
+            Command::Rotate { targets } => self.tend_logs(Chore::Rotate, &targets, reply, ctx),
             Command::Input { name, text } => self.input(name, text, reply, ctx),
             Command::Hold { targets, time } => {
-                let time = time.map(Span::duration);
-                let said = self.hold(&targets, Some(time), caller);
-                answer(Some(reply), said);
+                let time = Some(time.map(Span::duration));
+                answer(Some(reply), self.hold(&targets, time, caller));
             }
-            Command::Unhold { targets } => {
-                let said = self.hold(&targets, None, caller);
-                answer(Some(reply), said);
-            }
+            Command::Unhold { targets } => answer(Some(reply), self.hold(&targets, None, caller)),
             Command::Request { name, verb, args } => self.request(name, verb, args, reply, ctx),
             Command::Incidents { name, count } => self.incidents(&name, count, reply),
             Command::Incident { id, text } => {

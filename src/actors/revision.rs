@@ -229,26 +229,30 @@ impl Supervisor {
         }
     }
 
-    /// Counts a plan that was just put in force; once it says all that was read, the files of that
-    /// are in force as well.
+    /// Counts a plan that was just put in force, unless nothing differs from before; once it says all
+    /// that was read, the files of that are in force as well.
     pub(super) fn settle(&mut self) {
         let files = self.revision.read_files.clone();
         let files = files.filter(|_| diff(&self.plan, &self.revision.read).is_settled());
-        self.world.in_force.send_modify(|now| {
-            *now = InForce {
-                generation: now.generation + 1,
-                files: files.or(now.files.take()),
-            }
-        });
-        let now = self.world.in_force.borrow();
-        let (generation, sha256) = (now.generation, now.sha256());
-        info!(generation, sha256, "another configuration is in force");
         let old = std::mem::replace(&mut self.revision.counted, self.plan.clone());
-        let changes = Changes {
+        let changes = diff(&old, &self.plan).changes(&old, &self.plan);
+        let before = self.world.in_force.borrow().clone();
+        let files = files.or_else(|| before.files.clone());
+        let now = InForce {
+            generation: before.generation + 1,
+            files,
+        };
+        let sha256 = now.sha256();
+        if changes.is_empty() && sha256 == before.sha256() {
+            return;
+        }
+        let generation = now.generation;
+        self.world.in_force.send_replace(now);
+        info!(generation, sha256, "another configuration is in force");
+        self.world.chronicle.reload(&Changes {
             generation,
             sha256,
-            ..diff(&old, &self.plan).changes(&old, &self.plan)
-        };
-        self.world.chronicle.reload(&changes);
+            ..changes
+        });
     }
 }
