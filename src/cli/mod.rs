@@ -19,6 +19,7 @@ mod relive;
 mod replay;
 mod root;
 mod schema;
+mod top;
 mod up;
 
 pub use config_args::{ConfigArgs, environment, print_report};

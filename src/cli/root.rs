@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     check, completions, ctl, decode, demo, fake_detector, guard, hash_password, healthcheck, host,
-    import, kinds, man, record, relive, replay, schema, up,
+    import, kinds, man, record, relive, replay, schema, top, up,
 };
 
 /// Exit code of a command that failed.
@@ -39,6 +39,8 @@ enum Verb {
     Schema(schema::Schema),
     /// Command a running stack.
     Ctl(ctl::Ctl),
+    /// Watch and command a running stack in the terminal.
+    Top(top::Top),
     /// Print dumps and recordings as JSON lines.
     Decode(decode::Decode),
     /// Run a broker with a simulated detector, for tests of other programs.
@@ -76,6 +78,7 @@ impl Cli {
             Verb::Kinds(args) => args.run(),
             Verb::Schema(args) => args.run(),
             Verb::Ctl(args) => args.run(),
+            Verb::Top(args) => args.run(),
             Verb::Decode(args) => args.run(),
             Verb::FakeDetector(args) => args.run(),
             Verb::Record(args) => args.run(),

@@ -10,6 +10,9 @@ use super::program::size_of;
 use super::reader::Section;
 use super::{remarks, value};
 
+/// A size that no log reaches.
+const NEVER: u64 = 1 << 40;
+
 /// Options of `[supervisord]` without an equivalent, and what to do instead.
 const DROPPED: [(&str, &str); 8] = [
     ("pidfile", "ask for it: fathom ctl pid"),
@@ -161,7 +164,9 @@ pub(super) fn log(section: &Section, cx: &Context<'_>, notes: &mut Notes) -> Vec
         };
         Some(Field::new("level", known))
     });
-    let max = reading.bytes("logfile_maxbytes").map(size_of);
+    let max = reading.bytes("logfile_maxbytes");
+    // Never to rotate is as good as at a size that is never reached.
+    let max = max.map(|bytes| size_of(if bytes == 0 { NEVER } else { bytes }));
     let backups = reading.count("logfile_backups");
     let backups = backups.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
     let fields = [

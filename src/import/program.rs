@@ -324,6 +324,9 @@ impl Reading<'_, '_> {
     fn log(&mut self) -> Option<Field> {
         let merged = self.truth("redirect_stderr").unwrap_or(false);
         let mut entries = Vec::new();
+        if let Some(target) = self.target() {
+            entries.push(("target", target.into()));
+        }
         if let Some(bytes) = self.bytes("stdout_logfile_maxbytes") {
             entries.push(("max", size_of(bytes).into()));
         }
@@ -354,17 +357,28 @@ impl Reading<'_, '_> {
         }
     }
 
+    /// Returns where the output goes, when it is not into a file.
+    fn target(&self) -> Option<&'static str> {
+        let entry = self.options.entry("stdout_logfile")?;
+        match entry.value.to_lowercase().as_str() {
+            "none" | "off" | "/dev/null" => Some("none"),
+            value if value.starts_with("/dev/") => Some("stdout"),
+            _ => None,
+        }
+    }
+
     fn logfile(&mut self, key: &str) {
         let Some(entry) = self.options.entry(key) else {
             return;
         };
+        let target = self.target();
         let message = match entry.value.to_lowercase().as_str() {
             "auto" => return,
+            "none" | "off" | "/dev/null" if target == Some("none") => return,
+            value if value.starts_with("/dev/") && target == Some("stdout") => return,
+            _ if target.is_some() => "goes where standard output goes",
             "none" | "off" | "/dev/null" => "kept in logs/ all the same, within its limits",
             "syslog" => "kept in logs/, and not sent to syslog",
-            value if value.starts_with("/dev/") => {
-                "kept in logs/ under the data folder; follow it: fathom ctl logs -f"
-            }
             _ => "kept in logs/ under the data folder; read it: fathom ctl tail",
         };
         self.say(Gravity::Changed, key, message);
@@ -379,10 +393,8 @@ impl Reading<'_, '_> {
     }
 }
 
-/// Returns a size for `max`; supervisord's 0 is never to rotate.
+/// Returns a size for `max`; 0 is never to rotate, here and there.
 pub(super) fn size_of(bytes: u64) -> String {
-    const NEVER: u64 = 1 << 50;
-    let bytes = if bytes == 0 { NEVER } else { bytes };
     Size::from_bytes(bytes).to_string()
 }
 

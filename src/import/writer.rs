@@ -5,8 +5,8 @@ use toml::Value;
 use super::outcome::{Field, Line};
 
 /// Keys of inner tables in the order of the documentation.
-const ORDER: [&str; 8] = [
-    "signal", "wait", "group", "restarts", "period", "max", "backups", "stderr",
+const ORDER: [&str; 9] = [
+    "signal", "wait", "group", "restarts", "period", "target", "max", "backups", "stderr",
 ];
 
 /// Writes lines; runs of empty ones become one.

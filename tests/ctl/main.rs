@@ -24,4 +24,5 @@ mod start;
 mod status;
 mod stop;
 mod tail;
+mod top;
 mod wait;

@@ -48,6 +48,11 @@ fn options_become_keys() {
             "redirect_stderr=false",
             &["log = { stderr = \"separate\" }"],
         ),
+        ("stdout_logfile=NONE", &["log = { target = \"none\" }"]),
+        (
+            "stdout_logfile=/dev/stdout\nstdout_logfile_maxbytes=0",
+            &["log = { target = \"stdout\", max = \"0B\" }"],
+        ),
         ("user=root", &["user = \"root\""]),
         ("user=0", &["user = \"root\""]),
         (
@@ -112,7 +117,10 @@ fn what_has_no_equivalent_is_reported_with_its_line() {
             "serverurl=http://x:1",
             "no equivalent: children find the socket",
         ),
-        ("stdout_logfile=NONE", "changed: kept in logs/ all the same"),
+        (
+            "stdout_logfile=x.log",
+            "changed: kept in logs/ under the data folder",
+        ),
         ("startretries=0", "changed: one restart instead of none"),
         ("numprocs=0x2", "wrong: `0x2` is no whole number"),
         (

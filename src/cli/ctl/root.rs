@@ -110,6 +110,11 @@ enum Verb {
 }
 
 impl Door {
+    /// Returns where the supervisor is.
+    pub(crate) fn place(&self) -> Place {
+        Place::of(&self.socket)
+    }
+
     /// Makes the client of this supervisor.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         let token = match &self.token_file {
@@ -120,7 +125,7 @@ impl Door {
             }
             None => None,
         };
-        Ok(Client::new(Place::of(&self.socket), token)?)
+        Ok(Client::new(self.place(), token)?)
     }
 }
 
