@@ -68,10 +68,10 @@ impl Daemon {
         );
         let mut names = String::new();
         for number in 0..SERVICES {
-            write!(config, "[program:n{number:03}]\ncommand=sleep 1000\n").unwrap();
+            writeln!(config, "[program:n{number:03}]\ncommand=sleep 1000").unwrap();
             write!(names, "{}n{number:03}", if number == 0 { "" } else { "," }).unwrap();
         }
-        write!(config, "[group:many]\nprograms={names}\n").unwrap();
+        writeln!(config, "[group:many]\nprograms={names}").unwrap();
         let file = folder.path().join("supervisord.conf");
         std::fs::write(&file, config).unwrap();
         let mut command = Command::new(program);

@@ -47,7 +47,7 @@ impl Params {
     /// Reads a list.
     pub(super) fn list(&mut self) -> Result<Vec<Value>, Fault> {
         match self.0.next() {
-            Some(Value::Array(list)) => Ok(list.into()),
+            Some(Value::Array(list)) => Ok(list),
             _ => Err(wrong("array")),
         }
     }

@@ -23,7 +23,7 @@ pub(super) async fn start(desk: &Desk, method: Method, mut params: Params) -> Re
     let wait = params.flag(true)?;
     match chosen {
         Chosen::One(service, name) => {
-            let (hopeless, services) = sorted_out(desk, vec![service]).await;
+            let (hopeless, services) = sorted_out(desk, vec![*service]).await;
             if let Some(Err(fault)) = hopeless.into_iter().next().map(|entry| entry.result) {
                 return Err(fault);
             }
@@ -51,7 +51,7 @@ pub(super) async fn stop(desk: &Desk, method: Method, mut params: Params) -> Res
             if !is_running(service.state) {
                 return Err(Code::NotRunning.about(name));
             }
-            let mut entries = stop_all(desk, vec![service], wait).await?;
+            let mut entries = stop_all(desk, vec![*service], wait).await?;
             only(&mut entries, &name)
         }
         Chosen::Several(mut services) => {
@@ -73,7 +73,7 @@ pub(super) async fn signal(desk: &Desk, method: Method, mut params: Params) -> R
             if !is_signallable(service.state) {
                 return Err(Code::NotRunning.about(name));
             }
-            only(&mut signal_all(desk, vec![service], &signal).await?, &name)
+            only(&mut signal_all(desk, vec![*service], &signal).await?, &name)
         }
         Chosen::Several(mut services) => {
             services.retain(|service| is_signallable(service.state));
@@ -85,7 +85,7 @@ pub(super) async fn signal(desk: &Desk, method: Method, mut params: Params) -> R
 /// The services that a call is about.
 enum Chosen {
     /// One, as it was called.
-    One(ServiceStatus, String),
+    One(Box<ServiceStatus>, String),
     /// A group, or all.
     Several(Vec<ServiceStatus>),
 }
@@ -112,7 +112,7 @@ async fn choose(
     let mut found = desk.named(&name, &text).await?;
     Ok(match name {
         Name::Group(_) => Chosen::Several(found),
-        Name::One { .. } => Chosen::One(found.swap_remove(0), text),
+        Name::One { .. } => Chosen::One(Box::new(found.swap_remove(0)), text),
     })
 }
 

@@ -67,7 +67,7 @@ impl Xml {
     pub(super) fn int(&mut self, number: i64) {
         let number = number.clamp(i32::MIN.into(), i32::MAX.into());
         // Writing to a string cannot fail.
-        write!(self.0, "<value><int>{number}</int></value>\n").ok();
+        writeln!(self.0, "<value><int>{number}</int></value>").ok();
     }
 
     pub(super) fn boolean(&mut self, value: bool) {
