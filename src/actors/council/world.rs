@@ -201,7 +201,11 @@ impl World {
     /// Checks that starts and stops keep the order of dependencies.
     fn judge(&mut self, index: usize, input: &Input) {
         let is_up = |of: usize| matches!(self.shown[of].phase, Phase::Up { .. });
-        let ended = |of: usize| !self.shown[of].phase.is_alive();
+        // What could not be killed is given up.
+        let ended = |of: usize| {
+            let phase = &self.shown[of].phase;
+            !phase.is_alive() || matches!(phase, Phase::Lost { .. })
+        };
         let services = &self.plan.services;
         let fine = match input {
             Input::Cleared => {
