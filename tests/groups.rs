@@ -193,6 +193,7 @@ async fn the_stack_ends_when_too_many_groups_have_failed() {
     for incarnation in [2, 3] {
         crash(&stack, "g:a").await;
         if incarnation == 3 {
+            // Others may still be ending: who starts them now means it.
             until_state(&stack, "g:b", State::Fatal).await;
             done(&stack, start_of("g")).await;
         }

@@ -63,6 +63,8 @@ pub(super) struct Regroup {
     implied: BTreeMap<usize, Vec<usize>>,
     why: String,
     stage: Stage,
+    /// Members that were given up: who starts one of them again afterwards means it.
+    given_up: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,12 +104,16 @@ impl Regroup {
         place: impl Fn(usize) -> Option<usize>,
     ) -> Option<Self> {
         let group = plan.groups.iter().find(|group| group.name == self.group)?;
-        let members: Vec<usize> = self.members.into_iter().filter_map(&place).collect();
+        let follow = |old: Vec<usize>| old.into_iter().filter_map(&place).collect::<Vec<_>>();
+        let (members, given_up) = (follow(self.members), follow(self.given_up));
         let stage = match self.stage {
             Stage::Ending(failed) => Stage::Ending(place(failed).or(members.first().copied())?),
             Stage::Starting | Stage::GivingUp => self.stage,
         };
-        Some(Self::new((plan, kin), group, members, (self.why, stage)))
+        Some(Self {
+            given_up,
+            ..Self::new((plan, kin), group, members, (self.why, stage))
+        })
     }
 
     fn new(
@@ -137,6 +143,7 @@ impl Regroup {
             members,
             why,
             stage,
+            given_up: Vec::new(),
         }
     }
 
@@ -187,21 +194,24 @@ impl Regroup {
 
     /// Tells the members whose dependents have ended; returns whether any was told.
     fn end_members(
-        &self,
+        &mut self,
         view: View<'_>,
         tell: &mut dyn FnMut(usize, Input) -> Option<u64>,
     ) -> bool {
         let mut told = false;
-        for &index in &self.members {
+        for index in self.members.clone() {
             let dependents = self.dependents.get(&index).into_iter().flatten();
             let is_next = view.is_settled(index) && !dependents.copied().any(|d| view.exists(d));
             let input = match is_next {
+                true if self.given_up.contains(&index) => None,
                 true => self.input(&view.observed[index]),
                 false => None,
             };
             if let Some(input) = input {
-                tell(index, input);
                 told = true;
+                if tell(index, input).is_some() && self.gives_up() {
+                    self.given_up.push(index);
+                }
             }
         }
         told
