@@ -376,6 +376,7 @@ async fn strike(storm: &Storm, stack: &Stack, chance: &mut SmallRng) -> &'static
             ask(
                 stack,
                 Command::Stop {
+                    dependents: false,
                     targets,
                     dependents: false,
                     wait: false,
