@@ -223,6 +223,7 @@ impl Parts {
         let records = Records::new(self.bus.clone());
         let logs = Logs::new(&plan.setup.data_dir, self.options.own_log.clone());
         logs.tell(chronicle.clone());
+        records.write_to(logs.clone());
         let sources = Sources {
             records: records.clone(),
             chronicle: chronicle.clone(),

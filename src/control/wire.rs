@@ -189,16 +189,37 @@ fn yes() -> bool {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LogQuery {
-    /// Most lines from the end of the log.
-    #[serde(default = "hundred")]
-    pub(super) lines: usize,
+    /// Most lines from the end of the log; 100 without it, all of those in memory with `since`.
+    pub(super) lines: Option<usize>,
+    /// Only lines read at this time or later, out of those in memory.
+    #[param(value_type = Option<String>)]
+    pub(super) since: Option<Timestamp>,
     /// Send further lines as they come, as server-sent events.
     #[serde(default)]
     pub(super) follow: bool,
+    /// Send bytes of the log file instead: from here, or so many from its end when it is negative.
+    pub(super) offset: Option<i64>,
+    /// So many of them; to the end of the file for 0.
+    #[serde(default)]
+    pub(super) length: i64,
+    /// Which file: `stdout` (with standard error unless that is separate) or `stderr`.
+    #[serde(default)]
+    pub(super) stream: Stream,
 }
 
 fn hundred() -> usize {
     100
+}
+
+/// A stream of a service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Stream {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// Standard error.
+    Stderr,
 }
 
 /// Which events to send.
@@ -260,6 +281,14 @@ pub struct HoldBody {
     #[serde(rename = "for")]
     #[schema(value_type = Option<String>)]
     pub time: Option<Span>,
+}
+
+/// What a program shall read.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InputBody {
+    /// The text, line ends included.
+    pub text: String,
 }
 
 /// What to ask a running service.

@@ -95,6 +95,19 @@ impl Shaper {
     }
 }
 
+/// Shapes a record of a service of this process: it has its time in any case.
+pub(super) fn record(line: &LogLine, format: LineFormat, target: LogTarget) -> Vec<u8> {
+    let mut text = match format {
+        LineFormat::Json => serde_json::to_string(line).unwrap_or_default(),
+        LineFormat::Raw | LineFormat::Ts => format!("{:.3} {}", line.at, line.line),
+    };
+    if target == LogTarget::Stdout && format != LineFormat::Json {
+        text.insert_str(0, &format!("{} | ", line.service));
+    }
+    text.push('\n');
+    text.into_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

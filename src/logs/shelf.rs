@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use fathom_kernel::LogStream;
+use fathom_kernel::{LogLine, LogStream};
 
 use super::file::{LogFile, Rotation};
 use super::outlet::Outlet;
+use super::shape;
 use super::witness::Witness;
 use crate::chronicle::Chronicle;
-use crate::config::plan::{LogPlan, LogTarget, OnFull, Stderr};
+use crate::config::plan::{LineFormat, LogPlan, LogTarget, OnFull, Stderr};
 use crate::files;
 
 /// The logs of all services of a stack, and its own. Clones share them.
@@ -29,6 +30,9 @@ struct Shelf {
 #[derive(Debug)]
 struct Entry {
     way: (LogTarget, OnFull),
+    format: LineFormat,
+    /// For records of a service of this process, which must never wait for a disk.
+    records: Arc<Outlet>,
     files: [Arc<LogFile>; 2],
     logs: ServiceLogs,
 }
@@ -81,7 +85,19 @@ impl Logs {
         if !is_same {
             *entry = Entry::new(service, plan, entry.files.clone());
         }
+        entry.format = plan.format;
         entry.logs.clone()
+    }
+
+    /// Writes a record of a service of this process into its log; never waits.
+    pub(crate) fn record(&self, line: &LogLine) {
+        let (records, format, target) = match self.lock().get(&line.service) {
+            Some(entry) => (entry.records.clone(), entry.format, entry.way.0),
+            None => return,
+        };
+        if records.is_open() {
+            records.write(&shape::record(line, format, target));
+        }
     }
 
     /// Puts the logs of a service under another name as well: what runs goes on writing into them.
@@ -136,8 +152,14 @@ impl Entry {
     fn new(service: &str, plan: &LogPlan, files: [Arc<LogFile>; 2]) -> Self {
         let [out, err] = &files;
         let outlet = |file: &Arc<LogFile>| Arc::new(Outlet::new(service, plan, file.clone()));
+        let patient = LogPlan {
+            on_full: OnFull::Drop,
+            ..plan.clone()
+        };
         Self {
             way: (plan.target, plan.on_full),
+            format: plan.format,
+            records: Arc::new(Outlet::new(service, &patient, out.clone())),
             logs: ServiceLogs {
                 out: outlet(out),
                 err: (plan.stderr == Stderr::Separate).then(|| outlet(err)),

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use fathom_kernel::{Bus, Event, LogLine, LogStream, Timestamp, Topic};
 use tokio::sync::watch;
 
 use super::ring::{self, Ring, lines_of};
+use crate::logs::Logs;
 
 /// The log lines of one stack. Clones share them.
 ///
@@ -22,6 +23,8 @@ pub(super) struct Inner {
     /// Tells the stacks of one process apart (tests run several).
     id: u64,
     bus: Bus,
+    /// Where records of services are written as well.
+    logs: OnceLock<Logs>,
     rings: Mutex<HashMap<String, Arc<Ring>>>,
 }
 
@@ -64,12 +67,18 @@ impl Records {
         let inner = Arc::new(Inner {
             id: NEXT_STACK.fetch_add(1, Relaxed),
             bus,
+            logs: OnceLock::new(),
             rings: Mutex::default(),
         });
         let mut stacks = lock(&STACKS);
         stacks.retain(|stack| stack.strong_count() > 0);
         stacks.push(Arc::downgrade(&inner));
         Self { inner }
+    }
+
+    /// Writes the records of services into their logs, too, from now on; the first call counts.
+    pub fn write_to(&self, logs: Logs) {
+        self.inner.logs.get_or_init(|| logs);
     }
 
     /// Returns the span that marks every record written inside it as this service's.
@@ -190,6 +199,11 @@ impl Inner {
     }
 
     pub(super) fn push(&self, line: &LogLine) {
+        if line.stream == LogStream::Record
+            && let Some(logs) = self.logs.get()
+        {
+            logs.record(line);
+        }
         let Some(ring) = self.ring(&line.service) else {
             return;
         };
@@ -336,6 +350,26 @@ mod tests {
         let bytes: usize = tail.iter().map(|l| l.line.len()).sum();
         assert!(bytes <= Records::BYTES_MAX);
         assert!(tail[0].line.len() <= Records::LINE_BYTES_MAX + '…'.len_utf8());
+    }
+
+    #[test]
+    fn records_of_a_service_stand_in_its_log_file_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let logs = Logs::new(folder.path(), None);
+        let outlet = logs.keep("a", &Default::default()).out;
+        let records = Records::new(Bus::new());
+        records.write_to(logs);
+        records.push(LogLine {
+            stream: LogStream::Record,
+            ..line("a", "INFO hello")
+        });
+        let path = outlet.file().expect("it has one").path().to_owned();
+        let expected = "1970-01-01T00:00:00.000Z INFO hello\n";
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !std::fs::read_to_string(&path).is_ok_and(|text| text == expected) {
+            assert!(std::time::Instant::now() < deadline);
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub(crate) struct Fake {
     pub(crate) bus: Bus,
     pub(crate) chronicle: Chronicle,
     pub(crate) records: Records,
+    pub(crate) logs: Logs,
     pub(crate) addresses: Addresses,
     pub(crate) socket: PathBuf,
     pub(crate) server: Option<Server>,
@@ -138,6 +139,7 @@ impl Fake {
         let socket = folder.path().join("fathom.sock");
         let bus = Bus::new();
         let records = Records::new(bus.clone());
+        let logs = Logs::new(folder.path(), None);
         let addresses = Addresses::default();
         let (control, asks) = ControlHandle::channel();
         let chronicle = Chronicle::in_memory(Clock::system());
@@ -148,7 +150,7 @@ impl Fake {
             chronicle: chronicle.clone(),
             addresses: addresses.clone(),
             records: records.clone(),
-            logs: Logs::new(folder.path(), None),
+            logs: logs.clone(),
             log_drops: Vec::new(),
             data_dir: folder.path().to_owned(),
             plans: no_services(folder.path()),
@@ -165,6 +167,7 @@ impl Fake {
             bus,
             chronicle,
             records,
+            logs,
             addresses,
             socket,
             server: Some(server),

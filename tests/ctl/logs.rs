@@ -26,3 +26,17 @@ async fn followed_logs_are_merged() {
     fake.close().await;
     assert_eq!(logs.code().await, 0);
 }
+
+#[tokio::test]
+async fn lines_since_a_time() {
+    let fake = Fake::start(example()).await;
+    fake.write("webserver", "of 1970");
+    let old = ["logs", "webserver", "--since", "1970-01-01T00:00:00Z"];
+    insta::assert_snapshot!(fake.ctl(&old).await, @r"
+    exit 0
+    webserver | of 1970
+    ");
+    let new = ["logs", "webserver", "--since", "10m"];
+    insta::assert_snapshot!(fake.ctl(&new).await, @"exit 0");
+    assert_eq!(fake.ctl(&["logs", "--since", "yesterday"]).await.code, 2);
+}

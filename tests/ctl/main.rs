@@ -2,6 +2,7 @@
 //! socket. One file per verb.
 
 mod api;
+mod clear;
 mod diff;
 mod events;
 mod exit_codes;
@@ -17,6 +18,7 @@ mod plan;
 mod request;
 mod restart;
 mod rights;
+mod rotate;
 mod rpc;
 mod shutdown;
 mod signal;

@@ -48,3 +48,23 @@ async fn following_begins_with_the_end_and_goes_on_until_the_supervisor_goes() {
     fake.close().await;
     assert_eq!(tail.code().await, 0);
 }
+
+#[tokio::test]
+async fn bytes_of_the_file_as_they_are() {
+    let fake = Fake::start(example()).await;
+    let ran = fake.ctl(&["tail", "-c", "4", "webserver"]).await;
+    insta::assert_snapshot!(ran, @r"
+    exit 1
+    --- stderr
+    fathom ctl: no log of webserver
+    ");
+    let outlet = fake.logs.keep("webserver", &Default::default()).out;
+    let path = outlet.file().expect("a file").path().to_owned();
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    std::fs::write(path, "one\ntwo\n").expect("written");
+    let ran = fake.ctl(&["tail", "-c", "4", "webserver"]).await;
+    insta::assert_snapshot!(ran, @r"
+    exit 0
+    two
+    ");
+}

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -184,8 +185,27 @@ impl Archive {
 
     /// Writes what is waiting. An error leaves the rest for the next try.
     pub(crate) fn flush(&mut self) -> Result<(), ArchiveError> {
+        if self.text.is_elsewhere() {
+            self.begin_anew()?;
+        }
         self.text.write()?;
         self.index.write()
+    }
+
+    /// Goes on in a new file after somebody took the old one away: its index tells of nothing any
+    /// more.
+    fn begin_anew(&mut self) -> Result<(), ArchiveError> {
+        let names = self.names.clone();
+        let _free = names.free();
+        match fs::remove_file(&self.index.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => removed.map_err(ArchiveError::of("remove", &self.index.path))?,
+        }
+        self.index.file = None;
+        self.text.file = None;
+        let start = self.text.open()?;
+        self.restart_waiting(start);
+        Ok(())
     }
 
     /// Archives the file under its day when another day has begun.
@@ -208,14 +228,15 @@ impl Archive {
         self.offset = self.text.open()?;
         self.index.open()?;
         if flushed.is_err() {
-            self.restart_waiting();
+            let start = self.offset;
+            self.restart_waiting(start);
         }
         Ok(true)
     }
 
-    /// Makes the waiting entries fit the new file. A line that was cut by the full disk continues
-    /// there without an entry of its own.
-    fn restart_waiting(&mut self) {
+    /// Makes the waiting entries fit the new file, which is so long already. A line that was cut by
+    /// the full disk continues there without an entry of its own.
+    fn restart_waiting(&mut self, file_bytes: u64) {
         let waiting = std::mem::take(&mut self.index.bytes);
         let (entries, _) = waiting.as_chunks::<ENTRY_BYTES>();
         let mut end = self.text.bytes.len() as u64;
@@ -224,13 +245,13 @@ impl Archive {
             let Some(start) = end.checked_sub(u64::from(entry.length) + 1) else {
                 break;
             };
-            entry.offset = start;
+            entry.offset = file_bytes + start;
             kept.push(entry);
             end = start;
         }
         kept.reverse();
         self.index.bytes = kept.iter().flat_map(Entry::bytes).collect();
-        self.offset = self.text.bytes.len() as u64;
+        self.offset = file_bytes + self.text.bytes.len() as u64;
     }
 
     /// Returns the bytes that wait for the disk.
@@ -276,6 +297,13 @@ impl Waiting {
         let length = length.map_err(ArchiveError::of("seek in", &self.path))?;
         self.file = Some(file);
         Ok(length)
+    }
+
+    /// Tells whether the open file is not the one at the path any more.
+    fn is_elsewhere(&self) -> bool {
+        let inode = |file: io::Result<fs::Metadata>| file.ok().map(|file| file.ino());
+        let open = self.file.as_ref().map(|file| inode(file.metadata()));
+        open.is_some_and(|open| open != inode(fs::metadata(&self.path)))
     }
 
     fn write(&mut self) -> Result<(), ArchiveError> {

@@ -1,7 +1,7 @@
 //! Finds messages in the files: by the index where there is one, line by line where not.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use fathom_formats::km3net::{LogMessage, LogSource};
@@ -69,7 +69,17 @@ impl Wanted {
     }
 
     /// Searches the files from the newest day back.
-    pub(crate) fn search(mut self, names: &Names, today: Date) -> Result<Answer, ArchiveError> {
+    pub(crate) fn search(self, names: &Names, today: Date) -> Result<Answer, ArchiveError> {
+        self.search_within(names, today, SCAN_MAX)
+    }
+
+    /// Searches so many bytes: the newest ones.
+    fn search_within(
+        mut self,
+        names: &Names,
+        today: Date,
+        scan_max: u64,
+    ) -> Result<Answer, ArchiveError> {
         let _hold = names.hold();
         let limit = self.limit.unwrap_or(200).clamp(1, LIMIT_MAX);
         self.text = self.text.to_lowercase();
@@ -83,7 +93,7 @@ impl Wanted {
                 continue;
             }
             let wanted = limit - answer.messages.len();
-            if wanted == 0 || answer.scanned_bytes > SCAN_MAX {
+            if wanted == 0 || answer.scanned_bytes >= scan_max {
                 answer.truncated = true;
                 break;
             }
@@ -92,18 +102,22 @@ impl Wanted {
                 _ => past_files(names, day),
             };
             let mut hits = Vec::new();
-            for (text, index) in files {
+            // What was compressed already is the older part of a day.
+            for (text, index) in files.into_iter().rev() {
                 let mut scan = Scan {
                     wanted: &self,
                     day,
                     hits: Vec::new(),
                     read: 0,
+                    room: scan_max.saturating_sub(answer.scanned_bytes),
+                    cut: false,
                 };
                 scan.file(&text, index.as_deref())
                     .map_err(ArchiveError::of("search", &text))?;
                 answer.scanned_bytes += scan.read;
-                answer.truncated |= scan.read >= SCAN_MAX;
-                hits.extend(scan.hits);
+                answer.truncated |= scan.cut;
+                scan.hits.append(&mut hits);
+                hits = scan.hits;
             }
             answer.truncated |= hits.len() > wanted;
             hits.drain(..hits.len().saturating_sub(wanted));
@@ -154,32 +168,63 @@ struct Scan<'a> {
     day: Date,
     hits: Vec<Hit>,
     read: u64,
+    /// Bytes that may be read: those at the end of the file.
+    room: u64,
+    /// There was more before them.
+    cut: bool,
 }
 
 impl Scan<'_> {
     fn file(&mut self, text: &Path, index: Option<&Path>) -> io::Result<()> {
-        let file = match File::open(text) {
+        let mut file = match File::open(text) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             file => file?,
         };
+        let index = match index.map(File::open) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Some(Ok(index)) => Some(index),
+            Some(Err(_)) | None => None,
+        };
         let packed = text.extension().is_some_and(|ending| ending == "gz");
+        let length = match (packed, &index) {
+            (false, _) => file.metadata()?.len(),
+            (true, Some(index)) => indexed_bytes(index)?,
+            // Its length shows only when all of it is read; it has to be.
+            (true, None) => 0,
+        };
+        let start = length.saturating_sub(self.room);
+        self.cut = start > 0;
         let reader: Box<dyn Read> = match packed {
-            true => Box::new(MultiGzDecoder::new(file)),
-            false => Box::new(file),
+            true => {
+                let mut reader = MultiGzDecoder::new(file);
+                skip(&mut reader, start)?;
+                Box::new(reader)
+            }
+            false => {
+                file.seek(SeekFrom::Start(start))?;
+                Box::new(file)
+            }
         };
         let reader = BufReader::new(reader);
-        match index.map(File::open) {
-            Some(Ok(index)) => self.by_index(reader, BufReader::new(index)),
-            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => self.by_line(reader),
+        match index {
+            Some(mut index) => {
+                index.seek(SeekFrom::Start(0))?;
+                self.by_index(reader, BufReader::new(index), start)
+            }
+            None => self.by_line(reader),
         }
     }
 
-    /// Reads only the texts whose entries fit.
-    fn by_index(&mut self, mut text: impl BufRead, mut index: impl Read) -> io::Result<()> {
-        let mut at = 0;
+    /// Reads only the texts whose entries fit, from a place in the text on.
+    fn by_index(
+        &mut self,
+        mut text: impl BufRead,
+        mut index: impl Read,
+        start: u64,
+    ) -> io::Result<()> {
+        let mut at = start;
         let mut bytes = [0; ENTRY_BYTES];
-        while read_whole(&mut index, &mut bytes)? && self.read < SCAN_MAX {
+        while read_whole(&mut index, &mut bytes)? {
             let Some(entry) = Entry::read(&bytes) else {
                 continue;
             };
@@ -190,7 +235,7 @@ impl Scan<'_> {
             let mut line = Vec::new();
             let length = u64::from(entry.length);
             at += text.by_ref().take(length).read_to_end(&mut line)? as u64;
-            self.read = at;
+            self.read = at - start;
             let line = String::from_utf8_lossy(&line);
             let received = Timestamp::from_millisecond(entry.received_ms).ok();
             self.judge(&line, received, entry.level, entry.class);
@@ -200,6 +245,8 @@ impl Scan<'_> {
 
     /// Reads everything; lines that begin with a tab continue the one before.
     fn by_line(&mut self, mut text: impl BufRead) -> io::Result<()> {
+        // What began before the place where reading begins is no whole record.
+        let mut within_cut = self.cut;
         let mut record = String::new();
         loop {
             let mut line = Vec::new();
@@ -207,8 +254,13 @@ impl Scan<'_> {
                 .by_ref()
                 .take(RECORD_MAX)
                 .read_until(b'\n', &mut line)?;
+            let first = self.read == 0;
             self.read += count as u64;
-            let ended = count == 0 || self.read >= SCAN_MAX;
+            let ended = count == 0;
+            if within_cut && !ended && (first || line.starts_with(b"\t")) {
+                continue;
+            }
+            within_cut = false;
             let room = (record.len() as u64) < RECORD_MAX;
             if line.starts_with(b"\t") && room {
                 record.push_str(&String::from_utf8_lossy(&line));
@@ -267,6 +319,67 @@ fn read_whole(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     }
 }
 
+/// Returns the length of the text that an index tells of.
+fn indexed_bytes(mut index: &File) -> io::Result<u64> {
+    let size = ENTRY_BYTES as u64;
+    let Some(last) = (index.metadata()?.len() / size).checked_sub(1) else {
+        return Ok(0);
+    };
+    let mut bytes = [0; ENTRY_BYTES];
+    index.seek(SeekFrom::Start(last * size))?;
+    let whole = read_whole(&mut index, &mut bytes)?;
+    let entry = Entry::read(&bytes).filter(|_| whole);
+    Ok(entry.map_or(0, |entry| entry.offset + u64::from(entry.length) + 1))
+}
+
 fn skip(reader: &mut impl Read, count: u64) -> io::Result<u64> {
     io::copy(&mut reader.take(count), &mut io::sink())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Archive;
+
+    fn texts(answer: &Answer) -> Vec<&str> {
+        answer
+            .messages
+            .iter()
+            .map(|hit| hit.text.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn what_is_too_much_to_read_is_searched_from_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = Names::new(folder.path().to_owned(), "MSG".into());
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        let mut archive = Archive::open(names.clone(), now, 1 << 20).unwrap();
+        for number in 0..100 {
+            let text = format!("message {number:02}\nmore");
+            archive
+                .take(&LogMessage::decode(text.as_bytes()), now)
+                .unwrap();
+        }
+        archive.flush().unwrap();
+        let today = day_of(now);
+        let line = "MSG.log [Other]: message 00\n\tmore\n".len() as u64;
+        let search = |room: u64| {
+            let found = Wanted::newest(1000).search_within(&names, today, room);
+            let found = found.unwrap();
+            assert!(found.scanned_bytes <= room);
+            found
+        };
+        let expected = ["message 98\nmore", "message 99\nmore"];
+        for indexed in [true, false] {
+            if !indexed {
+                std::fs::remove_file(folder.path().join("MSG.idx")).unwrap();
+            }
+            let some = search(2 * line + 10);
+            assert_eq!(texts(&some), expected, "{indexed}");
+            assert!(some.truncated);
+            let all = search(1 << 20);
+            assert_eq!((all.messages.len(), all.truncated), (100, false));
+        }
+    }
 }

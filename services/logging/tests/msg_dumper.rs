@@ -349,3 +349,24 @@ async fn the_page_gets_the_last_messages_and_counts() {
     .await;
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn messages_are_found_after_somebody_took_the_file_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = start(folder.path(), "2026-01-31T12:00:00Z", Config::default()).await;
+    rig.say("before, and rather long");
+    assert_eq!(rig.texts(json!({})).await.len(), 1);
+    fs::remove_file(folder.path().join("MSG.log")).unwrap();
+    rig.say("one");
+    assert_eq!(rig.texts(json!({})).await, ["one"]);
+    rig.say("two");
+    assert_eq!(rig.texts(json!({})).await, ["one", "two"]);
+    // Another file in its place.
+    fs::rename(folder.path().join("MSG.log"), folder.path().join("moved")).unwrap();
+    fs::write(folder.path().join("MSG.log"), "MSG.log [Other]: theirs\n").unwrap();
+    rig.say("three");
+    assert_eq!(rig.texts(json!({})).await, ["three"]);
+    rig.stop().await;
+    let text = read(folder.path(), "MSG.log");
+    assert_eq!(text, "MSG.log [Other]: theirs\nMSG.log [Other]: three\n");
+}

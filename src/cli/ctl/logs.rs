@@ -1,6 +1,7 @@
 //! `ctl logs`: the ends of several logs, or all of them as they grow.
 
 use clap::Args;
+use fathom_kernel::{Span, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -20,6 +21,9 @@ pub(super) struct Logs {
     /// Lines from the end of each.
     #[arg(short = 'n', long, default_value_t = 20)]
     lines: usize,
+    /// Lines since a time, or since so long ago (`10m`), instead; as far as they are in memory.
+    #[arg(long, value_name = "TIME|SPAN", value_parser = since, conflicts_with = "lines")]
+    since: Option<Timestamp>,
     /// Go on with new lines as they come.
     #[arg(short, long)]
     follow: bool,
@@ -38,7 +42,10 @@ impl Logs {
 
     async fn show(self, session: &mut Session, names: Vec<String>) -> Result<u8, CtlError> {
         for name in names {
-            let lines = session.client.tail(&name, self.lines).await?;
+            let lines = match self.since {
+                Some(since) => session.client.lines_since(&name, since).await?,
+                None => session.client.tail(&name, self.lines).await?,
+            };
             if session.json {
                 session.value(&serde_json::json!({ "service": name, "lines": lines }))?;
                 continue;
@@ -54,7 +61,10 @@ impl Logs {
         let (to, mut from) = mpsc::channel::<(String, Signal)>(WAITING_MAX);
         let mut readers = JoinSet::new();
         for name in names {
-            let mut lines = session.client.follow(&name, self.lines).await?;
+            let mut lines = match self.since {
+                Some(since) => session.client.follow_since(&name, since).await?,
+                None => session.client.follow(&name, self.lines).await?,
+            };
             let to = to.clone();
             readers.spawn(async move {
                 while let Some(signal) = lines.next().await {
@@ -70,4 +80,13 @@ impl Logs {
         }
         Ok(0)
     }
+}
+
+/// Reads a time, or a span before now.
+fn since(text: &str) -> Result<Timestamp, String> {
+    let time = match text.parse::<Span>() {
+        Ok(span) => Timestamp::now().checked_sub(span.duration()).ok(),
+        Err(_) => text.parse().ok(),
+    };
+    time.ok_or_else(|| "expected a time (2026-01-31T12:00:00Z) or a span (10m)".to_owned())
 }

@@ -3,6 +3,7 @@
 mod add;
 mod addresses;
 mod avail;
+mod clear;
 mod deps;
 mod diff;
 mod error;
@@ -23,6 +24,7 @@ mod reread;
 mod restart;
 mod rolling;
 mod root;
+mod rotate;
 mod session;
 mod shutdown;
 mod signal;

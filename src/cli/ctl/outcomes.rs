@@ -17,6 +17,8 @@ pub(super) enum Action {
     Signal { signal: String },
     Hold { time: Option<Span> },
     Unhold,
+    ClearLogs,
+    RotateLogs,
 }
 
 /// Exit code when a name is unknown or a service did not do it in time.
@@ -65,6 +67,8 @@ async fn ask(
         Action::Signal { signal } => client.signal(targets, signal).await,
         Action::Hold { time } => client.hold(targets, *time).await,
         Action::Unhold => client.unhold(targets).await,
+        Action::ClearLogs => client.clear_logs(targets).await,
+        Action::RotateLogs => client.rotate_logs(targets).await,
     };
     Ok(outcomes?)
 }

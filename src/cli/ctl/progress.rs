@@ -37,7 +37,11 @@ impl Progress {
         let goal = match action {
             Action::Start { .. } | Action::Restart { .. } | Action::Roll { .. } => State::Running,
             Action::Stop { .. } | Action::Kill { .. } => State::Stopped,
-            Action::Signal { .. } | Action::Hold { .. } | Action::Unhold => {
+            Action::Signal { .. }
+            | Action::Hold { .. }
+            | Action::Unhold
+            | Action::ClearLogs
+            | Action::RotateLogs => {
                 return Ok(Self { shown: None });
             }
         };

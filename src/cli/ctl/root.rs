@@ -8,9 +8,9 @@ use clap::{Args, Subcommand};
 
 use super::session::Session;
 use super::{
-    CtlError, add, addresses, avail, deps, diff, events, hold, incident, incidents, kill, logs,
-    pid, reload, remove, request, reread, restart, rolling, shutdown, signal, start, status, stop,
-    tail, tree, unhold, update, version, wait,
+    CtlError, add, addresses, avail, clear, deps, diff, events, hold, incident, incidents, kill,
+    logs, pid, reload, remove, request, reread, restart, rolling, rotate, shutdown, signal, start,
+    status, stop, tail, tree, unhold, update, version, wait,
 };
 use crate::control::{Client, Place};
 
@@ -69,6 +69,10 @@ enum Verb {
     Unhold(unhold::Unhold),
     /// Show the end of one log.
     Tail(tail::Tail),
+    /// Empty the logs of services.
+    Clear(clear::Clear),
+    /// Rotate the logs of services now.
+    Rotate(rotate::Rotate),
     /// Show the ends of several logs, merged.
     Logs(logs::Logs),
     /// Show what happened, and what happens.
@@ -161,6 +165,8 @@ impl Verb {
             Self::Hold(verb) => verb.run(session).await,
             Self::Unhold(verb) => verb.run(session).await,
             Self::Tail(verb) => verb.run(session).await,
+            Self::Clear(verb) => verb.run(session).await,
+            Self::Rotate(verb) => verb.run(session).await,
             Self::Logs(verb) => verb.run(session).await,
             Self::Events(verb) => verb.run(session).await,
             Self::Incidents(verb) => verb.run(session).await,

@@ -32,6 +32,11 @@ impl Session {
         Ok(writeln!(self.out, "{text}")?)
     }
 
+    /// Prints bytes as they are.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), CtlError> {
+        Ok(std::io::stdout().lock().write_all(bytes)?)
+    }
+
     /// Prints a value as one line of JSON.
     pub(super) fn value(&mut self, value: &impl Serialize) -> Result<(), CtlError> {
         let text = serde_json::to_string(value).map_err(std::io::Error::other)?;

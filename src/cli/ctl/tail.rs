@@ -17,6 +17,9 @@ pub(super) struct Tail {
     /// Lines from the end.
     #[arg(short = 'n', long, default_value_t = 20)]
     lines: usize,
+    /// Bytes from the end of the log file instead, as they are.
+    #[arg(short = 'c', long, conflicts_with_all = ["lines", "follow"])]
+    bytes: Option<u32>,
     /// Go on with new lines as they come.
     #[arg(short, long)]
     follow: bool,
@@ -24,6 +27,11 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) async fn run(self, session: &mut Session) -> Result<u8, CtlError> {
+        if let Some(bytes) = self.bytes {
+            let part = session.client.last_bytes(&self.name, bytes).await?;
+            session.bytes(&part)?;
+            return Ok(0);
+        }
         if self.follow {
             let mut lines = session.client.follow(&self.name, self.lines).await?;
             while let Some(signal) = lines.next().await {

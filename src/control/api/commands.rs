@@ -244,7 +244,7 @@ pub(super) async fn shutdown(
     outcomes(&console, Command::Shutdown { now: body.now }, caller).await
 }
 
-fn targets(name: &str) -> Result<Vec<String>, Failure> {
+pub(super) fn targets(name: &str) -> Result<Vec<String>, Failure> {
     let targets = names(name);
     if targets.is_empty() {
         return Err(Failure::bad_request("no service is named"));

@@ -5,6 +5,7 @@ mod events;
 mod extract;
 mod failure;
 mod incidents;
+mod logs;
 mod revision;
 mod routes;
 mod status;

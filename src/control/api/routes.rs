@@ -14,7 +14,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Failure, commands, events, incidents, revision, status, streams};
+use super::{Failure, commands, events, incidents, logs, revision, status, streams};
 use crate::control::console::Console;
 use crate::control::rights::{self, Guard};
 use crate::control::rpc;
@@ -80,6 +80,9 @@ fn routes() -> OpenApiRouter<Console> {
         .routes(routes!(commands::hold))
         .routes(routes!(commands::unhold))
         .routes(routes!(commands::request))
+        .routes(routes!(logs::input))
+        .routes(routes!(logs::clear))
+        .routes(routes!(logs::rotate))
         .routes(routes!(commands::shutdown))
         .routes(routes!(revision::diff))
         .routes(routes!(revision::update))
@@ -138,7 +141,7 @@ mod tests {
     use super::*;
 
     /// Every path with its method, as promised to users; the description must say the same.
-    const PROMISED: [&str; 31] = [
+    const PROMISED: [&str; 34] = [
         "get /api/status",
         "get /api/services/{name}",
         "get /api/tree",
@@ -162,6 +165,9 @@ mod tests {
         "post /api/services/{name}/hold",
         "post /api/services/{name}/unhold",
         "post /api/services/{name}/request",
+        "post /api/services/{name}/input",
+        "post /api/logs/{name}/clear",
+        "post /api/logs/{name}/rotate",
         "post /api/shutdown",
         "get /api/diff",
         "post /api/update",
