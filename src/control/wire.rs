@@ -204,6 +204,7 @@ pub(super) struct LogQuery {
     pub(super) length: i64,
     /// Which file: `stdout` (with standard error unless that is separate) or `stderr`.
     #[serde(default)]
+    #[param(inline)]
     pub(super) stream: Stream,
 }
 
