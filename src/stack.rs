@@ -23,7 +23,9 @@ use crate::checkpoints::FileStore;
 use crate::chronicle::{Chronicle, Kept, Lives};
 use crate::config::plan::Plan;
 use crate::config::{FileSet, InForce, Reread};
-use crate::control::{Console, ConsoleParts, Doors, SOCKET_NAME, ServeError, serve, serve_guests};
+use crate::control::{
+    Console, ConsoleParts, Doors, SOCKET_NAME, ServeError, Server, serve, serve_guests,
+};
 use crate::desk::pass_on;
 use crate::door::{self, Guests};
 use crate::files;
@@ -299,17 +301,8 @@ impl Life {
                 return;
             }
         };
-        let served = serve(self.console(), self.doors()).await;
-        let server = match served {
-            Ok(server) => server,
-            Err(error) => {
-                up.send(Err(error.into())).ok();
-                return;
-            }
-        };
-        let path = self.world.data_dir.join(door::SOCKET_NAME);
-        let door = match serve_guests(self.world.guests.clone(), &path).await {
-            Ok(door) => door,
+        let (server, door) = match self.open().await {
+            Ok(doors) => doors,
             Err(error) => {
                 up.send(Err(error.into())).ok();
                 return;
@@ -353,6 +346,16 @@ impl Life {
         tokio::task::spawn_blocking(move || world.close())
             .await
             .ok();
+    }
+
+    /// Opens the control API, and the door of foreign children.
+    async fn open(&self) -> Result<(Server, Server), ServeError> {
+        let server = serve(self.console(), self.doors()).await?;
+        let path = self.world.data_dir.join(door::SOCKET_NAME);
+        Ok((
+            server,
+            serve_guests(self.world.guests.clone(), &path).await?,
+        ))
     }
 
     fn console(&self) -> Console {
