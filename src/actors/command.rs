@@ -31,10 +31,6 @@ type To = oneshot::Sender<Answer>;
 
 impl Supervisor {
     /// Carries out a command, now or by and by.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "a table with a few lines for each command"
-    )]
     pub(super) fn command(
         &mut self,
         command: Command,

@@ -433,7 +433,10 @@ impl Mind {
         groups.collect()
     }
 
-    #[expect(clippy::too_many_lines, reason = "a table with a few lines for each command")]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table with a few lines for each command"
+    )]
     fn obey(&self, command: Command) -> Answer {
         match command {
             Command::Status { targets } => Ok(Reply::Status(StackStatus {
