@@ -1,5 +1,6 @@
 //! Health by data flow, from outside: who is restarted, who is not, and when a service counts as
 //! ready or flowing.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod rig;
 

@@ -381,7 +381,10 @@ fn what_became_of_an_order_is_one_line() {
     let bad = outcome("g:b", Verdict::SpawnError, "no such file");
     let text = |outcomes: &[Outcome]| order.outcome(outcomes);
     assert_eq!(text(&[]), ("start g:*: nothing to do".into(), true));
-    assert_eq!(text(&[good.clone()]), ("g:a: started".into(), true));
+    assert_eq!(
+        text(std::slice::from_ref(&good)),
+        ("g:a: started".into(), true)
+    );
     assert_eq!(
         text(&[good.clone(), good.clone()]),
         ("start g:*: 2 services done".into(), true)
