@@ -1,5 +1,6 @@
 //! `fathom ctl` from outside: the real program against a supervisor that only pretends, over a real
 //! socket. One file per verb.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod api;
 mod clear;
