@@ -378,7 +378,6 @@ async fn strike(storm: &Storm, stack: &Stack, chance: &mut SmallRng) -> &'static
                 Command::Stop {
                     dependents: false,
                     targets,
-                    dependents: false,
                     wait: false,
                 },
             )

@@ -104,6 +104,10 @@ fn update(targets: &[&str]) -> Command {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story: every consequence beside the others"
+)]
 async fn only_what_differs_is_touched() {
     let more = "args = [\"1\"]";
     let bench = Bench::start(
