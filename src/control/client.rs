@@ -1,11 +1,13 @@
 //! The client of the control API: what `ctl`, the health check and the tests use.
 
+mod logs;
+
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use eventsource_stream::Eventsource as _;
-use fathom_kernel::{Available, Changes, Outcome, Span, StackStatus, Timestamp};
+use fathom_kernel::{Available, Changes, Outcome, Span, StackStatus};
 use futures_util::{Stream, StreamExt as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -298,57 +300,6 @@ impl Client {
             .await
     }
 
-    /// Returns the end of a log; of the supervisor's own for the empty name.
-    pub async fn tail(&self, name: &str, lines: usize) -> Result<Vec<String>, ClientError> {
-        self.get(&log_path(name, lines, false)).await
-    }
-
-    /// Returns the lines of a log since a time, out of those in memory.
-    pub async fn lines_since(
-        &self,
-        name: &str,
-        since: Timestamp,
-    ) -> Result<Vec<String>, ClientError> {
-        let since = utf8_percent_encode(&since.to_string(), KEPT).to_string();
-        self.get(&format!("{}?since={since}", log_address(name)))
-            .await
-    }
-
-    /// Follows a log, beginning with the lines since a time that are in memory.
-    pub async fn follow_since(&self, name: &str, since: Timestamp) -> Result<Signals, ClientError> {
-        let since = utf8_percent_encode(&since.to_string(), KEPT).to_string();
-        let path = format!("{}?since={since}&follow=true", log_address(name));
-        self.signals(&path).await
-    }
-
-    /// Returns the last bytes of a log file.
-    pub async fn last_bytes(&self, name: &str, bytes: u32) -> Result<Vec<u8>, ClientError> {
-        let path = format!("{}?offset=-{bytes}", log_address(name));
-        let request = self.build(Method::GET, &path).timeout(ANSWER_MAX);
-        let response = self.send(request).await?;
-        let part = response.bytes().await.map_err(|error| self.failed(error))?;
-        Ok(part.into())
-    }
-
-    /// Empties logs.
-    pub async fn clear_logs(&self, targets: &[String]) -> Result<Vec<Outcome>, ClientError> {
-        let path = format!("/api/logs/{}/clear", encoded(targets));
-        self.post(&path, &serde_json::json!({}), Some(ANSWER_MAX))
-            .await
-    }
-
-    /// Rotates logs.
-    pub async fn rotate_logs(&self, targets: &[String]) -> Result<Vec<Outcome>, ClientError> {
-        let path = format!("/api/logs/{}/rotate", encoded(targets));
-        self.post(&path, &serde_json::json!({}), Some(ANSWER_MAX))
-            .await
-    }
-
-    /// Follows a log, beginning with its last lines.
-    pub async fn follow(&self, name: &str, lines: usize) -> Result<Signals, ClientError> {
-        self.signals(&log_path(name, lines, true)).await
-    }
-
     /// Follows events; `topics` as in the API, the usual ones when it is empty.
     pub async fn events(&self, topics: &str) -> Result<Signals, ClientError> {
         self.events_of(topics, &EventRange::Last(0), true).await
@@ -525,15 +476,6 @@ fn encoded(targets: &[String]) -> String {
     utf8_percent_encode(&targets.join(","), KEPT).to_string()
 }
 
-fn log_path(name: &str, lines: usize, follow: bool) -> String {
-    format!("{}?lines={lines}&follow={follow}", log_address(name))
-}
-
-fn log_address(name: &str) -> String {
-    let slash = if name.is_empty() { "" } else { "/" };
-    format!("/api/logs{slash}{}", utf8_percent_encode(name, KEPT))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -552,6 +494,5 @@ mod tests {
     fn targets_are_encoded_for_a_path() {
         let targets = ["monitoring:*".to_owned(), "a/b".to_owned()];
         assert_eq!(encoded(&targets), "monitoring%3A%2A,a%2Fb");
-        assert_eq!(log_path("", 5, false), "/api/logs?lines=5&follow=false");
     }
 }
