@@ -2,7 +2,7 @@
 //! by line; beside the child writing its file itself, `cat` in between, and supervisord.
 //!
 //!     cargo bench --bench capture                  # FATHOM_BENCH_DIR: where the files go
-//!     FATHOM_BENCH_SUPERVISORD=venv/bin/supervisord cargo bench --bench capture
+//!     SUPERVISORD=venv/bin/supervisord cargo bench --bench capture
 #![allow(clippy::unwrap_used, reason = "a benchmark may end with a panic")]
 
 #[path = "../tests/rig/mod.rs"]
@@ -70,7 +70,7 @@ fn main() {
     }
     let place = std::env::var_os("FATHOM_BENCH_DIR");
     let place = place.map_or_else(std::env::temp_dir, PathBuf::from);
-    let supervisord = std::env::var_os("FATHOM_BENCH_SUPERVISORD").map(PathBuf::from);
+    let supervisord = std::env::var_os("SUPERVISORD").map(PathBuf::from);
     println!(
         "{:22} {:14} {:>8} {:>14} complete",
         "", "", "MB/s", "M lines/s"
