@@ -1,4 +1,5 @@
 //! `fathom decode`, `record`, `replay` and `fake-detector` as people call them.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

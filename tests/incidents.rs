@@ -1,4 +1,5 @@
 //! Failures leave reports and events behind, and what lives heard makes them live the same again.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod rig;
 

@@ -1,4 +1,5 @@
 //! A whole stack from outside: status, orders, crashes, shutdown.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod rig;
 
