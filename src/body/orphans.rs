@@ -1,7 +1,8 @@
 //! What an earlier supervisor left behind when it was killed: ended before anything is started, or
 //! taken over where the service wants that.
 
-use std::collections::{HashMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::Path;
@@ -34,6 +35,9 @@ struct Found {
     adoptable: Vec<Entry>,
     /// Ended.
     removed: Vec<Entry>,
+    /// Marks by which others were found that are not in the book: strays, and those whose supervisor
+    /// was killed before it could write them down. Ended as well.
+    marks: BTreeSet<String>,
 }
 
 impl Found {
@@ -43,6 +47,13 @@ impl Found {
             let text = format!("ended process {} of an earlier supervisor", entry.pid);
             warn!(service = entry.service, pid = entry.pid, "orphan removed");
             chronicle.notice(&entry.service, "orphan_removed", text);
+        }
+        for mark in &self.marks {
+            // BOOT/NAME/INCARNATION
+            let service = mark.split('/').nth(1).unwrap_or_default();
+            warn!(service, mark, "orphan removed");
+            let text = "ended what an earlier supervisor had started".to_owned();
+            chronicle.notice(service, "orphan_removed", text);
         }
         for entry in &self.adoptable {
             let text = format!("takes over process {} of an earlier supervisor", entry.pid);
@@ -125,14 +136,21 @@ fn settle(data_dir: &Path, plan: &Plan) -> io::Result<Found> {
         }
     }
     let prefix = former.boot_id.map(|boot_id| format!("{boot_id}/"));
+    let marks = RefCell::new(BTreeSet::new());
     let condemned = |mark: &str| {
         let theirs = prefix
             .as_deref()
             .is_some_and(|prefix| mark.starts_with(prefix));
-        doomed.contains(mark) || (theirs && found.adoptable.iter().all(|e| e.marker != mark))
+        let is_condemned =
+            doomed.contains(mark) || (theirs && found.adoptable.iter().all(|e| e.marker != mark));
+        if is_condemned && found.removed.iter().all(|e| e.marker != mark) {
+            marks.borrow_mut().insert(mark.to_owned());
+        }
+        is_condemned
     };
     let groups: Vec<Pid> = found.removed.iter().map(|e| Pid::from_raw(e.pid)).collect();
     end_all(&groups, condemned);
+    found.marks = marks.into_inner();
     Ok(found)
 }
 
