@@ -28,13 +28,13 @@ pub struct Autopsy {
 /// What a process used in its whole life, as the kernel counted it; with children it waited for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spent {
-    /// Most memory it held at once [bytes].
+    /// Most memory it held at once (bytes).
     pub max_rss_bytes: u64,
-    /// Most memory of the whole control group, when it had one of its own [bytes].
+    /// Most memory of the whole control group, when it had one of its own (bytes).
     pub memory_peak_bytes: Option<u64>,
-    /// Time computing in its own code [s].
+    /// Time computing in its own code (s).
     pub user_s: f64,
-    /// Time computing in the kernel [s].
+    /// Time computing in the kernel (s).
     pub system_s: f64,
     /// Page faults served from memory.
     pub minor_faults: u64,

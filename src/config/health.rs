@@ -30,7 +30,7 @@ pub struct FlowRule {
     pub patience: Duration,
     /// Time after it became ready until the rule holds.
     pub grace: Duration,
-    /// Least rate of `out` [Hz].
+    /// Least rate of `out` (Hz).
     pub min_rate_hz: Option<f64>,
     /// Most messages waiting for it.
     pub max_queue: Option<u64>,
@@ -182,7 +182,7 @@ pub(crate) struct FlowDoc {
     #[schemars(with = "Option<Span>")]
     #[serde(skip_serializing)]
     pub(crate) grace: Option<Spanned<Span>>,
-    /// A lower rate of `out` while `in` flows is lagging [Hz].
+    /// A lower rate of `out` while `in` flows is lagging (Hz).
     #[schemars(with = "Option<f64>", extend("unit" = "Hz"))]
     #[serde(skip_serializing)]
     pub(crate) min_rate: Option<Spanned<f64>>,

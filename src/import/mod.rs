@@ -1,7 +1,7 @@
 //! Turns a configuration of supervisord into one of fathom, and reports what has no equivalent.
 //!
-//! Sections are read with their comments ([`reader`]), included files merged ([`files`]), and each
-//! program becomes one service per process ([`program`]). Priorities become conditions ([`order`]).
+//! Sections are read with their comments (`reader`), included files merged (`files`), and each
+//! program becomes one service per process (`program`). Priorities become conditions (`order`).
 //! Nothing here starts, writes or changes anything: the command does.
 
 mod context;

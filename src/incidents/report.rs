@@ -56,7 +56,7 @@ pub struct Incident {
     /// When it ended, or was given up.
     #[schemars(with = "String")]
     pub ended: Timestamp,
-    /// Time between the two [s].
+    /// Time between the two (s).
     pub uptime_s: Option<f64>,
     /// Why, in one short word: `exit:3`, `signal:SEGV core`, `oom`, `ready_timeout`, `stall:RULE`,
     /// `check:RULE`, `panic`, `error`, `spawn:ENOENT`, `killed_by_operator`, `unkillable`.
@@ -132,7 +132,7 @@ pub struct Summary {
     /// When it ended, or was given up.
     #[schemars(with = "String")]
     pub ended: Timestamp,
-    /// Time it had run [s].
+    /// Time it had run (s).
     pub uptime_s: Option<f64>,
     /// Why, in one short word.
     pub reason: String,

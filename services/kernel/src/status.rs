@@ -133,7 +133,7 @@ pub struct WatchStatus {
     pub suspended: Option<String>,
     /// Set while an operator holds it: nothing is done about its health.
     pub hold: Option<Hold>,
-    /// Time since its last output [s]; `None` when there was none, or nothing runs.
+    /// Time since its last output (s); `None` when there was none, or nothing runs.
     pub output_age_s: Option<f64>,
 }
 
@@ -155,13 +155,13 @@ pub struct RuleStatus {
     pub rule: String,
     /// What it says.
     pub health: Health,
-    /// Time since something came in [s].
+    /// Time since something came in (s).
     pub input_age_s: Option<f64>,
-    /// Time since something went out [s]; of a check, since it last succeeded.
+    /// Time since something went out (s); of a check, since it last succeeded.
     pub output_age_s: Option<f64>,
     /// Messages that wait for the service.
     pub queued: Option<u64>,
-    /// Rate of its output [Hz].
+    /// Rate of its output (Hz).
     #[schemars(extend("unit" = "Hz"))]
     pub rate_hz: Option<f64>,
     /// Failures in a row, of a check.
@@ -239,7 +239,7 @@ pub struct ServiceStatus {
 pub struct BudgetStatus {
     /// Failures borne; 0 is any number.
     pub restarts: u32,
-    /// Within this time [s].
+    /// Within this time (s).
     pub period_s: f64,
     /// Failures within that time until now.
     pub used: u32,

@@ -12,7 +12,7 @@ use crate::actors::policy::Policy;
 /// One input of a life with its time, as it is recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Monotonic time since any fixed moment [ns].
+    /// Monotonic time since any fixed moment (ns).
     pub at_ns: u64,
     /// What the life heard then.
     pub input: Input,
@@ -21,7 +21,7 @@ pub struct Record {
 /// A change of state that a life announced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// When, on the clock of the records [ns].
+    /// When, on the clock of the records (ns).
     pub at_ns: u64,
     /// The incarnation it had then.
     pub incarnation: u64,
