@@ -125,6 +125,7 @@ impl World {
             clock: self.clock.clone(),
             checkpoint: Checkpoint::new(name.clone(), self.checkpoints.clone()),
             addresses: self.addresses.clone(),
+            world: fathom_kernel::World::nothing(),
             data_dir: self.data_dir.clone(),
             ready,
         };

@@ -262,6 +262,7 @@ fn context(hello: &Hello, link: Link, counters: Arc<Counters>) -> (ServiceCx, En
         clock: Clock::system(),
         checkpoint: Checkpoint::new(name.clone(), Arc::new(store)),
         addresses: addresses.clone(),
+        world: fathom_kernel::World::nothing(),
         data_dir: hello.data_dir.clone(),
         ready,
     };

@@ -6,12 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tracing::{info, warn};
 
 use crate::monitor::Persist;
 use crate::{
-    BoxFuture, Event, FileLine, Monitor, Outputs, Request, Service, ServiceCx, ServiceError, Setup,
+    BoxFuture, Event, Fetched, FileEdit, FileLine, Monitor, Outputs, Request, Service, ServiceCx,
+    ServiceError, Setup,
 };
 
 /// Time between two checkpoints of a monitor.
@@ -22,6 +24,9 @@ const STRETCH_MAX: Duration = Duration::from_millis(2);
 
 /// Events between two looks at the clock: few enough for slow monitors, many enough not to cost.
 const BETWEEN_LOOKS: usize = 32;
+
+/// Most fetches of one monitor under way; further ones are refused.
+const FETCHES_MAX: usize = 16;
 
 /// Runs one monitor as a service.
 pub struct Driver<M: Monitor> {
@@ -43,6 +48,7 @@ impl<M: Monitor> Service for Driver<M> {
             Loop {
                 monitor,
                 out: Outputs::default(),
+                fetching: JoinSet::new(),
                 cx,
             }
             .run()
@@ -54,6 +60,8 @@ impl<M: Monitor> Service for Driver<M> {
 struct Loop<M> {
     monitor: M,
     out: Outputs,
+    /// Ends with the service.
+    fetching: JoinSet<Fetched>,
     cx: ServiceCx,
 }
 
@@ -75,6 +83,7 @@ impl<M: Monitor> Loop<M> {
                 Some(request) = self.cx.inbox.recv() => self.answer(request),
                 _ = ticks.tick() => self.monitor.on_tick(self.cx.clock.now(), &mut self.out),
                 _ = persists.tick() => self.persist().await?,
+                Some(done) = self.fetching.join_next() => self.fetched(done),
                 open = events.recv_batch(&mut batch) => {
                     if !open { break }
                     self.take(&mut batch).await;
@@ -133,16 +142,44 @@ impl<M: Monitor> Loop<M> {
             alarm.service = self.cx.name.to_string();
             self.cx.bus.publish(Event::Alarm(alarm));
         }
-        if self.out.lines.is_empty() {
+        self.fetch();
+        if self.out.lines.is_empty() && self.out.files.is_empty() {
             return Ok(());
         }
         let lines = std::mem::take(&mut self.out.lines);
+        let files = std::mem::take(&mut self.out.files);
         let folder = self.cx.data_dir.join("files");
-        if let Err(error) = blocking(move || append(&folder, &lines)).await? {
-            self.cx.counters.bad("line not written");
-            warn!(%error, "cannot append to a text file");
+        let faults = blocking(move || write(&folder, &lines, &files)).await?;
+        for (reason, error) in faults {
+            self.cx.counters.bad(reason);
+            warn!(%error, reason, "cannot write for a monitor");
         }
         Ok(())
+    }
+
+    /// Begins what the monitor wants to be fetched.
+    fn fetch(&mut self) {
+        for fetch in std::mem::take(&mut self.out.fetches) {
+            if self.fetching.len() >= FETCHES_MAX {
+                let content = Err(fetch.refused("too many fetches at one time"));
+                let name = fetch.name;
+                self.monitor
+                    .on_fetched(Fetched { name, content }, &mut self.out);
+                continue;
+            }
+            let world = self.cx.world.clone();
+            self.fetching.spawn(async move { world.fetch(fetch).await });
+        }
+    }
+
+    fn fetched(&mut self, done: Result<Fetched, tokio::task::JoinError>) {
+        match done {
+            Ok(fetched) => self.monitor.on_fetched(fetched, &mut self.out),
+            Err(error) => {
+                self.cx.counters.bad("fetch ended by a fault");
+                warn!(%error, "a fetch ended by a fault of its own");
+            }
+        }
     }
 
     async fn restore(&mut self) -> Result<(), ServiceError> {
@@ -185,6 +222,22 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(ServiceError::new)
+}
+
+/// Writes lines and files, and returns what could not be written.
+fn write(
+    folder: &Path,
+    lines: &[FileLine],
+    files: &[FileEdit],
+) -> Vec<(&'static str, std::io::Error)> {
+    let mut faults = Vec::new();
+    if !lines.is_empty() {
+        let fault = append(folder, lines).err();
+        faults.extend(fault.map(|error| ("line not written", error)));
+    }
+    let failed = files.iter().filter_map(|edit| edit.apply(folder).err());
+    faults.extend(failed.map(|error| ("file not written", error)));
+    faults
 }
 
 fn append(folder: &Path, lines: &[FileLine]) -> std::io::Result<()> {

@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::filter::Topics;
-use crate::{Alarm, CheckpointError, Event, Limits, Output, Saved, Setup, Severity};
+use crate::{
+    Alarm, CheckpointError, Event, Fetch, Fetched, FileEdit, Limits, Output, Saved, Setup, Severity,
+};
 
 /// What a monitor is. [`crate::Driver`] turns it into a service.
 pub trait Monitor: Send + Sized + 'static {
@@ -38,6 +40,9 @@ pub trait Monitor: Send + Sized + 'static {
     /// Time has passed: put outputs.
     fn on_tick(&mut self, now: Timestamp, out: &mut Outputs);
 
+    /// Takes the answer to an [`Outputs::fetch`].
+    fn on_fetched(&mut self, _fetched: Fetched, _out: &mut Outputs) {}
+
     /// Forgets everything, as if just started.
     fn reset(&mut self);
 
@@ -57,6 +62,11 @@ pub trait Monitor: Send + Sized + 'static {
 
     /// Keeps what should survive a restart; called now and then and at the end.
     fn persist(&mut self, _keep: &mut Persist) {}
+
+    /// Returns roughly how much memory the state takes (bytes), for status.
+    fn memory_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// What a monitor wants to be kept.
@@ -100,6 +110,10 @@ pub struct Outputs {
     pub bad: Vec<&'static str>,
     /// Lines for text files.
     pub lines: Vec<FileLine>,
+    /// Files to write and to take away, in this order.
+    pub files: Vec<FileEdit>,
+    /// What to read of the world; answers come to [`Monitor::on_fetched`].
+    pub fetches: Vec<Fetch>,
 }
 
 /// A line to append to a text file under `data_dir/files`.
@@ -127,6 +141,16 @@ impl Outputs {
     /// Appends a line to a text file.
     pub fn line(&mut self, line: FileLine) {
         self.lines.push(line);
+    }
+
+    /// Writes a file, or takes one away.
+    pub fn file(&mut self, edit: FileEdit) {
+        self.files.push(edit);
+    }
+
+    /// Asks for the content of a file or web address.
+    pub fn fetch(&mut self, fetch: Fetch) {
+        self.fetches.push(fetch);
     }
 
     /// Says that a condition holds now, or does not any more. Say it when it changes.

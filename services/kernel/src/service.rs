@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Addresses, Board, Bus, Checkpoint, Clock, ControlHandle, Counters, Filter, Limits, Output,
-    Subscription,
+    Subscription, World,
 };
 
 /// A boxed future, as [`Service::run`] returns it.
@@ -130,6 +130,8 @@ pub struct ServiceCx {
     pub checkpoint: Checkpoint,
     /// Where services listen.
     pub addresses: Addresses,
+    /// Files and web addresses.
+    pub world: World,
     /// Folder under which all files of the stack live.
     pub data_dir: PathBuf,
     /// Told by [`ServiceCx::ready`]; who watches over the service listens.
@@ -197,6 +199,7 @@ impl ServiceCx {
             clock: Clock::system(),
             checkpoint: Checkpoint::nothing(),
             addresses: Addresses::default(),
+            world: World::nothing(),
             data_dir: data_dir.into(),
             ready,
         };

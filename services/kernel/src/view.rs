@@ -1,9 +1,15 @@
 //! The forms an output can take. Times are milliseconds since 1970 UTC; missing numbers are NaN in
 //! memory and `null` in JSON.
 
+mod hitmap;
+mod panels;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use hitmap::{ColumnMark, HitColumn, HitMap};
+pub use panels::{Axis, AxisScale, Layer, Panel, Panels, Shape};
 
 /// One value of an output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +27,10 @@ pub enum View {
     Scalar(Scalar),
     /// Rows of text and numbers.
     Table(Table),
+    /// Panels of points, lines and histograms that share their axes.
+    Panels(Panels),
+    /// One column of counts per event.
+    HitMap(HitMap),
 }
 
 /// Curves that share their time axis.
@@ -263,6 +273,8 @@ impl View {
             Self::Histogram(histogram) => histogram.counts.len() * 16,
             Self::Scalar(_) => 32,
             Self::Table(table) => table.rows.len() * table.columns.len() * 32,
+            Self::Panels(panels) => panels.cost_bytes(),
+            Self::HitMap(map) => map.cost_bytes(),
         }
     }
 }
@@ -277,6 +289,8 @@ impl View {
             Self::Image(image) => image.fault(),
             Self::Histogram(histogram) => histogram.fault(),
             Self::Scalar(_) => None,
+            Self::Panels(panels) => panels.fault(),
+            Self::HitMap(map) => map.fault(),
             Self::Table(table) => {
                 let columns = table.columns.len();
                 let wrong = table
@@ -372,7 +386,7 @@ macro_rules! view_from {
         }
     )*};
 }
-view_from!(Series, Map, Image, Histogram, Scalar, Table);
+view_from!(Series, Map, Image, Histogram, Scalar, Table, Panels, HitMap);
 
 /// A number whose missing value is NaN in memory and `null` in JSON.
 pub mod number {

@@ -51,5 +51,7 @@ fn form(view: &View) -> &'static str {
         View::Histogram(_) => "histogram",
         View::Scalar(_) => "scalar",
         View::Table(_) => "table",
+        View::Panels(_) => "panels",
+        View::HitMap(_) => "hitmap",
     }
 }

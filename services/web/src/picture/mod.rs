@@ -61,6 +61,7 @@ fn paint(output: &Output, updated: Timestamp, now: Timestamp, size: Size) -> Can
         View::Histogram(view) => histogram::draw(&mut canvas, &frame, view),
         View::Scalar(view) => scalar::draw(&mut canvas, &frame, view),
         View::Table(view) => table::draw(&mut canvas, &frame, view),
+        View::Panels(_) | View::HitMap(_) => frame.nothing(&mut canvas, "not drawn yet"),
     }
     canvas
 }

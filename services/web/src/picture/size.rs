@@ -24,6 +24,8 @@ impl Size {
             View::Image(image) => of_image(image),
             View::Histogram(_) => (960, 560),
             View::Scalar(_) => (480, 240),
+            View::Panels(_) => (1_200, 1_200),
+            View::HitMap(map) => (1_200, map.rows.saturating_add(140).max(660)),
             View::Table(table) => {
                 let rows = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);
                 (960, rows.saturating_mul(22).saturating_add(130))

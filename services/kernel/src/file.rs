@@ -1,0 +1,87 @@
+//! Files that a monitor wants written or taken away, under `data_dir/files`.
+
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+
+/// One change of a file; paths are relative to `data_dir/files`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileEdit {
+    /// Writes a whole file; readers see the old one or the new one.
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Takes a file away; one that is not there is no error.
+    Remove {
+        /// Where.
+        path: PathBuf,
+    },
+}
+
+impl FileEdit {
+    /// Carries the change out below a folder.
+    ///
+    /// # Errors
+    /// When the path leads out of the folder, or the disk refuses.
+    pub fn apply(&self, folder: &Path) -> io::Result<()> {
+        let (Self::Write { path, .. } | Self::Remove { path }) = self;
+        let is_inside = path.components().all(|c| matches!(c, Component::Normal(_)));
+        if !is_inside || path.as_os_str().is_empty() {
+            let text = format!("{}: expected a path inside the folder", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let target = folder.join(path);
+        match self {
+            Self::Write { bytes, .. } => write(&target, bytes),
+            Self::Remove { .. } => match std::fs::remove_file(&target) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        }
+    }
+}
+
+fn write(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = target.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let unfinished = target.with_file_name(name);
+    let mut file = std::fs::File::create(&unfinished)?;
+    file.write_all(bytes)?;
+    drop(file);
+    std::fs::rename(&unfinished, target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_appear_whole_vanish_and_stay_inside() {
+        let name = format!("fathom-file-edit-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let path = PathBuf::from("events/one.dat");
+        let write = FileEdit::Write {
+            path: path.clone(),
+            bytes: vec![1, 2],
+        };
+        write.apply(&folder).unwrap();
+        assert_eq!(std::fs::read(folder.join(&path)).unwrap(), [1, 2]);
+        let remove = FileEdit::Remove { path: path.clone() };
+        remove.apply(&folder).unwrap();
+        remove.apply(&folder).unwrap();
+        assert!(!folder.join(&path).exists());
+        for outside in ["../x", "/tmp/x", ""] {
+            let path = PathBuf::from(outside);
+            assert!(
+                FileEdit::Remove { path }.apply(&folder).is_err(),
+                "{outside}"
+            );
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
