@@ -5,6 +5,7 @@
 //! there before anything else happens, and nothing is allocated for it. Encoders append to any
 //! [`bytes::BufMut`].
 
+mod calibrate;
 mod digest;
 mod dump;
 mod error;
@@ -22,8 +23,10 @@ mod status;
 mod summary;
 mod timeslice;
 mod tmch;
+mod tot;
 mod trigger;
 
+pub use calibrate::{CalibratedHit, EventHits, Slewing, group_len};
 pub(crate) use digest::LineHash;
 pub use digest::sha256_hex;
 pub use dump::{Dump, DumpError, DumpItem, DumpShape};
@@ -43,4 +46,5 @@ pub use timeslice::{
     TimeSlice, encode_time_slice,
 };
 pub use tmch::{FifoSizes, HZ_PER_COUNT, TMCH_BYTES_MIN, Tmch, TmchFields};
+pub use tot::{photoelectrons, slew_ns};
 pub use trigger::TriggerMask;
