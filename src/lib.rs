@@ -22,6 +22,7 @@ pub mod incidents;
 pub mod init;
 mod lock;
 pub mod logs;
+pub mod reach;
 pub mod registry;
 mod signals;
 pub mod stack;

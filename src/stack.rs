@@ -34,6 +34,7 @@ use crate::health::Heartbeats;
 use crate::incidents::{Gauges, Shelf, Sources};
 use crate::lock;
 use crate::logs::{LogFile, Logs};
+use crate::reach::{self, Reach};
 use crate::signals::Signals;
 use crate::telemetry::Records;
 
@@ -131,6 +132,7 @@ impl Stack {
     pub fn start(plan: Plan, options: Options) -> Result<Self, StackError> {
         let data_dir = plan.setup.data_dir.clone();
         let lock = lock::take(&data_dir)?;
+        reach::install_tls();
         let (control, asks) = ControlHandle::channel();
         let bus = Bus::new();
         let parts = Parts {
@@ -241,6 +243,7 @@ impl Parts {
             clock: Clock::system(),
             checkpoints: Arc::new(FileStore::new(data_dir.join("checkpoints"))),
             addresses: self.addresses.clone(),
+            reach: Reach::new(plan.setup.config_dir.clone()).into(),
             config_dir: plan.setup.config_dir.clone(),
             lives: Lives::open(&data_dir.join(LIVES_NAME), kept)?,
             incidents: Shelf::open(&data_dir.join("incidents"), sources)?,

@@ -1,9 +1,10 @@
 //! Asks from outside, once, whether a service is there: a port, a page, a command.
 
-use std::sync::OnceLock;
-
 use tokio::net::TcpStream;
 use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+use crate::reach::tls_config;
 
 /// Most bytes of a document.
 const DOCUMENT_MAX: usize = 4 << 20;
@@ -16,7 +17,7 @@ pub(crate) async fn tcp(address: &str) -> Result<(), String> {
 
 /// Tells whether a GET answers 2xx.
 pub(crate) async fn http(url: &str) -> Result<(), String> {
-    let answer = client()?.get(url).send().await;
+    let answer = client().await?.get(url).send().await;
     let status = answer.map_err(|error| chain(&error))?.status();
     match status.is_success() {
         true => Ok(()),
@@ -26,7 +27,7 @@ pub(crate) async fn http(url: &str) -> Result<(), String> {
 
 /// Returns a document.
 pub(crate) async fn document(url: &str) -> Result<String, String> {
-    let answer = client()?.get(url).send().await;
+    let answer = client().await?.get(url).send().await;
     let answer = answer.and_then(reqwest::Response::error_for_status);
     let mut answer = answer.map_err(|error| chain(&error))?;
     let mut bytes = Vec::new();
@@ -59,17 +60,23 @@ pub(crate) async fn exec(argv: &[String]) -> Result<(), String> {
 }
 
 /// Returns the client of all questions. Services are asked directly, whatever proxy is set.
-fn client() -> Result<&'static reqwest::Client, String> {
-    static CLIENT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
-    let made = CLIENT.get_or_init(|| {
+async fn client() -> Result<&'static reqwest::Client, String> {
+    static CLIENT: OnceCell<reqwest::Client> = OnceCell::const_new();
+    let make = || {
         let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls_config())
             .no_proxy()
             // Whether it can still be reached is what is asked.
             .pool_max_idle_per_host(0)
             .build();
         client.map_err(|error| chain(&error))
+    };
+    // Certificates are read from the disk.
+    let made = CLIENT.get_or_try_init(async || {
+        let made = tokio::task::spawn_blocking(make).await;
+        made.map_err(|error| error.to_string())?
     });
-    made.as_ref().map_err(Clone::clone)
+    made.await
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -41,6 +41,8 @@ pub struct World {
     pub checkpoints: Arc<dyn CheckpointStore>,
     /// Where services listen.
     pub addresses: Addresses,
+    /// Files and web addresses, for services.
+    pub reach: fathom_kernel::World,
     /// Folder of the stack.
     pub data_dir: PathBuf,
     /// Folder of the configuration file.
@@ -125,7 +127,7 @@ impl World {
             clock: self.clock.clone(),
             checkpoint: Checkpoint::new(name.clone(), self.checkpoints.clone()),
             addresses: self.addresses.clone(),
-            world: fathom_kernel::World::nothing(),
+            world: self.reach.clone(),
             data_dir: self.data_dir.clone(),
             ready,
         };

@@ -98,8 +98,7 @@ impl FromStr for FlowSource {
             "file" => Ok(Self::File(given("`file:PATH`")?.into())),
             "log" => pattern(given("`log:REGEX`")?).map(Self::Log),
             "metric" => Ok(Self::Metric(given("`metric:NAME`")?.to_owned())),
-            "http" => http(text, detail).ok_or(wrong("`http:URL#POINTER`")),
-            "https" => Err(wrong("`http:URL#POINTER` without TLS")),
+            "http" | "https" => http(text).ok_or(wrong("`http:URL#POINTER`")),
             "kafka" => Err(FlowSourceError::Kafka(text.to_owned())),
             _ => Err(FlowSourceError::Unknown(text.to_owned())),
         }
@@ -131,8 +130,8 @@ fn pattern(text: &str) -> Result<String, FlowSourceError> {
 }
 
 /// Reads an address with, after `#`, where to look: `/a/0/b`, or shorter `a.0.b`.
-fn http(text: &str, detail: &str) -> Option<FlowSource> {
-    let address = super::ready::url(text, detail)?;
+fn http(text: &str) -> Option<FlowSource> {
+    let address = super::ready::url(text)?;
     let (url, place) = address.split_once('#').unwrap_or((&address, ""));
     let pointer = match place {
         "" => String::new(),

@@ -299,11 +299,9 @@ impl CheckDoc {
     ) -> Option<CheckRule> {
         let mut probes = Vec::new();
         if let Some(url) = &self.http {
-            let known = url.get_ref().starts_with("http://");
-            if !known {
+            if !super::ready::is_web(url.get_ref()) {
                 let problem = Problem::error(format!("`{url}` is no URL")).at(url.span());
-                problems
-                    .push(problem.label("expected http://…; for https: exec = \"curl -fsS URL\""));
+                problems.push(problem.label("expected http://… or https://…"));
             }
             probes.push(CheckProbe::Http(url.get_ref().clone()));
         }

@@ -60,8 +60,8 @@ pub enum ReadyError {
 const EXPECTED: &str = "`spawn`, `secs:N`, `notify`, `fd:N`, `tcp:HOST:PORT`, `http:URL`, \
                         `exec:COMMAND`, `log:REGEX`, `file:PATH` or `flow`";
 
-/// What is right for a page; we do not speak TLS.
-pub(crate) const HTTP: &str = "`http:URL` (for https: `exec:curl -fsS URL`)";
+/// What is right for a page.
+const HTTP: &str = "`http:URL`, `http://…` or `https://…`";
 
 impl FromStr for Ready {
     type Err = ReadyError;
@@ -87,8 +87,7 @@ impl FromStr for Ready {
             },
             "tcp" if is_host_port(detail) => Ok(Self::Tcp(detail.to_owned())),
             "tcp" => Err(wrong("`tcp:HOST:PORT`")),
-            "http" => url(text, detail).map(Self::Http).ok_or(wrong(HTTP)),
-            "https" => Err(wrong(HTTP)),
+            "http" | "https" => url(text).map(Self::Http).ok_or(wrong(HTTP)),
             "exec" => match shlex::split(detail) {
                 Some(argv) if !argv.is_empty() => Ok(Self::Exec(argv)),
                 _ => Err(wrong("`exec:COMMAND`")),
@@ -127,12 +126,19 @@ pub(crate) fn is_host_port(text: &str) -> bool {
     !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
-/// Takes both `http:http://…` and the plain `http://…`.
-pub(crate) fn url(text: &str, detail: &str) -> Option<String> {
-    if detail.starts_with("//") {
-        return Some(text.to_owned());
-    }
-    detail.starts_with("http://").then(|| detail.to_owned())
+/// Takes an address, also behind the word for its form: `http:https://…`.
+pub(crate) fn url(text: &str) -> Option<String> {
+    let address = match text.strip_prefix("http:") {
+        Some(rest) if !rest.starts_with("//") => rest,
+        _ => text,
+    };
+    is_web(address).then(|| address.to_owned())
+}
+
+/// Tells whether a text is a web address.
+pub(crate) fn is_web(text: &str) -> bool {
+    let host = ["http://", "https://"].map(|scheme| text.strip_prefix(scheme));
+    host.into_iter().flatten().any(|host| !host.is_empty())
 }
 
 impl TryFrom<String> for Ready {
@@ -197,6 +203,7 @@ mod tests {
             "tcp:127.0.0.1:80",
             "tcp:[::1]:80",
             "http:http://localhost:8081/",
+            "http:https://localhost/",
             "exec:test -e 'a b'",
             "log:listening on .*",
             "file:plots/x.png",
@@ -206,26 +213,15 @@ mod tests {
         }
         let plain: Ready = "http://localhost/".parse().unwrap();
         assert_eq!(plain, Ready::Http("http://localhost/".into()));
+        let secret: Ready = "https://localhost/".parse().unwrap();
+        assert_eq!(secret, Ready::Http("https://localhost/".into()));
     }
 
     #[test]
     fn incomplete_forms_say_what_was_expected() {
         for text in [
-            "",
-            "soon",
-            "secs:",
-            "secs:-1",
-            "fd:1",
-            "tcp:80",
-            "tcp::80",
-            "tcp:h:0",
-            "http:x",
-            "https://h/",
-            "exec:",
-            "exec:'",
-            "log:",
-            "file:",
-            "spawn:1",
+            "", "soon", "secs:", "secs:-1", "fd:1", "tcp:80", "tcp::80", "tcp:h:0", "http:x",
+            "https:h", "https://", "exec:", "exec:'", "log:", "file:", "spawn:1",
         ] {
             let error = text.parse::<Ready>().unwrap_err().to_string();
             assert!(error.contains("expected"), "{text}: {error}");

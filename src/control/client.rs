@@ -20,6 +20,7 @@ use super::wire::{
     UpdateBody, UsageReport,
 };
 use crate::incidents::{Incident, Summary};
+use crate::reach;
 
 /// Where a supervisor is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,8 +139,14 @@ const READ_MAX: Duration = Duration::from_secs(70);
 impl Client {
     /// Makes a client; connects with the first request.
     pub fn new(place: Place, token: Option<String>) -> Result<Self, ClientError> {
+        // Reading whom to trust takes longer than most commands.
+        let tls = match &place {
+            Place::Url(url) if url.starts_with("https:") => reach::tls_config(),
+            Place::Url(_) | Place::Socket(_) => reach::no_tls_config(),
+        };
         let builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_MAX)
+            .tls_backend_preconfigured(tls)
             .no_proxy();
         let (builder, base) = match &place {
             Place::Socket(path) => (builder.unix_socket(path.clone()), "http://fathom".into()),

@@ -28,6 +28,7 @@ use super::images::{Had, Told};
 use super::wire::{Down, Hello, Lost, Received, Up, codec, decode, encode, encode_event, put};
 use crate::checkpoints::FileStore;
 use crate::config;
+use crate::reach::{self, Reach};
 use crate::telemetry::{self, Telemetry};
 
 /// Most messages and bytes waiting to be written to the supervisor; further events are dropped and
@@ -43,6 +44,7 @@ const THREADS: usize = 2;
 
 /// Runs the service that the supervisor asks for on standard input, until it ends.
 pub fn run() -> anyhow::Result<ExitCode> {
+    reach::install_tls();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .worker_threads(THREADS)
@@ -262,7 +264,7 @@ fn context(hello: &Hello, link: Link, counters: Arc<Counters>) -> (ServiceCx, En
         clock: Clock::system(),
         checkpoint: Checkpoint::new(name.clone(), Arc::new(store)),
         addresses: addresses.clone(),
-        world: fathom_kernel::World::nothing(),
+        world: Reach::new(hello.config_dir.clone()).into(),
         data_dir: hello.data_dir.clone(),
         ready,
     };

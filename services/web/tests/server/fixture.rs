@@ -46,7 +46,7 @@ impl Server {
         Self {
             board,
             bus,
-            client: Client::new(),
+            client: client(),
             address: addresses.of("webserver").unwrap(),
             commands: Arc::clone(&commands),
             stop,
@@ -135,4 +135,12 @@ pub(crate) fn scalar(name: &str, value: f64) -> Output {
         unit: "Hz".into(),
     };
     Output::new(name, "Rate of <b>things</b>", view).at(Some(Timestamp::now()))
+}
+
+fn client() -> Client {
+    // Every client is made able to speak TLS, although these do not.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    Client::new()
 }
