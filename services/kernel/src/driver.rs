@@ -160,15 +160,22 @@ impl<M: Monitor> Loop<M> {
     /// Begins what the monitor wants to be fetched.
     fn fetch(&mut self) {
         for fetch in std::mem::take(&mut self.out.fetches) {
-            if self.fetching.len() >= FETCHES_MAX {
-                let content = Err(fetch.refused("too many fetches at one time"));
-                let name = fetch.name;
-                self.monitor
-                    .on_fetched(Fetched { name, content }, &mut self.out);
-                continue;
+            let name = fetch.name.clone();
+            let placed = match self.fetching.len() >= FETCHES_MAX {
+                true => Err(fetch.refused("too many fetches at one time")),
+                false => fetch.within(&self.cx.data_dir, &self.cx.addresses),
+            };
+            match placed {
+                Ok(fetch) => {
+                    let world = self.cx.world.clone();
+                    self.fetching.spawn(async move { world.fetch(fetch).await });
+                }
+                Err(error) => {
+                    let content = Err(error);
+                    self.monitor
+                        .on_fetched(Fetched { name, content }, &mut self.out);
+                }
             }
-            let world = self.cx.world.clone();
-            self.fetching.spawn(async move { world.fetch(fetch).await });
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a monitor asks of the world beyond the bus: a file or a web address, read for it by whoever
 //! runs it. Monitors stay pure; tests answer for the world.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::BoxFuture;
+use crate::{Addresses, BoxFuture};
 
 /// A wish for the content of one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,14 +27,21 @@ pub struct Fetch {
     pub timeout: Duration,
 }
 
+/// What a path begins with that starts at the data folder of the stack.
+const IN_DATA: &str = "data:";
+/// What the host of a web address begins with that names a service of the same stack.
+const BY_SERVICE: &str = "http://service:";
+
 /// Where content is: a file, or a web address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "String", into = "String")]
 #[schemars(with = "String")]
 pub enum Location {
-    /// A file; relative ones start at the folder of the configuration file.
+    /// A file; relative ones start at the folder of the configuration file, and `data:PATH` at the
+    /// data folder of the stack.
     File(PathBuf),
-    /// An address that begins with `http://` or `https://`.
+    /// An address that begins with `http://` or `https://`; `http://service:NAME/PATH` is asked of
+    /// the service of that name in this stack.
     Http(String),
 }
 
@@ -157,12 +164,43 @@ impl Fetch {
         self
     }
 
+    /// Replaces what only the stack knows: its data folder, and where its services listen.
+    pub(crate) fn within(
+        mut self,
+        data_dir: &Path,
+        addresses: &Addresses,
+    ) -> Result<Self, FetchError> {
+        match &self.from {
+            Location::File(path) => {
+                if let Some(rest) = path.to_str().and_then(|p| p.strip_prefix(IN_DATA)) {
+                    self.from = Location::File(absolute(&data_dir.join(rest)));
+                }
+            }
+            Location::Http(url) => {
+                let Some(rest) = url.strip_prefix(BY_SERVICE) else {
+                    return Ok(self);
+                };
+                let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
+                let Some(address) = addresses.of(name) else {
+                    return Err(self.refused("that service does not listen"));
+                };
+                self.from = Location::Http(format!("http://{address}/{path}"));
+            }
+        }
+        Ok(self)
+    }
+
     pub(crate) fn refused(&self, why: &'static str) -> FetchError {
         FetchError::Refused {
             location: self.from.to_string(),
             why,
         }
     }
+}
+
+/// A relative data folder starts at the working folder, whatever relative paths start at elsewhere.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 impl From<String> for Location {
@@ -186,5 +224,34 @@ impl std::fmt::Display for Location {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Http(url) => f.write_str(url),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn within(from: &str) -> Result<String, String> {
+        let addresses = Addresses::default();
+        addresses.announce("simulation:manager", ([127, 0, 0, 1], 1302).into());
+        let fetch = Fetch::new("x", Location::from(from.to_owned()));
+        match fetch.within(Path::new("/var/fathom"), &addresses) {
+            Ok(fetch) => Ok(fetch.from.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn the_data_folder_and_services_are_put_in_by_the_stack() {
+        let ok = |text: &str| Ok(text.to_owned());
+        assert_eq!(within("data:files/a.toml"), ok("/var/fathom/files/a.toml"));
+        assert_eq!(within("files/a.toml"), ok("files/a.toml"));
+        assert_eq!(
+            within("http://service:simulation:manager/monshort/x?y=1"),
+            ok("http://127.0.0.1:1302/monshort/x?y=1")
+        );
+        assert_eq!(within("http://db.org/x"), ok("http://db.org/x"));
+        let error = within("http://service:nobody/x").unwrap_err();
+        assert!(error.ends_with("that service does not listen"), "{error}");
     }
 }

@@ -12,6 +12,7 @@ mod faulty;
 mod places;
 mod pmt_rates;
 mod timeline;
+mod timesync_monitor;
 mod trigger_rates;
 
 use fathom_kernel::Kind;
@@ -20,6 +21,7 @@ use fathom_kernel::Kind;
 pub use dom_activity::{Config as DomActivityConfig, DomActivity, Reference};
 pub use dom_rates::{Config as DomRatesConfig, DomRates};
 pub use pmt_rates::{Config as PmtRatesConfig, PmtRates};
+pub use timesync_monitor::{Config as TimesyncMonitorConfig, TimesyncMonitor};
 pub use trigger_rates::{Config as TriggerRatesConfig, TriggerRates};
 
 /// The kinds of this crate.
@@ -43,4 +45,8 @@ pub const KINDS: &[Kind] = &[
         "rate and high-rate veto of every PMT of all DUs over time (IO_MONIT)",
     )
     .in_section("PMTRates"),
+    Kind::monitor::<TimesyncMonitor>(
+        "timesync_monitor",
+        "DOMs that lost their time synchronisation (IO_TSSN, IO_SUM)",
+    ),
 ];

@@ -1,0 +1,416 @@
+//! `timesync_monitor`: DOMs whose White Rabbit synchronisation is lost, from bit 31 of the status
+//! word of every frame.
+//!
+//! `IO_TSSN` decides; while none comes, `IO_SUM` does. A DOM is out of sync from its first affected
+//! frame until it sent only good ones for a while, so that one that flaps is one alarm and not
+//! twenty a second. Kept over restarts: who is out of sync, affected frames, a day of minutes. State:
+//! 64 bytes per DOM (265 kB for 4,140) and 46 kB of minutes.
+
+mod history;
+mod views;
+
+use fathom_formats::km3net::{Header, SliceLevel, SummarySlice, TimeSlice};
+use fathom_kernel::view::View;
+use fathom_kernel::{
+    Event, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Severity, Span, Timestamp,
+    Topics, tags,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use self::history::{History, Minute};
+use crate::clock::{is_due, ms_of, ms_of_header, timestamp};
+use crate::faulty::Faulty;
+use crate::places::{Found, Place, Places, Strangers};
+use crate::timeline::{Fit, Timeline};
+
+/// Ids listed in the text of the alarm, of each sort; the others are counted.
+const TEXT_IDS_MAX: usize = 200;
+
+/// Options of `timesync_monitor`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Time between two maps.
+    pub interval: Span,
+    /// A DOM is in sync again after so long without an affected frame, in data time.
+    pub recovery: Span,
+    /// Without any `IO_TSSN` for so long, `IO_SUM` decides.
+    pub fallback_after: Span,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            interval: Span::from_secs(5),
+            recovery: Span::from_secs(10),
+            fallback_after: Span::from_secs(10),
+        }
+    }
+}
+
+/// What is known of one DOM.
+#[derive(Debug, Clone, Copy, Default)]
+struct Dom {
+    /// Frames, and affected ones, since the last look.
+    recent: (u32, u32),
+    /// The same since the last map.
+    interval: (u32, u32),
+    /// The same since the monitor was first started.
+    frames: u64,
+    affected: u64,
+    /// When it lost its synchronisation, while it has none [ms].
+    lost_ms: Option<i64>,
+    /// Its newest affected frame [ms].
+    affected_ms: Option<i64>,
+    /// Its newest frame [ms].
+    newest_ms: Option<i64>,
+    /// Whether the alarm was said since the start.
+    said: bool,
+}
+
+/// Which messages decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Supernova,
+    Summary,
+}
+
+/// Slices since the start.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    slices: u64,
+    /// Summary slices left aside because `IO_TSSN` comes.
+    aside: u64,
+    /// Slices whose own time is marked as not synchronised.
+    marked: u64,
+    clock_off: u64,
+}
+
+/// The monitor.
+pub struct TimesyncMonitor {
+    config: Config,
+    setup: Setup,
+    places: Places,
+    strangers: Strangers,
+    doms: Vec<Dom>,
+    timeline: Timeline,
+    history: History,
+    /// Arrival of the newest `IO_TSSN` [ms].
+    supernova_ms: Option<i64>,
+    source: Option<Source>,
+    newest_ms: Option<i64>,
+    drawn_ms: Option<i64>,
+    counts: Counts,
+    faulty: Faulty,
+}
+
+/// What is kept over a restart.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    version: u32,
+    ahead_ms: Option<i64>,
+    doms: Vec<KeptDom>,
+    minutes: Vec<Minute>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptDom {
+    id: u32,
+    frames: u64,
+    affected: u64,
+    lost_ms: Option<i64>,
+    affected_ms: Option<i64>,
+}
+
+const KEPT_VERSION: u32 = 1;
+
+impl Monitor for TimesyncMonitor {
+    type Config = Config;
+    const TOPICS: Topics = Topics::frames(&[tags::IO_TSSN, tags::IO_SUM]);
+
+    fn new(config: Config, setup: &Setup) -> Self {
+        let places = Places::of(setup);
+        Self {
+            config,
+            setup: setup.clone(),
+            doms: vec![Dom::default(); places.list().len()],
+            places,
+            strangers: Strangers::default(),
+            timeline: Timeline::default(),
+            history: History::default(),
+            supernova_ms: None,
+            source: None,
+            newest_ms: None,
+            drawn_ms: None,
+            counts: Counts::default(),
+            faulty: Faulty::default(),
+        }
+    }
+
+    fn on_event(&mut self, event: &Event, out: &mut Outputs) {
+        let Event::Frame(frame) = event else { return };
+        if frame.tag == tags::IO_TSSN {
+            match TimeSlice::decode(SliceLevel::SN, &frame.body) {
+                Ok(slice) => {
+                    self.supernova_ms = Some(frame.received.as_millisecond());
+                    let states = slice.frames();
+                    let states = states.map(|f| (f.dom_id.0, f.status.white_rabbit_ok()));
+                    self.take(frame, &slice.header, states, Source::Supernova);
+                }
+                Err(error) => self.faulty.saw(frame, &error, out),
+            }
+            return;
+        }
+        match SummarySlice::decode(&frame.body) {
+            Ok(slice) => {
+                if self.has_supernova(frame.received.as_millisecond()) {
+                    self.counts.aside += 1;
+                    return;
+                }
+                let states = slice.frames.iter();
+                let states = states.map(|f| (f.dom_id().0, f.status().white_rabbit_ok()));
+                self.take(frame, &slice.header, states, Source::Summary);
+            }
+            Err(error) => self.faulty.saw(frame, &error, out),
+        }
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
+        self.timeline.tick();
+        self.judge(now, out);
+        let now_ms = now.as_millisecond();
+        self.history.close(self.timeline.at(now_ms));
+        if is_due(self.config.interval, self.drawn_ms, now_ms) {
+            self.drawn_ms = Some(now_ms);
+            self.draw(out);
+        }
+    }
+
+    fn reset(&mut self) {
+        *self = Self::new(self.config.clone(), &self.setup.clone());
+    }
+
+    fn on_request(
+        &mut self,
+        verb: &str,
+        _: &serde_json::Value,
+    ) -> Result<serde_json::Value, String> {
+        self.faulty.answer(verb, "")
+    }
+
+    fn persist(&mut self, keep: &mut Persist) {
+        let doms = self.places.list().iter().zip(&self.doms);
+        let kept = Kept {
+            version: KEPT_VERSION,
+            ahead_ms: self.timeline.ahead_ms(),
+            doms: doms
+                .filter(|(_, dom)| dom.affected > 0)
+                .map(|(place, dom)| KeptDom {
+                    id: place.dom_id,
+                    frames: dom.frames,
+                    affected: dom.affected,
+                    lost_ms: dom.lost_ms,
+                    affected_ms: dom.affected_ms,
+                })
+                .collect(),
+            minutes: self.history.minutes().copied().collect(),
+        };
+        keep.snapshot(serde_json::to_vec(&kept).expect("numbers become JSON"));
+    }
+
+    fn restore(&mut self, saved: &Saved) -> Result<(), String> {
+        let Some(snapshot) = &saved.snapshot else {
+            return Ok(());
+        };
+        let kept: Kept = serde_json::from_slice(snapshot).map_err(|e| e.to_string())?;
+        if kept.version != KEPT_VERSION {
+            return Err(format!(
+                "kept with version {}, expected {KEPT_VERSION}",
+                kept.version
+            ));
+        }
+        if let Some(ahead_ms) = kept.ahead_ms {
+            self.timeline = Timeline::resumed(ahead_ms);
+        }
+        for kept in kept.doms {
+            let Found::Dom(rank) = self.places.find(kept.id) else {
+                continue;
+            };
+            let dom = self.dom(rank);
+            dom.frames = kept.frames;
+            dom.affected = kept.affected;
+            dom.lost_ms = kept.lost_ms;
+            dom.affected_ms = kept.affected_ms;
+        }
+        self.history.put_back(kept.minutes);
+        Ok(())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.doms.len() * size_of::<Dom>() + self.history.minutes().len() * size_of::<Minute>()
+    }
+}
+
+impl TimesyncMonitor {
+    fn has_supernova(&self, host_ms: i64) -> bool {
+        let limit_ms = ms_of(self.config.fallback_after);
+        let fresh = |at_ms: i64| host_ms.saturating_sub(at_ms) <= limit_ms;
+        self.supernova_ms.is_some_and(fresh)
+    }
+
+    fn take(
+        &mut self,
+        frame: &Frame,
+        header: &Header,
+        states: impl Iterator<Item = (u32, bool)>,
+        source: Source,
+    ) {
+        // The flag of the slice is not part of its time: with it times were 68 years too late.
+        let mut data_ms = ms_of_header(header);
+        let host_ms = frame.received.as_millisecond();
+        match self.timeline.saw(data_ms, host_ms) {
+            Fit::Near => self.newest_ms = self.newest_ms.max(Some(data_ms)),
+            Fit::Set => self.newest_ms = Some(data_ms),
+            Fit::Stray => {
+                // The state it tells is true all the same.
+                self.counts.clock_off += 1;
+                data_ms = self.timeline.at(host_ms);
+            }
+        }
+        self.source = Some(source);
+        self.counts.slices += 1;
+        self.counts.marked += u64::from(header.white_rabbit);
+        let (mut frames, mut affected) = (0, 0);
+        for (dom_id, in_sync) in states {
+            let Found::Dom(rank) = self.places.find(dom_id) else {
+                self.strangers.saw(dom_id, data_ms);
+                continue;
+            };
+            frames += 1;
+            affected += u64::from(!in_sync);
+            self.dom(rank).add(in_sync, data_ms);
+        }
+        self.history.add(frames, affected);
+    }
+
+    /// Returns the state of a DOM; without detector description the list grows as they come.
+    fn dom(&mut self, rank: usize) -> &mut Dom {
+        if rank >= self.doms.len() {
+            self.doms.resize(rank + 1, Dom::default());
+        }
+        &mut self.doms[rank]
+    }
+
+    /// Raises and clears the alarms of DOMs, and says all of them in one text when one has changed.
+    fn judge(&mut self, now: Timestamp, out: &mut Outputs) {
+        let recovery_ms = ms_of(self.config.recovery);
+        let mut changed = false;
+        for (dom, place) in self.doms.iter_mut().zip(self.places.list()) {
+            let (frames, affected) = std::mem::take(&mut dom.recent);
+            let was_lost = dom.lost_ms.is_some();
+            if affected > 0 && !was_lost {
+                dom.lost_ms = dom.affected_ms;
+            } else if frames > 0 && dom.has_recovered(recovery_ms) {
+                dom.lost_ms = None;
+            }
+            let is_lost = dom.lost_ms.is_some();
+            if is_lost == was_lost && (dom.said || !is_lost) {
+                continue;
+            }
+            changed = true;
+            dom.said = is_lost;
+            let Place { du, floor, dom_id } = *place;
+            let text = match is_lost {
+                true => format!(
+                    "DOM {dom_id} (DU {du} floor {floor}) is out of time sync: {affected} of \
+                     {frames} frames"
+                ),
+                false => format!("DOM {dom_id} (DU {du} floor {floor}) is in time sync again"),
+            };
+            let about = ("time_sync_lost", format!("DU {du} floor {floor}"));
+            out.alarm(about, Severity::Warning, is_lost, text, now);
+        }
+        let lost = self.doms.iter().filter(|dom| dom.lost_ms.is_some()).count();
+        self.history.lost(lost);
+        if changed {
+            let about = ("time_sync", "all DOMs");
+            out.alarm(about, Severity::Alert, lost > 0, self.text(now), now);
+        }
+    }
+
+    /// Returns the text that the original sends to the log.
+    fn text(&self, now: Timestamp) -> String {
+        let doms = || self.places.list().iter().zip(&self.doms);
+        let lost = doms().filter(|(_, dom)| dom.lost_ms.is_some());
+        let fine = doms().filter(|(_, dom)| dom.lost_ms.is_none() && dom.newest_ms.is_some());
+        let lost = ids(lost.map(|(place, _)| place.dom_id));
+        let fine = ids(fine.map(|(place, _)| place.dom_id));
+        let date = now.strftime("%a %b %e %H:%M:%S %Y");
+        format!("ALERT (MONITORING) {date}: invalid time sync for DOM ID: {lost} /// valid: {fine}")
+    }
+
+    fn draw(&mut self, out: &mut Outputs) {
+        self.doms.resize(self.places.list().len(), Dom::default());
+        let map = self.map();
+        let title = match &self.setup.detector {
+            Some(detector) => format!("Time synchronisation for DetID-{}", detector.id),
+            None => "Time synchronisation".to_owned(),
+        };
+        self.put("timesync", &title, map, out);
+        let title = "Lost time synchronisation, minute by minute";
+        self.put("timesync_history", title, self.history.view(), out);
+        let title = "DOMs that lost their time synchronisation";
+        self.put("timesync_bad", title, self.lost_table(), out);
+        let title = "Time synchronisation in numbers";
+        self.put("timesync_summary", title, self.summary(), out);
+        if let Some(table) = self.strangers.table_if_changed() {
+            let title = "DOMs not in the detector description";
+            self.put("timesync_unknown", title, table, out);
+        }
+        self.doms.iter_mut().for_each(|dom| dom.interval = (0, 0));
+    }
+
+    fn put(&self, name: &str, title: &str, view: impl Into<View>, out: &mut Outputs) {
+        let output = Output::new(name, title, view)
+            .at(self.newest_ms.map(timestamp))
+            .every(self.config.interval.seconds());
+        out.put(output);
+    }
+}
+
+impl Dom {
+    fn add(&mut self, in_sync: bool, data_ms: i64) {
+        let affected = u32::from(!in_sync);
+        for (frames, bad) in [&mut self.recent, &mut self.interval] {
+            *frames += 1;
+            *bad += affected;
+        }
+        self.frames += 1;
+        self.affected += u64::from(affected);
+        // The newest in order of arrival: a clock set back by a replay must not hold DOMs back.
+        self.newest_ms = Some(data_ms);
+        if !in_sync {
+            self.affected_ms = Some(data_ms);
+        }
+    }
+
+    fn has_recovered(&self, recovery_ms: i64) -> bool {
+        match (self.newest_ms, self.affected_ms) {
+            // Good frames from before the affected one: the clock was set back.
+            (Some(newest), Some(affected)) => !(0..recovery_ms).contains(&(newest - affected)),
+            _ => true,
+        }
+    }
+}
+
+/// Lists ids as the original does, the first ones only when there are many.
+fn ids(ids: impl Iterator<Item = u32>) -> String {
+    let all: Vec<u32> = ids.collect();
+    let shown = all.iter().take(TEXT_IDS_MAX).map(u32::to_string);
+    let mut text = shown.collect::<Vec<_>>().join(",");
+    if let Some(more) = all.len().checked_sub(TEXT_IDS_MAX).filter(|more| *more > 0) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
