@@ -11,6 +11,7 @@ mod dom_rates;
 mod faulty;
 mod places;
 mod pmt_rates;
+mod royfit;
 mod timeline;
 mod timesync_monitor;
 mod trigger_rates;
@@ -21,6 +22,9 @@ use fathom_kernel::Kind;
 pub use dom_activity::{Config as DomActivityConfig, DomActivity, Reference};
 pub use dom_rates::{Config as DomRatesConfig, DomRates};
 pub use pmt_rates::{Config as PmtRatesConfig, PmtRates};
+pub use royfit::{
+    LineFit, LineTrack, Selection, first_guess, fit_line, q_sum, seed_hits, select_hits,
+};
 pub use timesync_monitor::{Config as TimesyncMonitorConfig, TimesyncMonitor};
 pub use trigger_rates::{Config as TriggerRatesConfig, TriggerRates};
 
