@@ -1,5 +1,7 @@
 //! How long a picture and a serialised output take.
 
+#[path = "../tests/pictures/events.rs"]
+mod events;
 #[path = "../tests/pictures/samples.rs"]
 mod samples;
 
@@ -9,7 +11,7 @@ use fathom_web::picture::{Size, draw};
 
 fn pictures(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("picture");
-    let cases: [(&str, Output); 7] = [
+    let cases: [(&str, Output); 12] = [
         ("series of 4 x 288 points", samples::trigger_rates(true)),
         ("map of 4 DUs", samples::dom_rates(4)),
         ("map of 230 DUs", samples::dom_rates(230)),
@@ -17,6 +19,20 @@ fn pictures(criterion: &mut Criterion) {
         ("histogram of 100 bins", samples::residuals()),
         ("scalar", samples::scalar()),
         ("table of 39 rows", samples::table()),
+        ("115 panels with 3000 hits", events::zt_plot(115, 3_000)),
+        ("18 panels of 115 histograms", events::time_residuals(115)),
+        (
+            "hit map of 2070 x 1000",
+            events::hit_map(2_070, 1_000, 1_000, 0.05),
+        ),
+        (
+            "hit map of 2070 x 1000, all hit",
+            events::hit_map(2_070, 1_000, 1_000, 1.0),
+        ),
+        (
+            "hit map of 2070 x 5000",
+            events::hit_map(2_070, 5_000, 5_000, 0.05),
+        ),
     ];
     for (name, output) in cases {
         let size = Size::of(&output.view);

@@ -14,6 +14,9 @@ pub(super) const GRID: Rgb = Rgb::from_u32(0xE6_E8_EB);
 pub(super) const AXIS: Rgb = Rgb::from_u32(0x80_86_8C);
 pub(super) const ALARM: Rgb = Rgb::from_u32(0xB4_04_26);
 
+/// Smallest size of a title against the usual one.
+const TITLE_SMALLEST: f32 = 0.6;
+
 /// The room that is left for the value, and the type for it.
 pub(super) struct Frame {
     /// Where the value is drawn, with its axes.
@@ -48,7 +51,14 @@ impl Frame {
         } else {
             0.0
         };
-        let text = title.fitted(&output.title, all.width() - 2.0 * pad - badge);
+        let room = all.width() - 2.0 * pad - badge;
+        // A long title is written smaller before it is cut.
+        let shrunk = (room / title.width(&output.title)).clamp(TITLE_SMALLEST, 1.0);
+        let title = Type {
+            size: title.size * shrunk,
+            ..title
+        };
+        let text = title.fitted(&output.title, room);
         canvas.text((pad, pad * 0.75), Anchor::TOP_LEFT, title, &text);
         let line = pad * 0.75 + 21.0 * scale;
         let date = updated.strftime("%a %b %e %H:%M:%S %Y UTC").to_string();

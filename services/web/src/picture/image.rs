@@ -8,32 +8,27 @@ use super::axes::{self, Axis};
 use super::canvas::{Canvas, Rect};
 use super::colour_bar::{self, Swatch};
 use super::colour_map::Scale;
-use super::frame::{AXIS, Frame, SOFT};
-use super::text::{Anchor, Type};
-use super::{Rgb, parse, ticks};
+use super::frame::Frame;
+use super::text::Anchor;
+use super::{Rgb, parse, rows, ticks};
 
 /// Draws a heat map; the newest column is at the right end.
 pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Image) {
     let scale = Scale::of(&view.colours);
     let unit = frame.scale;
-    let labels = view
-        .row_labels
-        .iter()
-        .map(|label| frame.label.width(&label.text));
-    let margin = labels.fold(20.0 * unit, f32::max) + 10.0 * unit;
     let outer = Rect {
-        left: frame.inner.left + margin,
+        left: frame.inner.left + rows::room(frame, &view.row_labels),
         top: frame.inner.top,
         right: frame.inner.right - colour_bar::ROOM * unit,
         bottom: frame.inner.bottom - 40.0 * unit,
     }
     .crisp();
-    let area = whole_pixels(outer, view);
+    let area = whole_pixels(outer, view.columns_max, view.rows);
     colour_bar::draw(canvas, frame, area, &scale, &view.colours.label);
     let overlay = parse(&view.overlay_colour).unwrap_or(Rgb::from_u32(0xFF_00_00));
     legend(canvas, frame, view, &scale, overlay);
     canvas.fill(area, scale.missing());
-    row_labels(canvas, frame, area, view);
+    rows::draw(canvas, frame, area, (view.rows, &view.row_labels), 0.0);
     axes::border(canvas, area);
     let Some(time) = time_axis(view, area) else {
         return frame.nothing(canvas, "no data yet");
@@ -48,19 +43,20 @@ pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Image) {
     canvas.text(at, Anchor::TOP_RIGHT, frame.small, &step);
 }
 
-/// Gives each number the same whole number of pixels where there is room for it.
-fn whole_pixels(outer: Rect, view: &Image) -> Rect {
+/// Gives each number the same whole number of pixels where there is room for it; where there is much,
+/// a pixel more or less is not seen.
+pub(super) fn whole_pixels(outer: Rect, columns: u32, rows: u32) -> Rect {
     let fit = |room: f32, count: u32| {
         let count = count.max(1) as f32;
-        if room < count {
+        if room < count || room >= 5.0 * count {
             room
         } else {
             (room / count).floor() * count
         }
     };
     Rect {
-        right: outer.left + fit(outer.width(), view.columns_max),
-        bottom: outer.top + fit(outer.height(), view.rows),
+        right: outer.left + fit(outer.width(), columns),
+        bottom: outer.top + fit(outer.height(), rows),
         ..outer
     }
 }
@@ -90,37 +86,6 @@ fn legend(canvas: &mut Canvas, frame: &Frame, view: &Image, scale: &Scale, overl
         });
     }
     colour_bar::swatches(canvas, frame, &list);
-}
-
-fn row_labels(canvas: &mut Canvas, frame: &Frame, area: Rect, view: &Image) {
-    let rows = view.rows.max(1) as f32;
-    let style = Type::new(11.0 * frame.scale, SOFT);
-    let mut labels: Vec<_> = view
-        .row_labels
-        .iter()
-        .filter(|label| label.row < view.rows)
-        .collect();
-    labels.sort_by_key(|label| label.row);
-    let mut free_from = f32::MAX;
-    for label in labels {
-        let y = (area.bottom - area.height() * label.row as f32 / rows).round();
-        let tick = Rect {
-            left: area.left - 5.0 * frame.scale,
-            top: y - 1.0,
-            right: area.left,
-            bottom: y,
-        };
-        canvas.fill(tick, AXIS);
-        if y <= free_from {
-            canvas.text(
-                (tick.left - 3.0 * frame.scale, y),
-                Anchor::RIGHT,
-                style,
-                &label.text,
-            );
-            free_from = y - 12.0 * frame.scale;
-        }
-    }
 }
 
 fn pixels(

@@ -78,7 +78,7 @@ fn places(canvas: &mut Canvas, view: &Map, scale: &Scale, (x, y): (Axis, Axis)) 
             } else {
                 radius * 0.9
             };
-            canvas.disc(centre, radius, colour);
+            canvas.disc(centre, radius, colour, 1.0);
             continue;
         }
         let (half_x, half_y) = (width * 0.44, height * 0.44);

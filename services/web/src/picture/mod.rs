@@ -16,9 +16,13 @@ mod colour_map;
 mod colour_names;
 mod frame;
 mod histogram;
+mod hitmap;
 mod image;
 mod legend;
 mod map;
+mod marks;
+mod panels;
+mod rows;
 mod scalar;
 mod series;
 mod shapes;
@@ -61,7 +65,8 @@ fn paint(output: &Output, updated: Timestamp, now: Timestamp, size: Size) -> Can
         View::Histogram(view) => histogram::draw(&mut canvas, &frame, view),
         View::Scalar(view) => scalar::draw(&mut canvas, &frame, view),
         View::Table(view) => table::draw(&mut canvas, &frame, view),
-        View::Panels(_) | View::HitMap(_) => frame.nothing(&mut canvas, "not drawn yet"),
+        View::Panels(view) => panels::draw(&mut canvas, &frame, view),
+        View::HitMap(view) => hitmap::draw(&mut canvas, &frame, view),
     }
     canvas
 }

@@ -1,14 +1,14 @@
 //! Curves over time.
 
-use fathom_kernel::view::{Curve, Mark, Marker, Series};
+use fathom_kernel::view::{Curve, Marker, Series};
 
 use super::axes::{self, Axis};
 use super::canvas::{Canvas, Rect};
 use super::frame::Frame;
 use super::legend::{self, colour_of};
+use super::marks::{self, Place};
 use super::shapes::{Pen, Point};
-use super::text::{Anchor, Type};
-use super::{MARK_COLOUR, Rgb, parse, ticks};
+use super::{Rgb, ticks};
 
 /// Draws curves.
 pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Series) {
@@ -33,7 +33,10 @@ pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Series) {
         axes::horizontal_minor(canvas, frame, area, x, &times.minor);
     }
     axes::vertical_label(canvas, frame, area, &view.y_label);
-    mark_lines(canvas, area, x, &view.marks);
+    let marks = view.marks.iter();
+    let marks = marks.map(|mark| -> Place<'_> { (x.pixel(mark.at_ms as f64), &mark.text) });
+    let marks = marks::inside(marks, area);
+    marks::lines(canvas, area, &marks);
     canvas.clip(Rect {
         left: area.left - 5.0 * room,
         top: area.top - 5.0 * room,
@@ -53,7 +56,7 @@ pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Series) {
         );
     }
     canvas.unclip();
-    mark_texts(canvas, frame, area, x, &view.marks);
+    marks::texts_inside(canvas, frame, area, &marks);
     axes::border(canvas, area);
 }
 
@@ -180,41 +183,4 @@ fn error_bar(canvas: &mut Canvas, y: Axis, at: Point, (value, error): (f64, f64)
     let low = value - error;
     let low = if y.log && low <= 0.0 { y.low } else { low };
     canvas.line((at.0, y.pixel(low)), (at.0, y.pixel(value + error)), pen);
-}
-
-/// Places of the marks within the area, with their texts.
-fn places(marks: &[Mark], area: Rect, x: Axis) -> impl Iterator<Item = (f32, &str)> {
-    let placed = marks
-        .iter()
-        .map(move |mark| (x.pixel(mark.at_ms as f64), mark.text.as_str()));
-    placed.filter(move |(at, _)| (area.left..=area.right).contains(at))
-}
-
-fn mark_pen(scale: f32) -> Pen {
-    Pen {
-        colour: parse(MARK_COLOUR).unwrap_or(Rgb::BLACK),
-        width: scale,
-        alpha: 0.8,
-    }
-}
-
-fn mark_lines(canvas: &mut Canvas, area: Rect, x: Axis, marks: &[Mark]) {
-    let pen = mark_pen(canvas.scale);
-    for (at, _) in places(marks, area, x) {
-        canvas.dashes(at, area.top, area.bottom, pen);
-    }
-}
-
-/// Writes the texts at half height, leaving out those that would run into each other.
-fn mark_texts(canvas: &mut Canvas, frame: &Frame, area: Rect, x: Axis, marks: &[Mark]) {
-    let unit = frame.scale;
-    let style = Type::new(12.0 * unit, mark_pen(unit).colour);
-    let mut free_from = f32::MIN;
-    for (at, text) in places(marks, area, x) {
-        if at >= free_from {
-            let middle = (at + 5.0 * unit, (area.top + area.bottom) / 2.0);
-            canvas.haloed_text(middle, 60.0, Anchor::LEFT, style, text);
-            free_from = at + 20.0 * unit;
-        }
-    }
 }

@@ -78,15 +78,42 @@ impl Canvas {
         }
     }
 
+    /// Draws a level dashed line, one pixel high.
+    pub(super) fn level_dashes(&mut self, y: f32, left: f32, right: f32, pen: Pen) {
+        let (dash, gap) = (4.0 * self.scale, 3.0 * self.scale);
+        let mut x = left;
+        while x < right {
+            let rect = Rect {
+                left: x.round(),
+                top: y.floor(),
+                right: (x + dash).min(right).round(),
+                bottom: y.floor() + pen.width.max(1.0).round(),
+            };
+            self.tint(rect, pen.colour, pen.alpha);
+            x += dash + gap;
+        }
+    }
+
     /// Fills a disc.
-    pub(super) fn disc(&mut self, centre: Point, radius: f32, colour: Rgb) {
+    pub(super) fn disc(&mut self, centre: Point, radius: f32, colour: Rgb, alpha: f32) {
         for y in self.rows(centre.1 - radius - 1.0, centre.1 + radius + 1.0) {
             for x in self.columns(centre.0 - radius - 1.0, centre.0 + radius + 1.0) {
                 let away = length(x as f32 + 0.5 - centre.0, y as f32 + 0.5 - centre.1);
                 let cover = (radius + 0.5 - away).clamp(0.0, 1.0);
                 if cover > 0.0 {
-                    self.blend(x, y, colour, cover);
+                    self.blend(x, y, colour, cover * alpha);
                 }
+            }
+        }
+    }
+
+    /// Draws a circle.
+    pub(super) fn ring(&mut self, centre: Point, radius: f32, pen: Pen) {
+        let reach = radius + pen.width / 2.0 + 1.0;
+        for y in self.rows(centre.1 - reach, centre.1 + reach) {
+            for x in self.columns(centre.0 - reach, centre.0 + reach) {
+                let away = length(x as f32 + 0.5 - centre.0, y as f32 + 0.5 - centre.1);
+                self.cover(x, y, (away - radius).abs(), pen);
             }
         }
     }

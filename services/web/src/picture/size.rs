@@ -1,6 +1,8 @@
 //! How large pictures are.
 
-use fathom_kernel::view::{Image, Map, View};
+use fathom_kernel::view::{HitMap, Image, Map, View};
+
+use super::panels;
 
 /// Smallest and largest width and height.
 const WIDTH: (u32, u32) = (240, 2_400);
@@ -24,8 +26,8 @@ impl Size {
             View::Image(image) => of_image(image),
             View::Histogram(_) => (960, 560),
             View::Scalar(_) => (480, 240),
-            View::Panels(_) => (1_200, 1_200),
-            View::HitMap(map) => (1_200, map.rows.saturating_add(140).max(660)),
+            View::Panels(panels) => panels::size(panels),
+            View::HitMap(map) => of_hit_map(map),
             View::Table(table) => {
                 let rows = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);
                 (960, rows.saturating_mul(22).saturating_add(130))
@@ -69,5 +71,13 @@ fn of_image(image: &Image) -> (u32, u32) {
     (
         image.columns_max.saturating_add(215).max(960),
         image.rows.saturating_add(140).max(520),
+    )
+}
+
+/// Large enough that rows and events of a usual map stay apart.
+fn of_hit_map(map: &HitMap) -> (u32, u32) {
+    (
+        map.columns_max.saturating_add(230).clamp(1_200, 1_600),
+        map.rows.saturating_add(160).max(660),
     )
 }

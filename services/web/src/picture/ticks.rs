@@ -32,6 +32,27 @@ pub(super) fn linear(low: f64, high: f64, wanted: f64) -> Vec<Tick> {
         .collect()
 }
 
+/// Returns all multiples of a step within a range; `None` when there are none, or too many.
+pub(super) fn every(low: f64, high: f64, step: f64) -> Option<Vec<Tick>> {
+    let first = (low / step - 1e-9).ceil();
+    let count = (high / step + 1e-9).floor() - first + 1.0;
+    if !(1.0..=TICKS_MAX as f64).contains(&count) {
+        return None;
+    }
+    // As many decimals as the step has.
+    let decimals = (0..=12).find(|n| {
+        let scaled = step * 10f64.powi(*n);
+        (scaled - scaled.round()).abs() < 1e-6 * scaled
+    });
+    let decimals = usize::try_from(decimals?).unwrap_or(0);
+    let tick = |n: usize| {
+        let at = (first + n as f64) * step;
+        let text = number(at, step, decimals);
+        Tick { at, text }
+    };
+    Some((0..count as usize).map(tick).collect())
+}
+
 /// Returns 1, 2 or 5 times a power of ten, at least as large as the step asked for.
 fn round_step(rough: f64) -> f64 {
     let power = 10f64.powf(rough.log10().floor());
@@ -242,6 +263,17 @@ mod tests {
         assert!(linear(1.0, 1.0, 5.0).is_empty());
         assert!(linear(f64::NAN, 1.0, 5.0).is_empty());
         assert!(linear(0.0, f64::INFINITY, 5.0).is_empty());
+    }
+
+    #[test]
+    fn told_ticks_are_multiples_of_their_step() {
+        let every = |low, high, step| every(low, high, step).map(|ticks| texts(&ticks).join(" "));
+        assert_eq!(every(-10.0, 60.0, 25.0).unwrap(), "0 25 50");
+        assert_eq!(every(0.9, 2.0, 0.25).unwrap(), "1.00 1.25 1.50 1.75 2.00");
+        assert_eq!(every(1.0, 2.0, 25.0), None);
+        assert_eq!(every(0.0, 1e9, 25.0), None);
+        assert_eq!(every(0.0, f64::INFINITY, 25.0), None);
+        assert_eq!(every(f64::NAN, 1.0, 25.0), None);
     }
 
     #[test]

@@ -6,6 +6,8 @@
     reason = "a picture that cannot be read shall fail its test"
 )]
 
+mod events;
+mod panels;
 mod samples;
 
 use std::time::Duration;
@@ -86,6 +88,15 @@ fn every_form_is_drawn_and_decodes() {
         samples::residuals(),
         samples::scalar(),
         samples::table(),
+        events::zt_plot(4, 300),
+        events::zt_plot(115, 3_000),
+        events::time_residuals(4),
+        events::time_residuals(115),
+        events::rttc(4),
+        events::shapes(),
+        events::hit_map(72, 300, 1_000, 0.2),
+        events::hit_map(2_070, 1_000, 1_000, 0.03),
+        events::hit_map(72, 12, 1_000, 0.2),
     ];
     for output in outputs {
         let picture = Picture::of(&output, samples::now());
@@ -93,7 +104,7 @@ fn every_form_is_drawn_and_decodes() {
         Picture::keep(&output, samples::now() + Duration::from_secs(600));
         let white = picture.count(Rgb::WHITE);
         assert!(
-            white * 3 < picture.pixels.len(),
+            white * 3 + 10_000 < picture.pixels.len(),
             "{} is not empty",
             output.name
         );
@@ -202,7 +213,7 @@ fn a_run_change_stands_at_its_time() {
     assert_eq!(pink % picture.width, (grid.0 + grid.1) / 2);
 }
 
-const WILD: [f64; 8] = [
+pub(crate) const WILD: [f64; 8] = [
     f64::NAN,
     f64::INFINITY,
     f64::NEG_INFINITY,

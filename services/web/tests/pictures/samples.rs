@@ -21,13 +21,13 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// A repeatable number in 0..1.
-fn noise(n: usize) -> f64 {
+pub(crate) fn noise(n: usize) -> f64 {
     let mixed = (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     ((mixed >> 33) & 0xFFFF) as f64 / 65_536.0
 }
 
-fn stamped(output: Output) -> Output {
+pub(crate) fn stamped(output: Output) -> Output {
     let mut output = output.at(Some(now())).every(60.0);
     output.losses = Losses {
         received: 1_234_567,
