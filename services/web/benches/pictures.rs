@@ -11,7 +11,7 @@ use fathom_web::picture::{Size, draw};
 
 fn pictures(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("picture");
-    let cases: [(&str, Output); 12] = [
+    let cases: [(&str, Output); 14] = [
         ("series of 4 x 288 points", samples::trigger_rates(true)),
         ("map of 4 DUs", samples::dom_rates(4)),
         ("map of 230 DUs", samples::dom_rates(230)),
@@ -20,6 +20,8 @@ fn pictures(criterion: &mut Criterion) {
         ("scalar", samples::scalar()),
         ("table of 39 rows", samples::table()),
         ("115 panels with 3000 hits", events::zt_plot(115, 3_000)),
+        ("4 panels over time", events::rttc(4)),
+        ("panel of all shapes", events::shapes()),
         ("18 panels of 115 histograms", events::time_residuals(115)),
         (
             "hit map of 2070 x 1000",

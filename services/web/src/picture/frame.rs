@@ -53,7 +53,7 @@ impl Frame {
         };
         let room = all.width() - 2.0 * pad - badge;
         // A long title is written smaller before it is cut.
-        let shrunk = (room / title.width(&output.title)).clamp(TITLE_SMALLEST, 1.0);
+        let shrunk = (0.99 * room / title.width(&output.title)).clamp(TITLE_SMALLEST, 1.0);
         let title = Type {
             size: title.size * shrunk,
             ..title

@@ -308,3 +308,16 @@ fn a_title_too_long_ends_with_an_ellipsis_inside_the_picture() {
     let ink = Rgb([0x22, 0x22, 0x22]);
     assert!(picture.extent(ink).unwrap().2 < picture.width - 8);
 }
+
+#[test]
+fn the_title_of_an_event_is_written_smaller_rather_than_cut() {
+    let titled = |end: &str| {
+        let mut output = events::zt_plot(4, 0);
+        output.title.push_str(end);
+        Picture::of(&output, samples::now()).pixels
+    };
+    // Its last letters are seen.
+    assert_ne!(titled("."), titled("X"));
+    let long = "x".repeat(400);
+    assert_eq!(titled(&format!("{long}.")), titled(&format!("{long}X")));
+}
