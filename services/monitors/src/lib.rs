@@ -4,29 +4,38 @@
 //! kept for a look (`request NAME bad`) and skipped. Times are data times in UTC. The supervisor runs
 //! them through `fathom_kernel::Driver`; they draw nothing and know no socket, file or clock.
 
+mod bins;
 mod clock;
 mod columns;
+mod curves;
 mod dom_activity;
 mod dom_rates;
 mod faulty;
+mod online_reco;
 mod places;
 mod pmt_rates;
 mod royfit;
+mod runs;
 mod timeline;
+mod timeslice_rates;
 mod timesync_monitor;
 mod trigger_rates;
+mod triggermap;
 
 use fathom_kernel::Kind;
 
 // Exported for tests and benchmarks, which feed them messages without a supervisor.
 pub use dom_activity::{Config as DomActivityConfig, DomActivity, Reference};
 pub use dom_rates::{Config as DomRatesConfig, DomRates};
+pub use online_reco::{Config as OnlineRecoConfig, OnlineReco};
 pub use pmt_rates::{Config as PmtRatesConfig, PmtRates};
 pub use royfit::{
     LineFit, LineTrack, Selection, first_guess, fit_line, q_sum, seed_hits, select_hits,
 };
+pub use timeslice_rates::{Config as TimesliceRatesConfig, TimesliceRates};
 pub use timesync_monitor::{Config as TimesyncMonitorConfig, TimesyncMonitor};
 pub use trigger_rates::{Config as TriggerRatesConfig, TriggerRates};
+pub use triggermap::{Config as TriggerMapConfig, TriggerMap};
 
 /// The kinds of this crate.
 pub const KINDS: &[Kind] = &[
@@ -35,6 +44,19 @@ pub const KINDS: &[Kind] = &[
         "events per second by trigger, lost events, hit multiplicities (IO_EVT)",
     )
     .in_section("TriggerRate"),
+    Kind::monitor::<TimesliceRates>(
+        "timeslice_rates",
+        "time slices per second, completeness and missing frames (IO_TSL0, IO_TSL1, IO_TSL2, IO_TSSN)",
+    ),
+    Kind::monitor::<TriggerMap>(
+        "triggermap",
+        "DOMs with hits and triggered hits in the last events, dead and hot DOMs (IO_EVT)",
+    )
+    .in_section("TriggerMap"),
+    Kind::monitor::<OnlineReco>(
+        "online_reco",
+        "zenith angle and quality of the online reconstruction, against a reference (IO_OLINE)",
+    ),
     Kind::monitor::<DomRates>(
         "dom_rates",
         "light rate of every DOM with its history (IO_SUM)",

@@ -5,8 +5,8 @@
 //! not run is a gap. State: at most `2 * points` bins of about 120 bytes (0.7 MB for 2880 points).
 
 mod alarms;
-mod bins;
-mod runs;
+mod bin;
+mod counter;
 mod views;
 
 use std::collections::BTreeMap;
@@ -22,11 +22,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::alarms::{Closed, RateAlarms};
-use self::bins::{Bin, Bins};
-use self::runs::{Counter, Run, Runs, Sequence};
-use self::views::{Counts, Wanted};
+use self::bin::Bin;
+use self::counter::{Counter, Sequence};
+use self::views::Counts;
+use crate::bins::Bins;
 use crate::clock::{ms_of, ms_of_header, seconds, timestamp};
+use crate::curves::{self, Wanted};
 use crate::faulty::Faulty;
+use crate::runs::{Run, Runs};
 use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
 
 /// km3mon's triggers, in the order of its CSV file.
@@ -101,7 +104,7 @@ pub struct TriggerRates {
     config: Config,
     triggers: Vec<(String, u32)>,
     timeline: Timeline,
-    bins: Bins,
+    bins: Bins<Bin>,
     runs: Runs,
     counter: Counter,
     alarms: RateAlarms,
@@ -174,7 +177,7 @@ impl Monitor for TriggerRates {
         let triggers: Vec<_> = own.into_iter().chain(further).collect();
         Self {
             timeline: Timeline::default(),
-            bins: Bins::new(ms_of(config.interval), config.points(), triggers.len()),
+            bins: Bins::new(ms_of(config.interval), config.points()),
             runs: Runs::default(),
             counter: Counter::default(),
             alarms: RateAlarms::new(&config),
@@ -280,6 +283,10 @@ impl Monitor for TriggerRates {
         }
         Ok(())
     }
+
+    fn memory_bytes(&self) -> usize {
+        self.bins.len() * (size_of::<Bin>() + self.triggers.len() * 8 + 40)
+    }
 }
 
 impl TriggerRates {
@@ -358,9 +365,9 @@ impl TriggerRates {
     }
 
     fn csv_line(&self, index: i64, bin: &Bin) -> FileLine {
-        let own = bin.by_trigger.iter().take(TRIGGERS.len());
-        let counts = std::iter::once(&bin.events).chain(own);
-        let rates = counts.map(|&count| self.bins.rate_hz(bin, count).0);
+        let count = |rank| bin.by_trigger.get(rank).copied().unwrap_or(0);
+        let counts = std::iter::once(bin.events).chain((0..TRIGGERS.len()).map(count));
+        let rates = counts.map(|count| self.bins.rate_hz(bin, count).0);
         let numbers: Vec<_> = std::iter::once(seconds(self.bins.end_ms(index)))
             .chain(rates)
             .map(|number| format!("{number:?}"))
@@ -376,7 +383,7 @@ impl TriggerRates {
         let rates: Vec<_> = std::iter::once(self.overall())
             .chain((0..self.triggers.len()).filter_map(|rank| self.trigger(rank)))
             .collect();
-        let mut rate = views::series(
+        let mut rate = curves::series(
             (&self.bins, &self.runs),
             data_ms,
             "trigger rate [Hz]",
@@ -396,10 +403,10 @@ impl TriggerRates {
             plain("triggered hits", "tomato", |bin| bin.triggered_hits),
             plain("snapshot hits", "dodgerblue", |bin| bin.snapshot_hits),
         ];
-        let hits = views::series((&self.bins, &self.runs), data_ms, "hits per event", &hits);
+        let hits = curves::series((&self.bins, &self.runs), data_ms, "hits per event", &hits);
         self.put("trigger_hits", "Hits per event", hits, out);
         let overlays = [plain("overlays", "#006BA4", |bin| bin.overlays)];
-        let overlays = views::series(
+        let overlays = curves::series(
             (&self.bins, &self.runs),
             data_ms,
             "overlays per event",
@@ -412,7 +419,7 @@ impl TriggerRates {
             marker: Marker::None,
             reading: Box::new(|bin| (self.bins.rate_hz(bin, bin.lost).0, f64::NAN)),
         }];
-        let lost = views::series((&self.bins, &self.runs), data_ms, "lost events [Hz]", &lost);
+        let lost = curves::series((&self.bins, &self.runs), data_ms, "lost events [Hz]", &lost);
         self.put(
             "trigger_lost",
             "Events missing in the trigger counter",
@@ -421,7 +428,7 @@ impl TriggerRates {
         );
     }
 
-    fn overall(&self) -> Wanted<'_> {
+    fn overall(&self) -> Wanted<'_, Bin> {
         Wanted {
             name: "Overall",
             colour: "tomato",
@@ -430,7 +437,7 @@ impl TriggerRates {
         }
     }
 
-    fn trigger(&self, rank: usize) -> Option<Wanted<'_>> {
+    fn trigger(&self, rank: usize) -> Option<Wanted<'_, Bin>> {
         let (name, _) = self.triggers.get(rank)?;
         let (colour, marker) = views::look(rank);
         Some(Wanted {

@@ -42,8 +42,8 @@ pub use rate::{RATE_MAX_HZ, RATE_MIN_HZ, rate_code, rate_hz, rate_table};
 pub use status::{CHANNEL_BITS, FrameStatus};
 pub use summary::{SUMMARY_VERSION, SummaryFrame, SummarySlice};
 pub use timeslice::{
-    FrameDefect, HIT_TIME_MAX_NS, SliceLevel, SuperFrame, SuperFrames, TIME_SLICE_VERSION,
-    TimeSlice, encode_time_slice,
+    FrameDefect, HIT_TIME_MAX_NS, SliceHead, SliceLevel, SuperFrame, SuperFrames,
+    TIME_SLICE_VERSION, TimeSlice, encode_time_slice,
 };
 pub use tmch::{FifoSizes, HZ_PER_COUNT, TMCH_BYTES_MIN, Tmch, TmchFields};
 pub use tot::{photoelectrons, slew_ns};

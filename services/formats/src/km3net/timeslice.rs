@@ -93,6 +93,74 @@ pub struct TimeSlice<'a> {
     hits: usize,
 }
 
+/// What stands in front of the super frames: enough to count slices, at the same cost for any size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SliceHead {
+    /// Level of the slice, as asked for when decoding.
+    pub level: SliceLevel,
+    /// Detector, run and time of the frame.
+    pub header: Header,
+    /// Number of super frames as announced; they are not looked at.
+    pub frames: usize,
+}
+
+impl SliceHead {
+    /// Reads the first 34 bytes of a time slice of today's form. Length, type and version are checked,
+    /// and that so many super frames could fit; the super frames themselves are not.
+    pub fn decode(level: SliceLevel, body: &[u8]) -> Result<Self, PayloadError> {
+        let mut reader = Reader::new(body);
+        let header = read_head(level.data_type(), &mut reader, body, false)?.1;
+        let frames = read_count(&mut reader)?;
+        Ok(Self {
+            level,
+            header,
+            frames,
+        })
+    }
+}
+
+/// Reads preamble, version and header; returns the data type with the header.
+fn read_head(
+    expected: i32,
+    reader: &mut Reader<'_>,
+    body: &[u8],
+    legacy: bool,
+) -> Result<(i32, Header), PayloadError> {
+    let got = Preamble::read(reader, body)?;
+    if got != expected {
+        return Err(PayloadError::WrongType { expected, got });
+    }
+    if !legacy {
+        read_version(reader, TIME_SLICE_VERSION)?;
+    }
+    Ok((got, read_header(reader)?))
+}
+
+/// Reads the number of super frames and holds it against the bytes that are left.
+fn read_count(reader: &mut Reader<'_>) -> Result<usize, PayloadError> {
+    let count_offset = reader.offset();
+    let count = reader.record::<I32>("number of super frames")?.get();
+    let what = "super frames";
+    let number = usize::try_from(count).map_err(|_| PayloadError::NegativeCount {
+        what,
+        count,
+        offset: count_offset,
+    })?;
+    let left = reader.left().len();
+    let need = (number as u64).saturating_mul(FRAME_FIXED_BYTES as u64);
+    if need > left as u64 {
+        let offset = reader.offset();
+        return Err(PayloadError::CountBeyondBody {
+            what,
+            count,
+            offset,
+            need,
+            left,
+        });
+    }
+    Ok(number)
+}
+
 /// The hits of one DOM; a view over the body, or over the caller's own when encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SuperFrame<'a> {
@@ -155,14 +223,7 @@ impl<'a> TimeSlice<'a> {
             level.data_type()
         };
         let mut reader = Reader::new(body);
-        let got = Preamble::read(&mut reader, body)?;
-        if got != expected {
-            return Err(PayloadError::WrongType { expected, got });
-        }
-        if !legacy {
-            read_version(&mut reader, TIME_SLICE_VERSION)?;
-        }
-        let header = read_header(&mut reader)?;
+        let (got, header) = read_head(expected, &mut reader, body, legacy)?;
         let (frames, hits) = SuperFrames::checked(&mut reader)?;
         reader.finish()?;
         Ok(Self {
@@ -194,26 +255,7 @@ impl<'a> TimeSlice<'a> {
 impl<'a> SuperFrames<'a> {
     /// Reads the count and walks over so many super frames; returns also the number of hits.
     fn checked(reader: &mut Reader<'a>) -> Result<(Self, usize), PayloadError> {
-        let count_offset = reader.offset();
-        let count = reader.record::<I32>("number of super frames")?.get();
-        let what = "super frames";
-        let number = usize::try_from(count).map_err(|_| PayloadError::NegativeCount {
-            what,
-            count,
-            offset: count_offset,
-        })?;
-        let left = reader.left().len();
-        let need = (number as u64).saturating_mul(FRAME_FIXED_BYTES as u64);
-        if need > left as u64 {
-            let offset = reader.offset();
-            return Err(PayloadError::CountBeyondBody {
-                what,
-                count,
-                offset,
-                need,
-                left,
-            });
-        }
+        let number = read_count(reader)?;
         let frames = Self {
             left: reader.left(),
             offset: reader.offset(),

@@ -1,54 +1,23 @@
-//! Events counted in bins of data time that start at whole multiples of the interval.
+//! Counts in bins of data time that start at whole multiples of the interval.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use crate::clock::seconds;
 
-/// What happened in one interval.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Bin {
-    /// Events.
-    pub(super) events: u64,
-    /// Events per trigger, in the order of the configuration.
-    pub(super) by_trigger: Vec<u64>,
-    /// Sum of merged events.
-    pub(super) overlays: u64,
-    /// Sum of triggered hits.
-    pub(super) triggered_hits: u64,
-    /// Sum of all hits.
-    pub(super) snapshot_hits: u64,
-    /// Events that the trigger counter says we did not get.
-    pub(super) lost: u64,
-    /// Part of the interval that we were listening [ms].
-    pub(super) observed_ms: i64,
-}
-
-impl Bin {
-    /// Adds the counts of another bin.
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.events += other.events;
-        self.by_trigger
-            .resize(other.by_trigger.len().max(self.by_trigger.len()), 0);
-        for (sum, count) in self.by_trigger.iter_mut().zip(&other.by_trigger) {
-            *sum += count;
-        }
-        self.overlays += other.overlays;
-        self.triggered_hits += other.triggered_hits;
-        self.snapshot_hits += other.snapshot_hits;
-        self.lost += other.lost;
-        self.observed_ms += other.observed_ms;
-    }
+/// What is counted in one interval.
+pub(crate) trait Interval: Default {
+    /// Returns the part of the interval that somebody listened [ms].
+    fn observed_ms(&self) -> i64;
+    /// Sets it.
+    fn observe(&mut self, observed_ms: i64);
 }
 
 /// The bins of a day or so, without those in which nobody listened.
 #[derive(Debug, Clone)]
-pub(super) struct Bins {
-    pub(super) interval_ms: i64,
+pub(crate) struct Bins<B> {
+    pub(crate) interval_ms: i64,
     capacity: usize,
-    triggers: usize,
-    bins: BTreeMap<i64, Bin>,
+    bins: BTreeMap<i64, B>,
     open: BTreeSet<i64>,
     /// Bins of a time that the clock has left; closed with the next tick.
     left: BTreeSet<i64>,
@@ -56,13 +25,12 @@ pub(super) struct Bins {
     covered_to_ms: Option<i64>,
 }
 
-impl Bins {
+impl<B: Interval> Bins<B> {
     /// Makes an empty store of at most `capacity` intervals.
-    pub(super) fn new(interval_ms: i64, capacity: usize, triggers: usize) -> Self {
+    pub(crate) fn new(interval_ms: i64, capacity: usize) -> Self {
         Self {
             interval_ms,
             capacity,
-            triggers,
             bins: BTreeMap::new(),
             open: BTreeSet::new(),
             left: BTreeSet::new(),
@@ -71,45 +39,41 @@ impl Bins {
     }
 
     /// Returns the number of the interval that a time falls into.
-    pub(super) fn index(&self, data_ms: i64) -> i64 {
+    pub(crate) fn index(&self, data_ms: i64) -> i64 {
         data_ms.div_euclid(self.interval_ms)
     }
 
     /// Returns the end of an interval [ms].
-    pub(super) fn end_ms(&self, index: i64) -> i64 {
+    pub(crate) fn end_ms(&self, index: i64) -> i64 {
         index.saturating_add(1).saturating_mul(self.interval_ms)
     }
 
     /// Returns the bin of an interval, and whether it was closed before. Makes it if needed.
-    pub(super) fn bin(&mut self, index: i64) -> (&mut Bin, bool) {
+    pub(crate) fn bin(&mut self, index: i64) -> (&mut B, bool) {
         if !self.bins.contains_key(&index) {
             self.open.insert(index);
             self.make_room(index);
         }
-        let triggers = self.triggers;
-        let bin = self.bins.entry(index).or_insert_with(|| Bin {
-            by_trigger: vec![0; triggers],
-            ..Bin::default()
-        });
+        let bin = self.bins.entry(index).or_default();
         let closed = !self.open.contains(&index) && !self.left.contains(&index);
         (bin, closed)
     }
 
     /// Returns the bin of an interval, if there is one.
-    pub(super) fn existing(&mut self, index: i64) -> Option<&mut Bin> {
+    pub(crate) fn existing(&mut self, index: i64) -> Option<&mut B> {
         self.bins.get_mut(&index)
     }
 
     /// The clock was set to another time: listening goes on there. `whole` says that the interval
     /// counts from its start, as in a replay, and not from this moment.
-    pub(super) fn jump(&mut self, data_ms: i64, whole: bool) {
+    pub(crate) fn jump(&mut self, data_ms: i64, whole: bool) {
         self.left.append(&mut self.open);
         let start_ms = self.index(data_ms) * self.interval_ms;
         self.covered_to_ms = Some(if whole { start_ms } else { data_ms });
     }
 
     /// We have been listening up to this time; intervals without events get their zeros.
-    pub(super) fn cover(&mut self, to_ms: i64) {
+    pub(crate) fn cover(&mut self, to_ms: i64) {
         let Some(from_ms) = self.covered_to_ms else {
             self.covered_to_ms = Some(to_ms);
             return;
@@ -124,19 +88,19 @@ impl Bins {
             let until_ms = self.end_ms(index).min(to_ms);
             let interval_ms = self.interval_ms;
             let (bin, _) = self.bin(index);
-            bin.observed_ms = (bin.observed_ms + until_ms - at_ms).min(interval_ms);
+            bin.observe((bin.observed_ms() + until_ms - at_ms).min(interval_ms));
             at_ms = until_ms;
         }
         self.covered_to_ms = Some(to_ms);
     }
 
     /// Returns the time up to which we have been listening [ms].
-    pub(super) fn covered_to_ms(&self) -> i64 {
+    pub(crate) fn covered_to_ms(&self) -> i64 {
         self.covered_to_ms.unwrap_or(i64::MIN)
     }
 
     /// Closes the intervals that ended before this time and returns their numbers, oldest first.
-    pub(super) fn close(&mut self, until_ms: i64) -> Vec<i64> {
+    pub(crate) fn close(&mut self, until_ms: i64) -> Vec<i64> {
         let due = self.index(until_ms);
         let later = self.open.split_off(&due);
         let mut closed = std::mem::replace(&mut self.open, later);
@@ -145,7 +109,7 @@ impl Bins {
     }
 
     /// Iterates over the closed bins of the last intervals before a time, oldest first.
-    pub(super) fn window(&self, data_ms: i64) -> impl DoubleEndedIterator<Item = (i64, &Bin)> {
+    pub(crate) fn window(&self, data_ms: i64) -> impl DoubleEndedIterator<Item = (i64, &B)> {
         let newest = self.index(data_ms);
         let span = i64::try_from(self.capacity).unwrap_or(i64::MAX);
         let oldest = newest.saturating_sub(span);
@@ -156,22 +120,22 @@ impl Bins {
     }
 
     /// Returns a bin.
-    pub(super) fn get(&self, index: i64) -> Option<&Bin> {
+    pub(crate) fn get(&self, index: i64) -> Option<&B> {
         self.bins.get(&index)
     }
 
     /// Returns the newest interval still open.
-    pub(super) fn newest_open(&self) -> Option<(i64, &Bin)> {
+    pub(crate) fn newest_open(&self) -> Option<(i64, &B)> {
         let index = *self.open.last()?;
         Some((index, self.bins.get(&index)?))
     }
 
     /// Returns rate and its Poisson error [Hz] of a count in a bin. A bin that we listened to in part
     /// counts for that part.
-    pub(super) fn rate_hz(&self, bin: &Bin, count: u64) -> (f64, f64) {
-        let partial = (1..self.interval_ms).contains(&bin.observed_ms);
+    pub(crate) fn rate_hz(&self, bin: &B, count: u64) -> (f64, f64) {
+        let partial = (1..self.interval_ms).contains(&bin.observed_ms());
         let length_s = seconds(if partial {
-            bin.observed_ms
+            bin.observed_ms()
         } else {
             self.interval_ms
         });
@@ -181,20 +145,25 @@ impl Bins {
     }
 
     /// Tells whether we listened to nearly all of a bin.
-    pub(super) fn is_complete(&self, bin: &Bin) -> bool {
-        bin.observed_ms * 10 >= self.interval_ms * 9
+    pub(crate) fn is_complete(&self, bin: &B) -> bool {
+        bin.observed_ms() * 10 >= self.interval_ms * 9
     }
 
     /// Returns all bins, to be kept, each with whether it is still open.
-    pub(super) fn all(&self) -> impl Iterator<Item = (i64, bool, &Bin)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (i64, bool, &B)> {
         self.bins.iter().map(|(&index, bin)| {
             let is_open = self.open.contains(&index) || self.left.contains(&index);
             (index, is_open, bin)
         })
     }
 
+    /// Returns how many bins there are.
+    pub(crate) fn len(&self) -> usize {
+        self.bins.len()
+    }
+
     /// Puts a kept bin back.
-    pub(super) fn put_back(&mut self, index: i64, is_open: bool, bin: Bin) {
+    pub(crate) fn put_back(&mut self, index: i64, is_open: bool, bin: B) {
         self.make_room(index);
         self.bins.insert(index, bin);
         if is_open {
@@ -233,9 +202,25 @@ impl Bins {
 mod tests {
     use super::*;
 
+    #[derive(Default)]
+    struct Count {
+        events: u64,
+        observed_ms: i64,
+    }
+
+    impl Interval for Count {
+        fn observed_ms(&self) -> i64 {
+            self.observed_ms
+        }
+
+        fn observe(&mut self, observed_ms: i64) {
+            self.observed_ms = observed_ms;
+        }
+    }
+
     #[test]
     fn intervals_without_events_are_zero_and_those_nobody_listened_to_are_absent() {
-        let mut bins = Bins::new(10_000, 100, 0);
+        let mut bins = Bins::<Count>::new(10_000, 100);
         bins.jump(25_000, true);
         bins.cover(65_000);
         let seen: Vec<_> = bins.window(65_000).map(|(i, b)| (i, b.events)).collect();
@@ -247,7 +232,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_whatever_the_times_are() {
-        let mut bins = Bins::new(1000, 50, 3);
+        let mut bins = Bins::<Count>::new(1000, 50);
         for n in 0..10_000_i64 {
             bins.bin(n.wrapping_mul(0x5851_f42d_4c95_7f2d));
         }
@@ -259,7 +244,7 @@ mod tests {
 
     #[test]
     fn an_interval_joined_half_way_counts_for_its_half() {
-        let mut bins = Bins::new(10_000, 10, 0);
+        let mut bins = Bins::<Count>::new(10_000, 10);
         bins.jump(5_000, false);
         bins.bin(0).0.events = 4;
         bins.cover(10_000);
