@@ -18,6 +18,7 @@ mod record;
 mod relive;
 mod replay;
 mod root;
+mod run_monitor;
 mod schema;
 mod top;
 mod up;

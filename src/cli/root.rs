@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     check, completions, ctl, decode, demo, fake_detector, guard, hash_password, healthcheck, host,
-    import, kinds, man, record, relive, replay, schema, top, up,
+    import, kinds, man, record, relive, replay, run_monitor, schema, top, up,
 };
 
 /// Exit code of a command that failed.
@@ -47,6 +47,8 @@ enum Verb {
     FakeDetector(fake_detector::FakeDetector),
     /// Record the stream of a broker.
     Record(record::Record),
+    /// Run one monitor over recordings and dumps, and print what it says as JSON lines.
+    RunMonitor(run_monitor::RunMonitor),
     /// Play recordings and dumps to a broker.
     Replay(replay::Replay),
     #[command(hide = true)]
@@ -82,6 +84,7 @@ impl Cli {
             Verb::Decode(args) => args.run(),
             Verb::FakeDetector(args) => args.run(),
             Verb::Record(args) => args.run(),
+            Verb::RunMonitor(args) => args.run(),
             Verb::Replay(args) => args.run(),
             Verb::Relive(args) => args.run(),
             Verb::Healthcheck(args) => args.run(),

@@ -1,8 +1,6 @@
 //! Turns a monitor into a service: subscribes, drains batches, ticks, answers, publishes, persists.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::Write;
-use std::path::Path;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +10,8 @@ use tracing::{info, warn};
 
 use crate::monitor::Persist;
 use crate::{
-    BoxFuture, Event, Fetched, FileEdit, FileLine, Monitor, Outputs, Request, Service, ServiceCx,
-    ServiceError, Setup,
+    BoxFuture, Event, Fetched, Monitor, Outputs, Request, Service, ServiceCx, ServiceError, Setup,
+    write_files,
 };
 
 /// Time between two checkpoints of a monitor.
@@ -149,7 +147,7 @@ impl<M: Monitor> Loop<M> {
         let lines = std::mem::take(&mut self.out.lines);
         let files = std::mem::take(&mut self.out.files);
         let folder = self.cx.data_dir.join("files");
-        let faults = blocking(move || write(&folder, &lines, &files)).await?;
+        let faults = blocking(move || write_files(&folder, &lines, &files)).await?;
         for (reason, error) in faults {
             self.cx.counters.bad(reason);
             warn!(%error, reason, "cannot write for a monitor");
@@ -229,46 +227,6 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(ServiceError::new)
-}
-
-/// Writes lines and files, and returns what could not be written.
-fn write(
-    folder: &Path,
-    lines: &[FileLine],
-    files: &[FileEdit],
-) -> Vec<(&'static str, std::io::Error)> {
-    let mut faults = Vec::new();
-    if !lines.is_empty() {
-        let fault = append(folder, lines).err();
-        faults.extend(fault.map(|error| ("line not written", error)));
-    }
-    let failed = files.iter().filter_map(|edit| edit.apply(folder).err());
-    faults.extend(failed.map(|error| ("file not written", error)));
-    faults
-}
-
-fn append(folder: &Path, lines: &[FileLine]) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let mut files: BTreeMap<&str, String> = BTreeMap::new();
-    for line in lines {
-        let text =
-            files
-                .entry(line.file)
-                .or_insert_with(|| match folder.join(line.file).exists() {
-                    true => String::new(),
-                    false => format!("{}\n", line.header),
-                });
-        text.push_str(&line.line);
-        text.push('\n');
-    }
-    for (name, text) in files {
-        let mut file = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(folder.join(name))?;
-        file.write_all(text.as_bytes())?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

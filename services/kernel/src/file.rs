@@ -1,7 +1,10 @@
 //! Files that a monitor wants written or taken away, under `data_dir/files`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
+
+use crate::FileLine;
 
 /// One change of a file; paths are relative to `data_dir/files`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +57,46 @@ fn write(target: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     drop(file);
     std::fs::rename(&unfinished, target)
+}
+
+/// Writes what a monitor said into a folder, and returns what could not be written. Blocks.
+pub fn write_files(
+    folder: &Path,
+    lines: &[FileLine],
+    files: &[FileEdit],
+) -> Vec<(&'static str, io::Error)> {
+    let mut faults = Vec::new();
+    if !lines.is_empty() {
+        let fault = append(folder, lines).err();
+        faults.extend(fault.map(|error| ("line not written", error)));
+    }
+    let failed = files.iter().filter_map(|edit| edit.apply(folder).err());
+    faults.extend(failed.map(|error| ("file not written", error)));
+    faults
+}
+
+fn append(folder: &Path, lines: &[FileLine]) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut files: BTreeMap<&str, String> = BTreeMap::new();
+    for line in lines {
+        let text =
+            files
+                .entry(line.file)
+                .or_insert_with(|| match folder.join(line.file).exists() {
+                    true => String::new(),
+                    false => format!("{}\n", line.header),
+                });
+        text.push_str(&line.line);
+        text.push('\n');
+    }
+    for (name, text) in files {
+        let mut file = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(folder.join(name))?;
+        file.write_all(text.as_bytes())?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

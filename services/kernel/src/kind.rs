@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::{Driver, Monitor, Service};
+use crate::{ByHand, Driver, Monitor, Service};
 
 /// Makes a fresh service for each start, so that nothing half-broken is used again after a panic.
 pub type Factory = Box<dyn Fn() -> Box<dyn Service> + Send + Sync>;
@@ -45,7 +45,12 @@ pub struct Kind {
     pub parse: fn(Options, &Setup) -> Result<Factory, OptionsError>,
     /// JSON schema of the options, with defaults and units.
     pub schema: fn() -> Schema,
+    /// Turns options into a monitor without a service around it; `None` for what is no monitor.
+    pub by_hand: Option<MakeByHand>,
 }
+
+/// See [`Kind::by_hand`].
+pub type MakeByHand = fn(Options, &Setup) -> Result<Box<dyn ByHand>, OptionsError>;
 
 impl Kind {
     /// Makes the kind of a service whose options are `C` and whose starts come from `make`.
@@ -61,6 +66,7 @@ impl Kind {
             reads_board: false,
             parse: parse_service::<C, S>,
             schema: schema_of::<C>,
+            by_hand: None,
         }
     }
 
@@ -73,6 +79,7 @@ impl Kind {
             reads_board: false,
             parse: parse_monitor::<M>,
             schema: schema_of::<M::Config>,
+            by_hand: Some(by_hand::<M>),
         }
     }
 
@@ -114,12 +121,22 @@ where
 }
 
 fn parse_monitor<M: Monitor>(options: Options, setup: &Setup) -> Result<Factory, OptionsError> {
-    let config: M::Config = read(options)?;
-    M::check(&config, setup).map_err(serde::de::Error::custom)?;
+    let config = monitor_config::<M>(options, setup)?;
     let setup = setup.clone();
     Ok(Box::new(move || {
         Box::new(Driver::<M>::new(config.clone(), setup.clone()))
     }))
+}
+
+fn by_hand<M: Monitor>(options: Options, setup: &Setup) -> Result<Box<dyn ByHand>, OptionsError> {
+    let config = monitor_config::<M>(options, setup)?;
+    Ok(Box::new(M::new(config, setup)))
+}
+
+fn monitor_config<M: Monitor>(options: Options, setup: &Setup) -> Result<M::Config, OptionsError> {
+    let config: M::Config = read(options)?;
+    M::check(&config, setup).map_err(serde::de::Error::custom)?;
+    Ok(config)
 }
 
 fn read<C: DeserializeOwned>(options: Options) -> Result<C, OptionsError> {

@@ -11,6 +11,7 @@ mod address;
 mod alarm;
 mod board;
 mod bus;
+mod by_hand;
 mod changes;
 mod checkpoint;
 mod clock;
@@ -33,6 +34,7 @@ pub use address::Addresses;
 pub use alarm::{Alarm, Severity};
 pub use board::{Board, Entry};
 pub use bus::{Bus, Limits, Lost, SubscriberStatus, Subscription, Uplink};
+pub use by_hand::ByHand;
 pub use changes::{
     Available, Changes, ConfigFault, ConfigStatus, Consequence, Expected, FieldChange, GroupChange,
     GroupSummary, ServiceChange,
@@ -47,10 +49,10 @@ pub use driver::Driver;
 pub use event::{Event, Frame, LifeChange, LogLine, LogStream, OutputChange};
 pub use fathom_formats::controlhost::{Tag, TagError, tags};
 pub use fetch::{Content, Fetch, FetchError, Fetched, Fetcher, Location, World};
-pub use file::FileEdit;
+pub use file::{FileEdit, write_files};
 pub use filter::{Filter, Topic, Topics};
 pub use jiff::Timestamp;
-pub use kind::{Factory, FromConfig, Kind, Options, OptionsError, Setup};
+pub use kind::{Factory, FromConfig, Kind, MakeByHand, Options, OptionsError, Setup};
 pub use monitor::{FileLine, Monitor, Outputs, Persist};
 pub use output::{Losses, Output};
 pub use quantity::{QuantityError, Size, Span};

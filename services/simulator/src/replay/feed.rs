@@ -14,6 +14,7 @@ pub struct Feed {
 
 /// A file with its next message.
 struct Head {
+    index: usize,
     file: InputFile,
     next: Option<Timed>,
     /// Time of the last message that had one.
@@ -25,6 +26,8 @@ struct Head {
 pub struct Timed {
     /// Nanoseconds since 1970; that of the message before for those without a time.
     pub time_ns: i64,
+    /// Which of the files it is from.
+    pub file: usize,
     /// The message.
     pub message: FileMessage,
 }
@@ -36,8 +39,9 @@ impl Feed {
             files: Vec::new(),
             problems: Vec::new(),
         };
-        for path in paths {
+        for (index, path) in paths.iter().enumerate() {
             let mut head = Head {
+                index,
                 file: InputFile::open(path, tag)?,
                 next: None,
                 last_ns: 0,
@@ -80,6 +84,7 @@ impl Head {
                     self.last_ns = message.time_ns().unwrap_or(self.last_ns);
                     self.next = Some(Timed {
                         time_ns: self.last_ns,
+                        file: self.index,
                         message,
                     });
                     return;

@@ -1,0 +1,136 @@
+//! Gives a monitor recorded messages, and time as the data have it.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fathom_kernel::{ByHand, Event, Filter, Frame, Outputs, Timestamp, World};
+use fathom_simulator::{FileMessage, FileProblem};
+use tokio::runtime::Runtime;
+
+use super::choose::Chosen;
+use super::results::Results;
+use crate::reach::{self, Reach};
+
+/// Most ticks between two messages: a longer pause in the data is left out, as one of the machine
+/// would be.
+const TICKS_MAX: u32 = 3600;
+
+/// Most rounds of fetches that answer each other.
+const ROUNDS_MAX: u32 = 16;
+
+/// A monitor with what it needs.
+pub(super) struct Player<W, R> {
+    monitor: Box<dyn ByHand>,
+    wants: Filter,
+    tick: Duration,
+    world: World,
+    runtime: Runtime,
+    source: Arc<str>,
+    out: Outputs,
+    /// Times of the first message, of the latest one, and of the next tick.
+    times: Option<(Timestamp, Timestamp, Timestamp)>,
+    /// Messages that the monitor took.
+    pub(super) received: u64,
+    pub(super) results: Results<W, R>,
+}
+
+/// Where a message is from: the file, and the offset in it.
+pub(super) type Place<'a> = (&'a Path, u64);
+
+impl<W: Write, R: FnMut(&FileProblem)> Player<W, R> {
+    pub(super) fn new(chosen: Chosen, results: Results<W, R>) -> io::Result<Self> {
+        reach::install_tls();
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build()?;
+        Ok(Self {
+            wants: chosen.monitor.wants(),
+            tick: chosen.monitor.tick_period(),
+            monitor: chosen.monitor,
+            world: Reach::new(chosen.config_dir).into(),
+            runtime,
+            source: "files".into(),
+            out: Outputs::default(),
+            times: None,
+            received: 0,
+            results,
+        })
+    }
+
+    /// Gives one message; those the monitor does not take only move the time on.
+    pub(super) fn message(
+        &mut self,
+        time_ns: i64,
+        message: FileMessage,
+        place: Option<Place<'_>>,
+    ) -> io::Result<()> {
+        let at = Timestamp::from_nanosecond(time_ns.into()).unwrap_or(Timestamp::UNIX_EPOCH);
+        self.pass_until(at)?;
+        if !self.wants.wants_tag(message.tag) {
+            return Ok(());
+        }
+        self.received += 1;
+        let event = Event::Frame(Frame {
+            source: self.source.clone(),
+            tag: message.tag,
+            received: at,
+            body: message.body.into(),
+        });
+        self.monitor.event(&event, &mut self.out);
+        self.said(at, place)
+    }
+
+    /// Lets time pass after the last message, at least until the tick that is due next.
+    pub(super) fn finish(&mut self, settle: Duration) -> io::Result<()> {
+        if let Some((_, last, next)) = self.times {
+            let end = last.saturating_add(settle).unwrap_or(Timestamp::MAX);
+            self.pass_until(end.max(next))?;
+            self.times = self.times.map(|(first, _, next)| (first, last, next));
+        }
+        self.results.finish()
+    }
+
+    /// Returns the time between the first and the latest message.
+    pub(super) fn span(&self) -> Duration {
+        let span = self
+            .times
+            .map(|(first, last, _)| last.duration_since(first));
+        span.map_or(Duration::ZERO, |span| span.unsigned_abs())
+    }
+
+    /// Ticks until a time; one before the latest changes nothing.
+    fn pass_until(&mut self, at: Timestamp) -> io::Result<()> {
+        let Some((first, last, mut next)) = self.times else {
+            let next = at.saturating_add(self.tick).unwrap_or(Timestamp::MAX);
+            self.times = Some((at, at, next));
+            return Ok(());
+        };
+        let mut left = TICKS_MAX;
+        while next <= at {
+            if left == 0 {
+                next = at;
+            }
+            self.monitor.tick(next, &mut self.out);
+            self.said(next, None)?;
+            next = next.saturating_add(self.tick).unwrap_or(Timestamp::MAX);
+            left = left.saturating_sub(1);
+        }
+        self.times = Some((first, last.max(at), next));
+        Ok(())
+    }
+
+    /// Takes what the monitor said, and answers what it asked for at once.
+    fn said(&mut self, at: Timestamp, place: Option<Place<'_>>) -> io::Result<()> {
+        let mut rounds = 0;
+        while !self.out.fetches.is_empty() && rounds < ROUNDS_MAX {
+            rounds += 1;
+            for fetch in std::mem::take(&mut self.out.fetches) {
+                let fetched = self.runtime.block_on(self.world.fetch(fetch));
+                self.monitor.fetched(fetched, &mut self.out);
+            }
+        }
+        let received = self.received;
+        self.results.take((at, received), &mut self.out, place)
+    }
+}

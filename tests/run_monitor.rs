@@ -1,0 +1,252 @@
+//! `fathom run-monitor` over generated data and, with FATHOM_TESTDATA (the folder of
+//! km3net_testdata's data), over real dumps.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use fathom_formats::detx::{Detector, Layout as Geometry};
+use fathom_kernel::{Tag, tags};
+use fathom_simulator::{
+    FakeDetectorOptions, Generator, Layout, RecordingWriter, STEP_S, STEPS_PER_FRAME,
+};
+use serde_json::Value;
+
+const START_S: u64 = 1_767_225_600;
+
+/// What is taken of the generated data.
+const TAGS: [Tag; 3] = [tags::IO_EVT, tags::IO_SUM, tags::IO_MONIT];
+
+/// Records seconds of a small detector; returns the file and the messages by tag.
+fn recording(folder: &Path, seconds: u32) -> (PathBuf, BTreeMap<Tag, u64>) {
+    let layout = Layout::new(&Detector::generated(&Geometry::orca(2)));
+    let mut options = FakeDetectorOptions::default();
+    options.io_evt.rate_hz = Some(20.0);
+    options.io_tsl1.enabled = false;
+    options.io_tssn.enabled = false;
+    let mut generator = Generator::new(Arc::new(layout), &options, START_S);
+    let file = folder.join("two_dus.rec");
+    let mut writer = RecordingWriter::create(&file).unwrap();
+    let mut counts = BTreeMap::new();
+    let steps = u32::try_from(STEPS_PER_FRAME).unwrap() * 10 * seconds;
+    for step in 0..steps {
+        let at_s = f64::from(step) * STEP_S;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "minutes have few nanoseconds"
+        )]
+        let at_ns = i64::try_from(START_S).unwrap() * 1_000_000_000 + (at_s * 1e9) as i64;
+        for chunk in &generator.step().chunks {
+            for (tag, body) in chunk.messages().filter(|(tag, _)| TAGS.contains(tag)) {
+                writer.append(at_ns, tag, &body).unwrap();
+                *counts.entry(tag).or_default() += 1;
+            }
+        }
+    }
+    writer.finish().unwrap();
+    (file, counts)
+}
+
+fn fathom(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fathom"));
+    command.arg("run-monitor").args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// All lines, or the error of a run that did not go well.
+fn lines(ran: &Output) -> Vec<Value> {
+    let lines = text(&ran.stdout);
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    lines.collect()
+}
+
+/// The last version of an output.
+fn output(ran: &Output, name: &str) -> Value {
+    let lines = lines(ran).into_iter().rev();
+    let mut outputs = lines.filter_map(|line| line.get("output").cloned());
+    let found = outputs.find(|output| output["name"] == name);
+    found.unwrap_or_else(|| panic!("no {name}: {}", text(&ran.stderr)))
+}
+
+#[test]
+fn the_same_files_give_the_same_bytes_and_every_message_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, counts) = recording(folder.path(), 20);
+    let file = file.to_str().unwrap();
+    for (monitor, tag, name) in [
+        ("trigger_rates", tags::IO_EVT, "trigger_counts"),
+        ("dom_rates", tags::IO_SUM, "dom_rates"),
+        ("dom_activity", tags::IO_SUM, "dom_activity"),
+        ("pmt_rates", tags::IO_MONIT, "pmt_rates_summary"),
+    ] {
+        let args = [monitor, file, "--geometry", "orca", "--dus", "2"];
+        let (one, two) = (fathom(&args), fathom(&args));
+        assert!(one.status.success(), "{monitor}: {}", text(&one.stderr));
+        assert_eq!(text(&one.stdout), text(&two.stdout), "{monitor}");
+        let losses = &output(&one, name)["losses"];
+        assert_eq!(losses["received"], counts[&tag], "{monitor}");
+        let summary = format!("{} messages of 20.0 s, 0 bad", counts[&tag]);
+        let told = text(&one.stderr);
+        assert!(told.contains(&summary), "{monitor}: {told}");
+    }
+}
+
+#[test]
+fn trigger_counts_of_generated_data_are_as_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, _) = recording(folder.path(), 20);
+    let ran = fathom(&["trigger_rates", file.to_str().unwrap()]);
+    let table = &output(&ran, "trigger_counts")["view"];
+    insta::assert_snapshot!(serde_json::to_string_pretty(table).unwrap());
+}
+
+#[test]
+fn bad_messages_are_told_with_file_offset_and_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broken.rec");
+    let mut writer = RecordingWriter::create(&file).unwrap();
+    let at_ns = i64::try_from(START_S).unwrap() * 1_000_000_000;
+    writer.append(at_ns, tags::IO_EVT, b"no event").unwrap();
+    writer.finish().unwrap();
+    let path = file.to_str().unwrap();
+    let ran = fathom(&["trigger_rates", path]);
+    assert_eq!(ran.status.code(), Some(1));
+    let told = text(&ran.stderr);
+    let decoded = Command::new(env!("CARGO_BIN_EXE_fathom"))
+        .args(["decode", path, "--json"])
+        .output()
+        .unwrap();
+    let problem: Value = serde_json::from_slice(&decoded.stderr).unwrap();
+    let place = format!("{path}: offset {}: ", problem["offset"]);
+    assert!(told.contains(&place), "{told}");
+    assert!(told.contains("1 messages of 0.0 s, 1 bad"), "{told}");
+
+    let ran = fathom(&["trigger_rates", path, "--json"]);
+    let told = text(&ran.stderr);
+    let line: Value = serde_json::from_str(told.lines().next().unwrap()).unwrap();
+    assert_eq!(line["offset"], problem["offset"]);
+    assert_eq!(line["file"], path);
+}
+
+#[test]
+fn files_without_a_message_for_the_monitor_are_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, _) = recording(folder.path(), 1);
+    let args = ["trigger_rates", file.to_str().unwrap()];
+    assert!(fathom(&args).status.success());
+    let log = folder.path().join("MSG.log");
+    std::fs::write(&log, "a line\n").unwrap();
+    let ran = fathom(&["trigger_rates", log.to_str().unwrap()]);
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(text(&ran.stderr).contains("no message that the monitor takes"));
+}
+
+#[test]
+fn outputs_come_in_between_and_as_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, _) = recording(folder.path(), 10);
+    let (plots, files) = (folder.path().join("plots"), folder.path().join("files"));
+    let args = [
+        "dom_rates",
+        file.to_str().unwrap(),
+        "--geometry=orca",
+        "--dus=2",
+        "--set=interval=1s",
+        "--every=2s",
+        "--settle=5s",
+        "--plots",
+        plots.to_str().unwrap(),
+        "--files",
+        files.to_str().unwrap(),
+    ];
+    let ran = fathom(&args);
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    let all = lines(&ran);
+    let of_map = all
+        .iter()
+        .filter(|line| line["output"]["name"] == "dom_rates");
+    assert!((5..=9).contains(&of_map.count()), "{}", all.len());
+    let picture = std::fs::read(plots.join("dom_rates.png")).unwrap();
+    assert!(picture.starts_with(b"\x89PNG"));
+    // What is there already would be doubled.
+    std::fs::write(files.join("left.csv"), "").unwrap();
+    let again = fathom(&args);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("not empty"));
+}
+
+#[test]
+fn options_come_from_a_configuration_and_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, _) = recording(folder.path(), 2);
+    let file = file.to_str().unwrap();
+    let config = folder.path().join("supervisor.toml");
+    let sections = "[detector]\ngeometry = \"orca\"\ndus = 2\n\
+                    [service.rates]\nkind = \"dom_rates\"\ngroup = \"m\"\n[group.m]\n";
+    std::fs::write(&config, sections).unwrap();
+    let config = format!("--config={}", config.display());
+    for name in ["rates", "dom_rates", "m:rates"] {
+        let ran = fathom(&[name, file, &config]);
+        assert!(ran.status.success(), "{name}: {}", text(&ran.stderr));
+        // Two DUs of 18 floors.
+        let values = output(&ran, "dom_rates")["view"]["values"].clone();
+        assert_eq!(values.as_array().unwrap().len(), 36);
+    }
+    let other = fathom(&["rates", file, &config, "--geometry=orca", "--dus=3"]);
+    let values = output(&other, "dom_rates")["view"]["values"].clone();
+    assert_eq!(values.as_array().unwrap().len(), 54);
+
+    let wrong = fathom(&["rates", file, &config, "--set=lowest_rat=1"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("lowest_rat"));
+    for (name, expected) in [
+        ("dom_rate", "did you mean `dom_rates`?"),
+        ("ligier", "is no monitor, expected "),
+    ] {
+        let wrong = fathom(&[name, file]);
+        assert_eq!(wrong.status.code(), Some(1));
+        let told = text(&wrong.stderr);
+        assert!(told.contains(expected), "{told}");
+    }
+}
+
+#[test]
+fn real_dumps_give_the_reference_counts() {
+    let Some(data) = std::env::var_os("FATHOM_TESTDATA").map(PathBuf::from) else {
+        println!("skipped: real dumps (FATHOM_TESTDATA names no folder)");
+        return;
+    };
+    let reference = std::env::var_os("FATHOM_GOLDEN").map_or_else(
+        || PathBuf::from("services/formats/tests/data/golden-public.json"),
+        PathBuf::from,
+    );
+    let reference: Value = serde_json::from_slice(&std::fs::read(reference).unwrap()).unwrap();
+    for (monitor, file, name) in [
+        ("trigger_rates", "IO_EVT.dat", "trigger_counts"),
+        ("dom_activity", "IO_SUM.dat", "dom_activity"),
+        ("pmt_rates", "IO_MONIT.dat", "pmt_rates_summary"),
+    ] {
+        let places = ["daq", "online", "."].map(|folder| data.join(folder).join(file));
+        let path = places.into_iter().find(|path| path.exists()).unwrap();
+        let mut args = vec![monitor, path.to_str().unwrap(), "--settle=30s"];
+        if monitor == "dom_activity" {
+            args.push("--set=reference=data");
+        }
+        let (one, two) = (fathom(&args), fathom(&args));
+        assert!(one.status.success(), "{}", text(&one.stderr));
+        assert!(one.stdout == two.stdout);
+        let count = &reference["files"][file]["n_messages"];
+        assert_eq!(
+            &output(&one, name)["losses"]["received"],
+            count,
+            "{monitor}"
+        );
+    }
+}
