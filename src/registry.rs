@@ -7,6 +7,7 @@ const FAMILIES: &[&[Kind]] = &[
     fathom_ligier::KINDS,
     fathom_simulator::KINDS,
     fathom_logging::KINDS,
+    fathom_alarms::KINDS,
     fathom_monitors::KINDS,
     fathom_web::KINDS,
 ];

@@ -118,6 +118,7 @@ fn topic_word(topic: Topic) -> &'static str {
         Topic::Alarm => "alarm",
         Topic::Life => "life",
         Topic::Log => "log",
+        Topic::Notice => "notice",
     }
 }
 

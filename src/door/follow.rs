@@ -35,12 +35,15 @@ pub(super) fn filter_of(tags: &str, topics: &str) -> Result<Filter, String> {
     });
     let mut filter = Filter::frames(tags.collect::<Result<Vec<_>, _>>()?);
     for word in words(topics) {
-        let topic: Topic = serde_json::from_value(Value::from(word.as_str()))
-            .map_err(|_| format!("topic `{word}`, expected frame, output, alarm, life or log"))?;
+        let topic: Topic = serde_json::from_value(Value::from(word.as_str())).map_err(|_| {
+            format!("topic `{word}`, expected frame, output, alarm, notice, life or log")
+        })?;
         // Without tags, all frames.
         filter = match topic {
             Topic::Frame => Filter::all_frames().union(&filter),
-            Topic::Output | Topic::Alarm | Topic::Life | Topic::Log => filter.and(topic),
+            Topic::Output | Topic::Alarm | Topic::Notice | Topic::Life | Topic::Log => {
+                filter.and(topic)
+            }
         };
     }
     if filter == Filter::frames([]) {
@@ -117,6 +120,7 @@ fn told(event: &Event) -> Sse {
             message("output", &output)
         }
         Event::Alarm(alarm) => message("alarm", &json!(alarm)),
+        Event::Notice(notice) => message("notice", &json!(notice)),
         Event::Life(life) => message("life", &json!(life)),
         Event::Log(line) => message("log", &json!(line)),
     }

@@ -132,7 +132,7 @@ impl Senses {
                     lines.or_insert_with(|| Lines::follow(follow(), pattern));
                 }
             }
-            FlowSource::Bus(topic @ (Topic::Alarm | Topic::Life | Topic::Log)) => {
+            FlowSource::Bus(topic @ (Topic::Alarm | Topic::Notice | Topic::Life | Topic::Log)) => {
                 let made = || Tap::new(&self.places.bus, *topic);
                 self.taps.entry(*topic).or_insert_with(made);
             }
@@ -252,7 +252,7 @@ impl Senses {
                 let others = self.counters.iter().filter(|(name, _)| *name != service);
                 Some(others.map(|(_, counters)| counters.outputs).sum())
             }
-            (Topic::Alarm | Topic::Life | Topic::Log, side) => {
+            (Topic::Alarm | Topic::Notice | Topic::Life | Topic::Log, side) => {
                 self.taps.get(&topic).map(|tap| match side {
                     Side::In => tap.not_by(service),
                     Side::Out => tap.by(service),

@@ -40,6 +40,7 @@ impl Tap {
         for event in batch {
             let service = match &*event {
                 Event::Alarm(alarm) => &alarm.service,
+                Event::Notice(notice) => &notice.service,
                 Event::Life(life) => &life.service,
                 Event::Log(line) => &line.service,
                 Event::Frame(_) | Event::Output(_) => continue,

@@ -189,7 +189,11 @@ impl Reader {
                     warn!(service = %self.name, "output refused by the board");
                 }
             }
-            event @ (Event::Frame(_) | Event::Alarm(_) | Event::Life(_) | Event::Log(_)) => {
+            event @ (Event::Frame(_)
+            | Event::Alarm(_)
+            | Event::Notice(_)
+            | Event::Life(_)
+            | Event::Log(_)) => {
                 self.world.bus.publish(event);
             }
         }

@@ -96,6 +96,7 @@ pub(super) enum Notice {
         joins: Option<Joins>,
     },
     Alarm(Alarm),
+    Change(fathom_kernel::Notice),
     Life(LifeChange),
     Log(LogLine),
 }
@@ -163,6 +164,7 @@ pub(super) fn encode_event<T: Serialize>(
         Event::Frame(frame) => Ok(encode_frame(frame)),
         Event::Output(change) => encode(&wrap(Notice::of(change, told))),
         Event::Alarm(alarm) => encode(&wrap(Notice::Alarm(alarm.clone()))),
+        Event::Notice(change) => encode(&wrap(Notice::Change(change.clone()))),
         Event::Life(life) => encode(&wrap(Notice::Life(life.clone()))),
         Event::Log(line) => encode(&wrap(Notice::Log(line.clone()))),
     }
@@ -243,6 +245,7 @@ impl Notice {
                 output: had.complete(output, joins)?,
             }),
             Self::Alarm(alarm) => Event::Alarm(alarm),
+            Self::Change(change) => Event::Notice(change),
             Self::Life(life) => Event::Life(life),
             Self::Log(line) => Event::Log(line),
         })

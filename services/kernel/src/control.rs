@@ -204,6 +204,9 @@ pub enum Command {
 }
 
 impl Command {
+    /// Requests that services ask each other regularly, and that change nothing anywhere.
+    const QUESTIONS: [&str; 4] = ["conditions", "history", "list", "picture"];
+
     /// Tells whether the command does something, or only asks.
     pub fn changes(&self) -> bool {
         match self {
@@ -224,12 +227,12 @@ impl Command {
             | Self::Input { .. }
             | Self::Hold { .. }
             | Self::Unhold { .. }
-            | Self::Request { .. }
             | Self::Update { .. }
             | Self::Add { .. }
             | Self::Remove { .. }
             | Self::Reload { .. }
             | Self::Shutdown { .. } => true,
+            Self::Request { verb, .. } => !Self::QUESTIONS.contains(&&**verb),
         }
     }
 }

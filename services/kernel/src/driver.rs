@@ -4,14 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tracing::{info, warn};
 
 use crate::monitor::Persist;
+use crate::standing::Standing;
 use crate::{
-    BoxFuture, Event, Fetched, Monitor, Outputs, Request, Service, ServiceCx, ServiceError, Setup,
-    write_files,
+    Alarm, BoxFuture, Event, Fetched, Monitor, Outputs, Request, Service, ServiceCx, ServiceError,
+    Setup, write_files,
 };
 
 /// Time between two checkpoints of a monitor.
@@ -47,6 +49,7 @@ impl<M: Monitor> Service for Driver<M> {
                 monitor,
                 out: Outputs::default(),
                 fetching: JoinSet::new(),
+                standing: Standing::default(),
                 cx,
             }
             .run()
@@ -60,6 +63,8 @@ struct Loop<M> {
     out: Outputs,
     /// Ends with the service.
     fetching: JoinSet<Fetched>,
+    /// What this incarnation said and has not taken back, for who comes later and asks.
+    standing: Standing,
     cx: ServiceCx,
 }
 
@@ -118,15 +123,30 @@ impl<M: Monitor> Loop<M> {
     }
 
     fn answer(&mut self, request: Request) {
-        let answer = if request.verb == "reset" {
-            self.monitor.reset();
-            Ok(serde_json::Value::Null)
-        } else {
-            self.monitor.on_request(&request.verb, &request.args)
+        let answer = match &*request.verb {
+            "reset" => {
+                self.reset();
+                Ok(serde_json::Value::Null)
+            }
+            "conditions" => Ok(self.standing.iter().map(|alarm| json!(alarm)).collect()),
+            verb => self.monitor.on_request(verb, &request.args),
         };
         if request.reply.send(answer).is_err() {
             info!(verb = %request.verb, "nobody waits for the answer any more");
         }
+    }
+
+    /// Makes the monitor forget everything; what it said does not hold any more, as far as it knows.
+    fn reset(&mut self) {
+        self.monitor.reset();
+        let at = self.cx.clock.now();
+        let gone = self.standing.take().into_iter().map(|alarm| Alarm {
+            firing: false,
+            text: format!("reset, no longer known: {}", alarm.text),
+            at,
+            ..alarm
+        });
+        self.out.alarms.extend(gone);
     }
 
     async fn publish(&mut self) -> Result<(), ServiceError> {
@@ -138,6 +158,7 @@ impl<M: Monitor> Loop<M> {
         }
         for mut alarm in self.out.alarms.drain(..) {
             alarm.service = self.cx.name.to_string();
+            self.standing.learn(&alarm);
             self.cx.bus.publish(Event::Alarm(alarm));
         }
         self.fetch();
@@ -388,6 +409,72 @@ mod tests {
         answer.await.unwrap().unwrap();
         assert!(value(&mut outputs).await.abs() < 1e-9);
 
+        stop.cancel();
+        running.await.unwrap().unwrap();
+    }
+
+    /// Says that something holds, once.
+    struct Worried(bool);
+
+    impl Monitor for Worried {
+        type Config = Nothing;
+        const TOPICS: Topics = Topics::frames(&[tags::MSG]);
+
+        fn new(_: Nothing, _: &Setup) -> Self {
+            Self(false)
+        }
+
+        fn on_event(&mut self, _: &Event, out: &mut Outputs) {
+            if !std::mem::replace(&mut self.0, true) {
+                let about = ("too_loud", "channel 3");
+                out.alarm(
+                    about,
+                    crate::Severity::Warning,
+                    true,
+                    "loud",
+                    Timestamp::UNIX_EPOCH,
+                );
+            }
+        }
+
+        fn on_tick(&mut self, _: Timestamp, _: &mut Outputs) {}
+
+        fn reset(&mut self) {
+            self.0 = false;
+        }
+    }
+
+    async fn ask(outside: &crate::Outside, verb: &str) -> serde_json::Value {
+        let (reply, answer) = oneshot::channel();
+        let (verb, args) = (verb.to_owned(), serde_json::Value::Null);
+        let request = Request { verb, args, reply };
+        outside.inbox.send(request).await.unwrap();
+        answer.await.unwrap().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_monitor_said_can_be_asked_for_until_it_is_reset() {
+        let (cx, mut outside) = ServiceCx::alone("worried", std::env::temp_dir());
+        let (bus, stop) = (cx.bus.clone(), cx.stop.clone());
+        let alarms = crate::Filter::none().and(crate::Topic::Alarm);
+        let mut alarms = bus.subscribe("test", alarms, crate::Limits::default());
+        let driver = Driver::<Worried>::new(Nothing {}, Setup::default());
+        let running = tokio::spawn(Box::new(driver).run(cx));
+        outside.ready.wait_for(|ready| *ready).await.unwrap();
+        assert_eq!(ask(&outside, "conditions").await, json!([]));
+        bus.publish(message(tags::MSG));
+        let mut batch = VecDeque::new();
+        assert!(alarms.recv_batch(&mut batch).await);
+        let held = ask(&outside, "conditions").await;
+        assert_eq!(
+            (&held[0]["rule"], &held[0]["service"]),
+            (&json!("too_loud"), &json!("worried"))
+        );
+        ask(&outside, "reset").await;
+        assert_eq!(ask(&outside, "conditions").await, json!([]));
+        batch.clear();
+        assert!(alarms.recv_batch(&mut batch).await);
+        assert!(matches!(&*batch[0], Event::Alarm(alarm) if !alarm.firing));
         stop.cancel();
         running.await.unwrap().unwrap();
     }

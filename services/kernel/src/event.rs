@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::filter::Topic;
-use crate::{Alarm, Output, State};
+use crate::{Alarm, Notice, Output, State};
 
 /// One thing that happened. A new payload format adds a tag, not a variant.
 #[derive(Debug, Clone)]
@@ -17,8 +17,10 @@ pub enum Event {
     Frame(Frame),
     /// A service put a new version of an output on the board.
     Output(OutputChange),
-    /// A monitor raised or cleared an alarm.
+    /// A condition holds now, or does not any more.
     Alarm(Alarm),
+    /// An alarm changed, or is told again: what the alarm engine made of conditions.
+    Notice(Notice),
     /// A service changed its state.
     Life(LifeChange),
     /// A service wrote a line.
@@ -103,6 +105,7 @@ impl Event {
             Self::Frame(_) => Topic::Frame,
             Self::Output(_) => Topic::Output,
             Self::Alarm(_) => Topic::Alarm,
+            Self::Notice(_) => Topic::Notice,
             Self::Life(_) => Topic::Life,
             Self::Log(_) => Topic::Log,
         }
@@ -115,6 +118,7 @@ impl Event {
             Self::Frame(frame) => frame.body.len(),
             Self::Output(change) => change.output.cost_bytes(),
             Self::Alarm(alarm) => alarm.text.len(),
+            Self::Notice(notice) => notice.text_bytes(),
             Self::Life(life) => life.reason.len(),
             Self::Log(log) => log.line.len(),
         };

@@ -15,22 +15,25 @@ pub enum Topic {
     Frame,
     /// New versions of outputs.
     Output,
-    /// Alarms.
+    /// Conditions that monitors say.
     Alarm,
     /// Life-cycle changes.
     Life,
     /// Log lines.
     Log,
+    /// Changes of alarms.
+    Notice,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Frame,
         Self::Output,
         Self::Alarm,
         Self::Life,
         Self::Log,
+        Self::Notice,
     ];
 
     const fn bit(self) -> u8 {

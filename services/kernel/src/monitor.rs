@@ -46,7 +46,8 @@ pub trait Monitor: Send + Sized + 'static {
     /// Forgets everything, as if just started.
     fn reset(&mut self);
 
-    /// Answers a question of an operator; `reset` is answered for it.
+    /// Answers a question of an operator; `reset` and `conditions` (what it said by
+    /// [`Outputs::alarm`] and has not taken back) are answered for it.
     fn on_request(
         &mut self,
         verb: &str,
@@ -56,6 +57,8 @@ pub trait Monitor: Send + Sized + 'static {
     }
 
     /// Takes back what [`Monitor::persist`] kept; state that does not fit is ignored with a reason.
+    /// Conditions are not part of it: after a restart a monitor says again what holds, or the alarm
+    /// engine takes it for over after a while.
     fn restore(&mut self, _saved: &Saved) -> Result<(), String> {
         Ok(())
     }

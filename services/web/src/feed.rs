@@ -89,7 +89,7 @@ fn sort(app: &App, event: &Event, changed: &mut BTreeSet<String>) {
         }
         Event::Life(change) => app.hub.life(change),
         Event::Alarm(alarm) => app.hub.alarm(alarm),
-        Event::Frame(_) | Event::Log(_) => {}
+        Event::Frame(_) | Event::Notice(_) | Event::Log(_) => {}
     }
 }
 

@@ -196,7 +196,7 @@ impl Follower {
         let news = self.batch.drain(..).filter_map(|event| match &*event {
             Event::Output(change) => Some(News::of(OUTPUT_EVENT, &Announcement::from(change))),
             Event::Log(line) => Some(News::of(LOG_EVENT, line)),
-            Event::Frame(_) | Event::Alarm(_) | Event::Life(_) => None,
+            Event::Frame(_) | Event::Alarm(_) | Event::Notice(_) | Event::Life(_) => None,
         });
         self.ready.extend(news);
         let lost = self.fleeting.as_ref().map_or(0, |s| s.lost().messages);

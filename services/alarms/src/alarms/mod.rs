@@ -1,0 +1,12 @@
+//! Kind `alarms`: the engine as a service, and what it watches itself.
+
+mod options;
+mod orders;
+mod reconcile;
+mod service;
+mod tables;
+mod thresholds;
+mod watch;
+
+pub(crate) use options::Options;
+pub(crate) use service::Alarms;

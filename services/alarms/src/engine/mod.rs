@@ -1,0 +1,15 @@
+//! The alarm state machine: pure, from (state, input, now) to (state, notices).
+
+mod book;
+mod case;
+mod mute;
+mod pattern;
+mod policy;
+#[cfg(test)]
+mod walks;
+
+pub(crate) use book::{Book, Bounds, House, Input, Pick};
+pub(crate) use case::{Case, Damping, Key, Phase};
+pub(crate) use mute::Mute;
+pub(crate) use pattern::Pattern;
+pub(crate) use policy::{Policies, RuleEntry};

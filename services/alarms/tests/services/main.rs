@@ -1,0 +1,5 @@
+//! The services of this crate, run as the supervisor runs them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod engine;
+mod rig;
