@@ -21,6 +21,7 @@ mod timeslice_rates;
 mod timesync_monitor;
 mod trigger_rates;
 mod triggermap;
+mod ztplot;
 
 use fathom_kernel::Kind;
 
@@ -36,6 +37,7 @@ pub use timeslice_rates::{Config as TimesliceRatesConfig, TimesliceRates};
 pub use timesync_monitor::{Config as TimesyncMonitorConfig, TimesyncMonitor};
 pub use trigger_rates::{Config as TriggerRatesConfig, TriggerRates};
 pub use triggermap::{Config as TriggerMapConfig, TriggerMap};
+pub use ztplot::{Config as ZtPlotConfig, ZtPlot};
 
 /// The kinds of this crate.
 pub const KINDS: &[Kind] = &[
@@ -75,4 +77,9 @@ pub const KINDS: &[Kind] = &[
         "timesync_monitor",
         "DOMs that lost their time synchronisation (IO_TSSN, IO_SUM)",
     ),
+    Kind::monitor::<ZtPlot>(
+        "ztplot",
+        "light of events over time and height, and the best events of all time (IO_EVT)",
+    )
+    .in_section("ZTPlot"),
 ];

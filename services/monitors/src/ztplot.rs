@@ -1,0 +1,398 @@
+//! `ztplot`: the light of events over time and height, and the best events of all time.
+//!
+//! Every `IO_EVT` message is looked at. An event with enough triggered DUs and DOMs is drawn when it
+//! gets into the event selection, or when data time has moved on. The selection keeps the best
+//! events by overlays, hits and triggered hits; their payloads and pictures lie in
+//! `files/event_selection` and go with their rows. `NAME.json` there is the output with its
+//! `Panels` view that `/event_selection/NAME.png` is drawn from.
+//!
+//! With `elog`, an event that takes a place of the full top 10 raises the alarm condition
+//! `top10_event` (severity info, subject = name of the picture, text `A new event has made it into
+//! the top 10!`), which the sink for ELOG turns into an entry of the logbook with the picture. It is
+//! cleared when it is a day old or its event lost its place. Events that merely fill free places say
+//! nothing.
+//!
+//! State: the rows (about 100 bytes each, at most `3 * best`, and `90 * best_per_day` and
+//! `90 * best_per_run` more), the payloads of the last 200 events (at most 16 MiB) and the event
+//! drawn last.
+
+mod asked;
+mod counts;
+mod drawing;
+mod gauge;
+mod kept;
+mod options;
+mod row;
+mod run_types;
+mod selection;
+mod store;
+mod tables;
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use fathom_formats::km3net::Event as Payload;
+use fathom_kernel::view::{Panels, View};
+use fathom_kernel::{
+    Event, Fetched, FileEdit, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Severity,
+    Timestamp, Topics, tags,
+};
+
+use self::asked::Asked;
+use self::counts::Counts;
+use self::drawing::Paper;
+use self::gauge::Gauge;
+pub use self::options::Config;
+use self::row::{Category, Key, Row};
+use self::run_types::RunTypes;
+use self::selection::{Places, Selection, Verdict};
+use self::store::Store;
+use crate::clock::{ms_of, ms_of_header, timestamp};
+use crate::faulty::Faulty;
+use crate::places::Strangers;
+
+const OUTPUT: &str = "ztplot";
+/// Where the files of selected events lie, below `data_dir/files`.
+const FOLDER: &str = "event_selection";
+const NOTICE: &str = "A new event has made it into the top 10!";
+/// A notice is cleared after so long [ms].
+const NOTICE_MS: i64 = 86_400_000;
+/// The tables are looked over at least so often, because events cease to be new [ms].
+const TABLES_MS: i64 = 60_000;
+
+/// The monitor.
+pub struct ZtPlot {
+    config: Config,
+    setup: Setup,
+    paper: Paper,
+    gauge: Gauge,
+    strangers: Strangers,
+    selection: Selection,
+    runs: RunTypes,
+    store: Store,
+    asked: Asked,
+    counts: Counts,
+    /// Second of the event drawn last.
+    drawn_s: Option<i64>,
+    /// The event drawn last.
+    latest: Option<Bytes>,
+    /// The event drawn last was kept over a restart and is not on the board yet.
+    is_hidden: bool,
+    /// Events that have lost their place; their files go at the next tick.
+    leaving: Vec<Row>,
+    tables: Shown,
+    faulty: Faulty,
+}
+
+/// Whether the tables show what there is.
+#[derive(Debug, Default)]
+struct Shown {
+    changed: bool,
+    at_ms: Option<i64>,
+}
+
+impl Monitor for ZtPlot {
+    type Config = Config;
+    const TOPICS: Topics = Topics::frames(&[tags::IO_EVT]);
+
+    fn check(config: &Config, setup: &Setup) -> Result<(), String> {
+        config.check(setup)
+    }
+
+    fn new(config: Config, setup: &Setup) -> Self {
+        let paper = setup
+            .detector
+            .as_ref()
+            .map(|detector| Paper::new(detector, config.ytick_distance, config.dus_max));
+        let places = Places {
+            all: config.best,
+            per_day: config.best_per_day,
+            per_run: config.best_per_run,
+        };
+        let runs = RunTypes::new(config.runs.clone(), config.run_types.clone());
+        Self {
+            paper: paper.unwrap_or_default(),
+            gauge: Gauge::new(setup),
+            strangers: Strangers::default(),
+            selection: Selection::new(places),
+            runs,
+            store: Store::default(),
+            asked: Asked::default(),
+            counts: Counts::default(),
+            drawn_s: None,
+            latest: None,
+            is_hidden: false,
+            leaving: Vec::new(),
+            tables: Shown {
+                changed: true,
+                at_ms: None,
+            },
+            faulty: Faulty::default(),
+            setup: setup.clone(),
+            config,
+        }
+    }
+
+    fn on_event(&mut self, event: &Event, out: &mut Outputs) {
+        let Event::Frame(frame) = event else { return };
+        match Payload::decode(&frame.body) {
+            Ok(payload) => self.take(frame, &payload, out),
+            Err(error) => self.faulty.saw(frame, &error, out),
+        }
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
+        let now_ms = now.as_millisecond();
+        if let Some(fetch) = self.runs.fetch(now_ms) {
+            out.fetch(fetch);
+        }
+        self.asked.fetch(out);
+        self.clear_old_notices(now_ms, out);
+        self.let_go(now_ms, out);
+        self.put_tables(now_ms, out);
+        if std::mem::take(&mut self.is_hidden) {
+            self.show_again(out);
+        }
+    }
+
+    fn on_fetched(&mut self, fetched: Fetched, out: &mut Outputs) {
+        if fetched.name != run_types::FETCH {
+            self.take_stored(fetched, out);
+            return;
+        }
+        match self.runs.take(fetched) {
+            Ok(true) => {
+                let runs = &self.runs;
+                let gone = self.selection.remove(|row| runs.excludes(row.key.run_id));
+                self.leaving.extend(gone);
+            }
+            Ok(false) => {}
+            Err(_) => out.bad("table of runs cannot be read"),
+        }
+    }
+
+    fn reset(&mut self) {
+        let rows = self.selection.rows().iter().cloned();
+        let leaving: Vec<_> = self.leaving.iter().cloned().chain(rows).collect();
+        *self = Self::new(self.config.clone(), &self.setup.clone());
+        self.leaving = leaving;
+    }
+
+    fn on_request(
+        &mut self,
+        verb: &str,
+        args: &serde_json::Value,
+    ) -> Result<serde_json::Value, String> {
+        match verb {
+            "event" => self.answer_event(args),
+            "redraw" => self.answer_redraw(args),
+            _ => self.faulty.answer(verb, ", event, redraw"),
+        }
+    }
+
+    fn persist(&mut self, keep: &mut Persist) {
+        keep.snapshot(self.kept());
+    }
+
+    fn restore(&mut self, saved: &Saved) -> Result<(), String> {
+        match &saved.snapshot {
+            Some(snapshot) => self.take_kept(snapshot),
+            None => Ok(()),
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let rows = size_of_val(self.selection.rows());
+        rows + self.store.bytes() + self.latest.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+impl ZtPlot {
+    fn take(&mut self, frame: &Frame, event: &Payload<'_>, out: &mut Outputs) {
+        let data_ms = ms_of_header(&event.header);
+        let strangers = &mut self.strangers;
+        let counts = &mut self.counts;
+        counts.events += 1;
+        self.gauge.unknown(event, |dom_id| {
+            counts.unknown_hits += 1;
+            strangers.saw(dom_id, data_ms);
+        });
+        let spread = self.gauge.spread(event);
+        if spread.dus < self.config.min_dus || spread.doms < self.config.min_doms {
+            self.counts.too_small += 1;
+            return;
+        }
+        // A copy, because the body holds on to the whole buffer that it was read into.
+        let body = Bytes::copy_from_slice(&frame.body);
+        self.store.keep(Key::of(event), body.clone());
+        let row = Row::of(event, spread.dus);
+        let verdict = match self.runs.allow(row.key.run_id) {
+            true => self.selection.judge(&row),
+            false => {
+                self.counts.other_runs += 1;
+                Verdict::Passed
+            }
+        };
+        let second = row.utc_timestamp;
+        if verdict == Verdict::Passed && !self.is_due(second) {
+            return;
+        }
+        self.drawn_s = Some(second);
+        self.counts.drawn += 1;
+        let view = self.draw(event, None);
+        if verdict != Verdict::Passed {
+            let received_ms = frame.received.as_millisecond();
+            self.select(row, verdict, received_ms, (event, &view, &body), out);
+        }
+        self.latest = Some(body);
+        self.is_hidden = false;
+        out.put(self.output(OUTPUT, event, view));
+    }
+
+    /// Shows what was drawn last before a restart.
+    fn show_again(&self, out: &mut Outputs) {
+        let event = self.latest.as_deref().map(Payload::decode);
+        if let Some(Ok(event)) = event {
+            out.put(self.output(OUTPUT, &event, self.draw(&event, None)));
+        }
+    }
+
+    /// Tells whether data time has moved on, in either direction, since the last drawing.
+    fn is_due(&self, second: i64) -> bool {
+        let interval_s = ms_of(self.config.interval).unsigned_abs().div_ceil(1000);
+        self.drawn_s
+            .is_none_or(|drawn_s| second.abs_diff(drawn_s) >= interval_s)
+    }
+
+    fn draw(&self, event: &Payload<'_>, dus: Option<&[u32]>) -> Panels {
+        match &self.setup.detector {
+            Some(detector) => self.paper.draw(event, detector, dus),
+            None => Panels::default(),
+        }
+    }
+
+    fn output(&self, name: &str, event: &Payload<'_>, view: impl Into<View>) -> Output {
+        let at = timestamp(ms_of_header(&event.header));
+        Output::new(name, drawing::title(event), view)
+            .at(Some(at))
+            .every(self.config.interval.seconds())
+    }
+
+    /// Takes an event into the selection, with its files.
+    fn select(
+        &mut self,
+        mut row: Row,
+        verdict: Verdict,
+        received_ms: i64,
+        (event, view, body): (&Payload<'_>, &Panels, &Bytes),
+        out: &mut Outputs,
+    ) {
+        let name = row.key.name();
+        self.write(&name, "dat", body.to_vec(), out);
+        let picture = self.output(&name, event, view.clone());
+        self.write(&name, "json", json_of(&picture), out);
+        self.counts.selected += 1;
+        if verdict == Verdict::Record {
+            self.counts.records += 1;
+            if self.config.elog {
+                row.noticed_ms = Some(received_ms);
+                notice(&name, true, NOTICE, received_ms, out);
+            }
+        }
+        let gone = self.selection.take(row);
+        self.leaving.extend(gone);
+        self.tables.changed = true;
+    }
+
+    fn write(&self, name: &str, ending: &str, bytes: Vec<u8>, out: &mut Outputs) {
+        let path = path_of(name, ending);
+        out.file(FileEdit::Write { path, bytes });
+    }
+
+    fn clear_old_notices(&mut self, now_ms: i64, out: &mut Outputs) {
+        for row in self.selection.rows_mut() {
+            let is_old = |at: i64| now_ms.saturating_sub(at) >= NOTICE_MS;
+            if row.noticed_ms.is_some_and(is_old) {
+                row.noticed_ms = None;
+                notice(
+                    &row.key.name(),
+                    false,
+                    "the event is a day old",
+                    now_ms,
+                    out,
+                );
+            }
+        }
+    }
+
+    /// Takes away the files and notices of events that have lost their place.
+    fn let_go(&mut self, now_ms: i64, out: &mut Outputs) {
+        self.tables.changed |= !self.leaving.is_empty();
+        for row in self.leaving.drain(..) {
+            let name = row.key.name();
+            for ending in ["dat", "json"] {
+                let path = path_of(&name, ending);
+                out.file(FileEdit::Remove { path });
+            }
+            if row.noticed_ms.is_some() {
+                notice(&name, false, "the event has lost its place", now_ms, out);
+            }
+        }
+    }
+
+    fn put_tables(&mut self, now_ms: i64, out: &mut Outputs) {
+        let is_old = |at: i64| now_ms.abs_diff(at) >= TABLES_MS.unsigned_abs();
+        if std::mem::take(&mut self.tables.changed) || self.tables.at_ms.is_none_or(is_old) {
+            self.tables.at_ms = Some(now_ms);
+            self.put_selection(now_ms / 1000, out);
+        }
+        if let Some(table) = self.strangers.table_if_changed() {
+            let title = "DOMs not in the detector description, by hits";
+            out.put(Output::new("ztplot_unknown", title, table).at(Some(timestamp(now_ms))));
+        }
+        if let Some(table) = self.counts.table_if_changed(self.selection.limits()) {
+            let title = "Events of the z-t-plot in numbers";
+            out.put(Output::new("ztplot_counts", title, table).at(Some(timestamp(now_ms))));
+        }
+    }
+
+    fn put_selection(&self, now_s: i64, out: &mut Outputs) {
+        let table = &self.config.event_selection_table;
+        let newest_s = self
+            .selection
+            .rows()
+            .iter()
+            .map(|row| row.utc_timestamp)
+            .max();
+        let newest = newest_s.map(|s| timestamp(s.saturating_mul(1000)));
+        // Records are rare: a table without a new one is not stale for a year.
+        let year_s = 365.0 * 86_400.0;
+        for category in Category::ALL {
+            let page = tables::page(&self.selection.best(category), &self.config.archives, now_s);
+            let title = format!("Top {} by {}", self.config.best, category.title());
+            let output = Output::new(page_name(table, category), title, page);
+            out.put(output.at(newest).every(year_s));
+        }
+        let all = tables::all(self.selection.rows().iter());
+        let output = Output::new(table.clone(), "Event selection", all);
+        out.put(output.at(newest).every(year_s));
+    }
+}
+
+/// Says that there is a new event of the top 10, or that it is none any more.
+fn notice(name: &str, firing: bool, text: &str, at_ms: i64, out: &mut Outputs) {
+    let about = ("top10_event", name);
+    out.alarm(about, Severity::Info, firing, text, timestamp(at_ms));
+}
+
+fn page_name(table: &str, category: Category) -> String {
+    format!("{table}_{}", category.name())
+}
+
+fn path_of(name: &str, ending: &str) -> PathBuf {
+    Path::new(FOLDER).join(format!("{name}.{ending}"))
+}
+
+fn json_of(output: &Output) -> Vec<u8> {
+    serde_json::to_vec(output).expect("an output becomes JSON")
+}

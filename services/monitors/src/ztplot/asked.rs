@@ -1,0 +1,173 @@
+//! Requests for a second look: an event of the last ones or of the selection, drawn anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use fathom_formats::km3net::Event as Payload;
+use fathom_kernel::{Content, Fetch, Fetched, Outputs};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::row::Key;
+use super::{ZtPlot, json_of, path_of};
+
+/// Files read at a time.
+const READS_MAX: usize = 8;
+
+/// Stored payloads that are to be read.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// Names, and whether their pictures are to be written anew.
+    waiting: BTreeMap<String, bool>,
+    under_way: BTreeMap<String, bool>,
+}
+
+/// Arguments of `event`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Name of the picture; without it the event drawn last, or what the numbers say.
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    run: Option<i32>,
+    #[serde(default)]
+    frame_index: Option<i32>,
+    #[serde(default)]
+    trigger_counter: Option<u64>,
+    /// DUs to draw; all when not given.
+    #[serde(default)]
+    dus: Option<Vec<u32>>,
+}
+
+/// Arguments of `redraw`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Redraw {
+    /// Name of the picture; all of the selection when not given.
+    #[serde(default)]
+    name: Option<String>,
+}
+
+impl Asked {
+    fn read(&mut self, name: String, is_redrawn: bool) {
+        let wish = self.waiting.entry(name).or_default();
+        *wish |= is_redrawn;
+    }
+
+    /// Wishes for the next stored payloads.
+    pub(super) fn fetch(&mut self, out: &mut Outputs) {
+        while self.under_way.len() < READS_MAX {
+            let Some((name, is_redrawn)) = self.waiting.pop_first() else {
+                return;
+            };
+            let place = format!("data:files/{}", path_of(&name, "dat").display());
+            out.fetch(Fetch::new(name.clone(), place.into()));
+            self.under_way.insert(name, is_redrawn);
+        }
+    }
+}
+
+impl ZtPlot {
+    /// Answers `event`: its z-t-plot as an output.
+    pub(super) fn answer_event(&mut self, args: &Value) -> Result<Value, String> {
+        let wanted: Wanted = arguments(args, "name, run, frame_index, trigger_counter, dus")?;
+        let body = match self.find(&wanted) {
+            Some(body) => body.clone(),
+            None => return Err(self.missing(&wanted)),
+        };
+        let event = Payload::decode(&body).map_err(|error| error.to_string())?;
+        let view = self.draw(&event, wanted.dus.as_deref());
+        let output = self.output(&Key::of(&event).name(), &event, view);
+        serde_json::to_value(output).map_err(|error| error.to_string())
+    }
+
+    /// Answers `redraw`: the names of the pictures that will be drawn anew.
+    pub(super) fn answer_redraw(&mut self, args: &Value) -> Result<Value, String> {
+        let Redraw { name } = arguments(args, "name")?;
+        let names: BTreeSet<String> = match name {
+            Some(name) => {
+                let row = self.selection.find(&name).map(|row| row.key.name());
+                BTreeSet::from([row.ok_or_else(|| not_selected(&name))?])
+            }
+            None => self.selection.rows().iter().map(|r| r.key.name()).collect(),
+        };
+        for name in &names {
+            self.asked.read(name.clone(), true);
+        }
+        Ok(json!({ "redrawn": names }))
+    }
+
+    fn find(&self, wanted: &Wanted) -> Option<&Bytes> {
+        if let Some(name) = &wanted.name {
+            return self.store.find(|key| key.name() == *name);
+        }
+        if wanted.run.is_none() && wanted.frame_index.is_none() && wanted.trigger_counter.is_none()
+        {
+            return self.latest.as_ref();
+        }
+        self.store.find(|key| wanted.fits(key))
+    }
+
+    /// A selected event is read from its file, so that the next question finds it.
+    fn missing(&mut self, wanted: &Wanted) -> String {
+        let mut rows = self.selection.rows().iter();
+        let row = rows.find(|row| match &wanted.name {
+            Some(name) => row.key.name() == *name,
+            None => wanted.fits(&row.key),
+        });
+        match row.map(|row| row.key.name()) {
+            Some(name) => {
+                let text = format!("{name} is being read, ask again in a second");
+                self.asked.read(name, false);
+                text
+            }
+            None => "no such event among the last ones and in the selection".into(),
+        }
+    }
+
+    /// Takes a payload that was read from its file.
+    pub(super) fn take_stored(&mut self, fetched: Fetched, out: &mut Outputs) {
+        let is_redrawn = self.asked.under_way.remove(&fetched.name).unwrap_or(false);
+        self.asked.fetch(out);
+        let Ok(Content::Bytes(body, _)) = fetched.content else {
+            out.bad("stored event cannot be read");
+            return;
+        };
+        let Ok(event) = Payload::decode(&body) else {
+            out.bad("stored event is damaged");
+            return;
+        };
+        let key = Key::of(&event);
+        let name = key.name();
+        // Meanwhile it may have lost its place.
+        if is_redrawn && self.selection.find(&name).is_some() {
+            let output = self.output(&name, &event, self.draw(&event, None));
+            self.write(&name, "json", json_of(&output), out);
+        }
+        self.store.keep(key, body.clone());
+    }
+}
+
+impl Wanted {
+    fn fits(&self, key: &Key) -> bool {
+        let is = |wanted: Option<i32>, got| wanted.is_none_or(|wanted| wanted == got);
+        is(self.run, key.run_id)
+            && is(self.frame_index, key.frame_index)
+            && self
+                .trigger_counter
+                .is_none_or(|counter| counter == key.trigger_counter)
+    }
+}
+
+fn not_selected(name: &str) -> String {
+    format!("{name:?} is not in the selection")
+}
+
+fn arguments<T: serde::de::DeserializeOwned>(args: &Value, expected: &str) -> Result<T, String> {
+    let args = match args {
+        Value::Null => json!({}),
+        other => other.clone(),
+    };
+    serde_json::from_value(args).map_err(|error| format!("{error}; expected {expected}"))
+}

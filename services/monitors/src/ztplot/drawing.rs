@@ -1,0 +1,295 @@
+//! The z-t-plot of an event: one panel per DU, hits by time and height.
+
+use std::collections::BTreeMap;
+
+use fathom_formats::detx::Detector;
+use fathom_formats::km3net::{CalibratedHit, Event as Payload, EventHits, Slewing, TriggerMask};
+use fathom_kernel::view::{Axis, Layer, Panel, Panels, Shape};
+
+/// Hits of a DOM within so much of the first are one coincidence [ns].
+pub(super) const WINDOW_NS: f64 = 20.0;
+const HIT_COLOUR: &str = "#09A9DE";
+const TRIGGERED_COLOUR: &str = "#FF6363";
+/// Short names of triggers in the title, in km3mon's order; others are named by their bit.
+const TRIGGER_NAMES: [(u32, &str); 5] = [
+    (TriggerMask::SHOWER_MX_BIT, "MX"),
+    (TriggerMask::MUON_3D_BIT, "3DM"),
+    (TriggerMask::SHOWER_3D_BIT, "3DS"),
+    (TriggerMask::NANO_BEACON_BIT, "NB"),
+    (TriggerMask::FACTORY_LIMIT_BIT, "factory limit"),
+];
+
+/// What all plots of a detector have in common.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Paper {
+    low_m: Option<f64>,
+    high_m: Option<f64>,
+    tick_m: f64,
+    /// Heights of the floors of the lowest DU [m].
+    guides_m: Vec<f64>,
+    dus_max: usize,
+}
+
+impl Paper {
+    pub(super) fn new(detector: &Detector, tick_m: f64, dus_max: usize) -> Self {
+        let pmts = detector.optical_modules().flat_map(|m| &m.pmts);
+        let heights = pmts.map(|pmt| pmt.position_m[2]);
+        let (low, high) = heights.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), z| {
+            (low.min(z), high.max(z))
+        });
+        // A file with heights below the sea surface does not begin at 0.
+        let low_m = if low < 0.0 {
+            round_to_tens(low - 10.0)
+        } else {
+            0.0
+        };
+        let is_there = low.is_finite() && high.is_finite();
+        let lowest = detector.optical_modules().map(|m| m.place.du).min();
+        let floors = detector
+            .optical_modules()
+            .filter(|m| Some(m.place.du) == lowest);
+        Self {
+            low_m: is_there.then_some(low_m),
+            high_m: is_there.then(|| max_z_m(high)),
+            tick_m,
+            guides_m: floors
+                .filter_map(|m| Some(m.pmts.first()?.position_m[2]))
+                .collect(),
+            dus_max,
+        }
+    }
+
+    /// Draws an event; `dus` chooses some of its DUs.
+    pub(super) fn draw(
+        &self,
+        event: &Payload<'_>,
+        detector: &Detector,
+        dus: Option<&[u32]>,
+    ) -> Panels {
+        let mut hits = EventHits::default();
+        hits.calibrate(event, detector, Slewing::Subtracted);
+        hits.group(WINDOW_NS);
+        self.panels(&hits, dus)
+    }
+
+    fn panels(&self, hits: &EventHits, dus: Option<&[u32]>) -> Panels {
+        let mut by_du: BTreeMap<u32, Vec<&CalibratedHit>> = BTreeMap::new();
+        for hit in hits.hits() {
+            by_du.entry(hit.place.du).or_default().push(hit);
+        }
+        if let Some(dus) = dus {
+            by_du.retain(|du, _| dus.contains(du));
+        }
+        if self.dus_max > 0 && by_du.len() > self.dus_max {
+            let mut sizes: Vec<_> = by_du.iter().map(|(du, hits)| (hits.len(), *du)).collect();
+            sizes.sort_unstable_by_key(|&(size, du)| (std::cmp::Reverse(size), du));
+            for (_, du) in sizes.split_off(self.dus_max) {
+                by_du.remove(&du);
+            }
+        }
+        let earliest = || hits.hits().iter().map(|h| h.time_ns).min_by(f64::total_cmp);
+        let from_ns = hits.first_triggered_ns().or_else(earliest).unwrap_or(0.0);
+        let panel = |(du, hits): (&u32, &Vec<_>)| self.panel(*du, hits, from_ns);
+        Panels {
+            columns: columns_of(by_du.len()),
+            x: Axis {
+                label: "time [ns]".into(),
+                ..Axis::default()
+            },
+            y: Axis {
+                label: "z [m]".into(),
+                low: self.low_m,
+                high: self.high_m,
+                tick: Some(self.tick_m),
+                ..Axis::default()
+            },
+            panels: by_du.iter().map(panel).collect(),
+        }
+    }
+
+    fn panel(&self, du: u32, hits: &[&CalibratedHit], from_ns: f64) -> Panel {
+        let layer = |shape, colour, hits: &[&CalibratedHit]| {
+            let x = hits.iter().map(|h| rounded(h.time_ns - from_ns, 100.0));
+            let y = hits.iter().map(|h| rounded(h.position_m[2], 1000.0));
+            let mut layer = Layer::new(shape, colour, x.collect(), y.collect());
+            layer.notes = hits.iter().map(|hit| note(hit)).collect();
+            layer
+        };
+        let mut all = layer(Shape::Disc, HIT_COLOUR, hits).named("hits");
+        all.alpha = 0.5;
+        all.z = hits.iter().map(|hit| f64::from(hit.multiplicity)).collect();
+        let triggered: Vec<_> = hits.iter().copied().filter(|h| h.is_triggered).collect();
+        let mut pluses = layer(Shape::Plus, TRIGGERED_COLOUR, &triggered).named("triggered hits");
+        pluses.alpha = 0.8;
+        Panel {
+            title: format!("DU {du}"),
+            layers: vec![all, pluses],
+            guides: self.guides_m.clone(),
+        }
+    }
+}
+
+/// Says which event it is, and when.
+pub(super) fn title(event: &Payload<'_>) -> String {
+    let header = &event.header;
+    let at = crate::clock::timestamp(crate::clock::ms_of_header(header));
+    format!(
+        "z-t-Plot for DetID-{} Run {}, FrameIndex {}, TriggerCounter {}, Overlays {}, \
+         Trigger: {}, {} UTC",
+        header.detector_id,
+        header.run,
+        header.frame_index,
+        event.trigger_counter,
+        event.overlays,
+        triggers(event.trigger_mask),
+        at.strftime("%a %b %e %H:%M:%S %Y")
+    )
+}
+
+fn triggers(mask: TriggerMask) -> String {
+    let known = TRIGGER_NAMES.iter().filter(|(bit, _)| mask.has(*bit));
+    let known = known.map(|(_, name)| (*name).to_owned());
+    let is_known = |bit: u32| TRIGGER_NAMES.iter().any(|(known, _)| *known == bit);
+    let others = (0..64).filter(|&bit| mask.has(bit) && !is_known(bit));
+    let all: Vec<_> = known
+        .chain(others.map(|bit| format!("bit {bit}")))
+        .collect();
+    all.join(" ")
+}
+
+fn note(hit: &CalibratedHit) -> String {
+    let CalibratedHit {
+        dom_id,
+        place,
+        channel,
+        tot_ns,
+        multiplicity,
+        ..
+    } = hit;
+    format!(
+        "DOM {dom_id} ({place}) channel {channel}, tot {tot_ns} ns, multiplicity {multiplicity}"
+    )
+}
+
+/// Returns the upper end of the height axis: 10 m above the highest PMT, rounded to tens.
+fn max_z_m(highest_m: f64) -> f64 {
+    round_to_tens(highest_m + 10.0)
+}
+
+/// Rounds to tens, halves to the even ten, as Python does.
+fn round_to_tens(number: f64) -> f64 {
+    (number / 10.0).round_ties_even() * 10.0
+}
+
+/// Cuts what nobody sees, so that a picture takes less space.
+fn rounded(number: f64, steps: f64) -> f64 {
+    (number * steps).round() / steps
+}
+
+/// Returns the panels per row: the square root, rounded up.
+fn columns_of(panels: usize) -> u32 {
+    let square = u32::try_from(panels).unwrap_or(u32::MAX);
+    let root = square.isqrt();
+    (root + u32::from(root.saturating_mul(root) < square)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use fathom_formats::detx::Layout;
+    use fathom_formats::km3net::{Header, SnapshotHit, TriggeredHit};
+
+    use super::*;
+
+    #[test]
+    fn the_height_axis_ends_at_the_even_ten_like_in_python() {
+        let cases = [
+            (15.0, 20.0),
+            (25.0, 40.0),
+            (35.0, 40.0),
+            (203.7, 210.0),
+            (204.9, 210.0),
+        ];
+        for (highest, expected) in cases {
+            assert_eq!(max_z_m(highest), expected, "{highest}");
+        }
+    }
+
+    #[test]
+    fn panels_fill_a_square() {
+        let cases = [
+            (0, 1),
+            (1, 1),
+            (2, 2),
+            (4, 2),
+            (5, 3),
+            (9, 3),
+            (10, 4),
+            (115, 11),
+            (230, 16),
+        ];
+        for (panels, columns) in cases {
+            assert_eq!(columns_of(panels), columns, "{panels}");
+        }
+    }
+
+    #[test]
+    fn triggers_are_named_and_unknown_ones_numbered() {
+        assert_eq!(triggers(TriggerMask(0b1_0110)), "MX 3DM 3DS");
+        assert_eq!(
+            triggers(TriggerMask(0x8000_0041)),
+            "factory limit bit 0 bit 6"
+        );
+    }
+
+    #[test]
+    fn hits_count_from_the_first_triggered_one_and_grow_with_their_multiplicity() {
+        let detector = Detector::generated(&Layout::orca(3));
+        let modules: Vec<_> = detector.optical_modules().collect();
+        let module = |du| *modules.iter().find(|m| m.place.du == du).unwrap();
+        let hit = |du, time| SnapshotHit::new(module(du).id, 0.into(), time, 26);
+        let snapshot = [
+            hit(2, 90),
+            hit(2, 150),
+            hit(2, 160),
+            hit(1, 300),
+            hit(2, 400),
+        ];
+        let triggered = [2, 3].map(|n| TriggeredHit::new(snapshot[n], TriggerMask(2)));
+        let event = Payload {
+            legacy: false,
+            header: Header::default(),
+            trigger_counter: 9,
+            trigger_mask: TriggerMask(2),
+            overlays: 1,
+            triggered: &triggered,
+            snapshot: &snapshot,
+        };
+        let paper = Paper::new(&detector, 25.0, 0);
+        let panels = paper.draw(&event, &detector, None);
+        let titles: Vec<_> = panels.panels.iter().map(|p| &*p.title).collect();
+        assert_eq!(titles, ["DU 1", "DU 2"]);
+        assert_eq!((panels.columns, panels.y.tick), (2, Some(25.0)));
+        let [hits, pluses] = &panels.panels[1].layers[..] else {
+            panic!()
+        };
+        assert_eq!(hits.z, [1.0, 2.0, 2.0, 1.0]);
+        assert_eq!(hits.x, [-70.0, -10.0, 0.0, 240.0]);
+        assert_eq!(
+            (pluses.x.as_slice(), pluses.shape),
+            (&[0.0][..], Shape::Plus)
+        );
+        assert!((hits.y[0] - module(2).pmts[0].position_m[2]).abs() <= 0.0005);
+        let note = format!(
+            "DOM {} ({}) channel 0, tot 26 ns, multiplicity 1",
+            module(2).id,
+            module(2).place
+        );
+        assert_eq!(hits.notes[0], note);
+        assert_eq!(panels.panels[0].guides.len(), 18);
+
+        let chosen = paper.draw(&event, &detector, Some(&[1]));
+        assert_eq!(chosen.panels.len(), 1);
+        let most = Paper::new(&detector, 25.0, 1).draw(&event, &detector, None);
+        assert_eq!(most.panels[0].title, "DU 2");
+    }
+}

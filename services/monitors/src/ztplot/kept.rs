@@ -1,0 +1,51 @@
+//! What is kept over a restart: the selection, and the event drawn last.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::ZtPlot;
+use super::row::Row;
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    version: u32,
+    rows: Vec<Row>,
+    /// Rows whose files are still there.
+    leaving: Vec<Row>,
+    drawn_s: Option<i64>,
+    /// Payload of the event drawn last, in base 64.
+    latest: Option<String>,
+}
+
+impl ZtPlot {
+    pub(super) fn kept(&self) -> Vec<u8> {
+        let kept = Kept {
+            version: VERSION,
+            rows: self.selection.rows().to_vec(),
+            leaving: self.leaving.clone(),
+            drawn_s: self.drawn_s,
+            latest: self.latest.as_ref().map(|body| STANDARD.encode(body)),
+        };
+        serde_json::to_vec(&kept).expect("numbers and texts become JSON")
+    }
+
+    pub(super) fn take_kept(&mut self, snapshot: &[u8]) -> Result<(), String> {
+        let kept: Kept = serde_json::from_slice(snapshot).map_err(|e| e.to_string())?;
+        if kept.version != VERSION {
+            let got = kept.version;
+            return Err(format!("kept with version {got}, expected {VERSION}"));
+        }
+        self.leaving = self.selection.restore(kept.rows);
+        self.leaving.extend(kept.leaving);
+        self.drawn_s = kept.drawn_s;
+        let latest = kept.latest.and_then(|text| STANDARD.decode(text).ok());
+        self.latest = latest.map(Bytes::from);
+        self.tables.changed = true;
+        self.is_hidden = self.latest.is_some();
+        Ok(())
+    }
+}

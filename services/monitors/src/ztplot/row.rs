@@ -1,0 +1,113 @@
+//! A selected event: its numbers, its names, and by which of them it competes.
+
+use fathom_formats::km3net::Event as Payload;
+use serde::{Deserialize, Serialize};
+
+/// What events compete in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Category {
+    /// Number of merged events.
+    Overlays,
+    /// Hits of the snapshot.
+    Hits,
+    /// Triggered hits.
+    TriggeredHits,
+}
+
+impl Category {
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [Self::Overlays, Self::Hits, Self::TriggeredHits];
+
+    /// Returns its column in km3mon's table.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Overlays => "overlays",
+            Self::Hits => "n_hits",
+            Self::TriggeredHits => "n_triggered_hits",
+        }
+    }
+
+    /// Returns what people call it.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Overlays => "overlays",
+            Self::Hits => "hits",
+            Self::TriggeredHits => "triggered hits",
+        }
+    }
+}
+
+/// What makes two events the same: detector, run, frame, trigger counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(super) struct Key {
+    pub(super) det_id: i32,
+    pub(super) run_id: i32,
+    pub(super) frame_index: i32,
+    pub(super) trigger_counter: u64,
+}
+
+impl Key {
+    pub(super) fn of(event: &Payload<'_>) -> Self {
+        Self {
+            det_id: event.header.detector_id.0,
+            run_id: event.header.run.0,
+            frame_index: event.header.frame_index,
+            trigger_counter: event.trigger_counter,
+        }
+    }
+
+    /// Returns the name of the event's picture and files, without ending.
+    pub(super) fn name(&self) -> String {
+        let Self {
+            det_id,
+            run_id,
+            frame_index,
+            trigger_counter,
+        } = self;
+        format!("ztplot_{det_id:08}_{run_id:08}_FI{frame_index}_TC{trigger_counter}")
+    }
+}
+
+/// One event of the selection, as km3mon's table has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Row {
+    pub(super) key: Key,
+    pub(super) overlays: i64,
+    pub(super) n_hits: i64,
+    pub(super) n_triggered_hits: i64,
+    /// DUs with triggered hits.
+    pub(super) n_dus: i64,
+    /// Second of the frame's start since 1970.
+    pub(super) utc_timestamp: i64,
+    /// Since when it is told of as new, host time [ms].
+    pub(super) noticed_ms: Option<i64>,
+}
+
+impl Row {
+    pub(super) fn of(event: &Payload<'_>, n_dus: usize) -> Self {
+        let wide = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        Self {
+            key: Key::of(event),
+            overlays: event.overlays.into(),
+            n_hits: wide(event.snapshot.len()),
+            n_triggered_hits: wide(event.triggered.len()),
+            n_dus: wide(n_dus),
+            utc_timestamp: event.header.utc_seconds.into(),
+            noticed_ms: None,
+        }
+    }
+
+    /// Returns the number by which it competes.
+    pub(super) fn value(&self, category: Category) -> i64 {
+        match category {
+            Category::Overlays => self.overlays,
+            Category::Hits => self.n_hits,
+            Category::TriggeredHits => self.n_triggered_hits,
+        }
+    }
+
+    /// Returns its day, counted from 1970.
+    pub(super) fn day(&self) -> i64 {
+        self.utc_timestamp.div_euclid(86_400)
+    }
+}
