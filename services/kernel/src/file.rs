@@ -21,6 +21,14 @@ pub enum FileEdit {
         /// Where.
         path: PathBuf,
     },
+    /// Gives a file another name, in place of the file that has it; one that is not there is no
+    /// error.
+    Rename {
+        /// Where it is.
+        from: PathBuf,
+        /// Where it shall be.
+        to: PathBuf,
+    },
 }
 
 impl FileEdit {
@@ -29,20 +37,31 @@ impl FileEdit {
     /// # Errors
     /// When the path leads out of the folder, or the disk refuses.
     pub fn apply(&self, folder: &Path) -> io::Result<()> {
-        let (Self::Write { path, .. } | Self::Remove { path }) = self;
-        let is_inside = path.components().all(|c| matches!(c, Component::Normal(_)));
-        if !is_inside || path.as_os_str().is_empty() {
-            let text = format!("{}: expected a path inside the folder", path.display());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
-        let target = folder.join(path);
         match self {
-            Self::Write { bytes, .. } => write(&target, bytes),
-            Self::Remove { .. } => match std::fs::remove_file(&target) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
-            },
+            Self::Write { path, bytes } => write(&inside(folder, path)?, bytes),
+            Self::Remove { path } => unless_absent(std::fs::remove_file(inside(folder, path)?)),
+            Self::Rename { from, to } => {
+                let to = inside(folder, to)?;
+                unless_absent(std::fs::rename(inside(folder, from)?, to))
+            }
         }
+    }
+}
+
+/// Returns the whole path of one that stays inside the folder.
+fn inside(folder: &Path, path: &Path) -> io::Result<PathBuf> {
+    let is_inside = path.components().all(|c| matches!(c, Component::Normal(_)));
+    if is_inside && !path.as_os_str().is_empty() {
+        return Ok(folder.join(path));
+    }
+    let text = format!("{}: expected a path inside the folder", path.display());
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}
+
+fn unless_absent(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -102,6 +121,32 @@ fn append(folder: &Path, lines: &[FileLine]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_with_another_name_takes_the_place_of_the_one_before() {
+        let name = format!("fathom-file-rename-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let write = |path: &str, bytes: &[u8]| FileEdit::Write {
+            path: path.into(),
+            bytes: bytes.to_vec(),
+        };
+        write("new", b"2").apply(&folder).unwrap();
+        write("old", b"1").apply(&folder).unwrap();
+        let rename = FileEdit::Rename {
+            from: "new".into(),
+            to: "old".into(),
+        };
+        rename.apply(&folder).unwrap();
+        rename.apply(&folder).unwrap();
+        assert_eq!(std::fs::read(folder.join("old")).unwrap(), b"2");
+        assert!(!folder.join("new").exists());
+        let outside = FileEdit::Rename {
+            from: "old".into(),
+            to: "../old".into(),
+        };
+        assert!(outside.apply(&folder).is_err());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn files_appear_whole_vanish_and_stay_inside() {

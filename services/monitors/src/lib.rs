@@ -31,7 +31,8 @@ pub use dom_rates::{Config as DomRatesConfig, DomRates};
 pub use online_reco::{Config as OnlineRecoConfig, OnlineReco};
 pub use pmt_rates::{Config as PmtRatesConfig, PmtRates};
 pub use royfit::{
-    LineFit, LineTrack, Selection, first_guess, fit_line, q_sum, seed_hits, select_hits,
+    Config as RoyfitConfig, LineFit, LineTrack, Royfit, Selection, first_guess, fit_line, q_sum,
+    seed_hits, select_hits,
 };
 pub use timeslice_rates::{Config as TimesliceRatesConfig, TimesliceRates};
 pub use timesync_monitor::{Config as TimesyncMonitorConfig, TimesyncMonitor};
@@ -82,4 +83,8 @@ pub const KINDS: &[Kind] = &[
         "light of events over time and height, and the best events of all time (IO_EVT)",
     )
     .in_section("ZTPlot"),
+    Kind::monitor::<Royfit>(
+        "royfit",
+        "fits muons to the hits of each DU, and keeps the time residuals of every DOM (IO_EVT)",
+    ),
 ];

@@ -187,6 +187,7 @@ fn an_unknown_dom_takes_no_other_hit_with_it_and_few_events_become_files() {
                 there.push(path);
             }
             FileEdit::Remove { path } => there.retain(|other| *other != path),
+            FileEdit::Rename { .. } => panic!("dumps keep their names"),
         }
     }
     assert_eq!(there.len(), 2);
