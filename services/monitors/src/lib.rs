@@ -4,6 +4,7 @@
 //! kept for a look (`request NAME bad`) and skipped. Times are data times in UTC. The supervisor runs
 //! them through `fathom_kernel::Driver`; they draw nothing and know no socket, file or clock.
 
+mod acoustics;
 mod bins;
 mod clock;
 mod columns;
@@ -26,6 +27,7 @@ mod ztplot;
 use fathom_kernel::Kind;
 
 // Exported for tests and benchmarks, which feed them messages without a supervisor.
+pub use acoustics::{Acoustics, Config as AcousticsConfig};
 pub use dom_activity::{Config as DomActivityConfig, DomActivity, Reference};
 pub use dom_rates::{Config as DomRatesConfig, DomRates};
 pub use online_reco::{Config as OnlineRecoConfig, OnlineReco};
@@ -59,6 +61,10 @@ pub const KINDS: &[Kind] = &[
     Kind::monitor::<OnlineReco>(
         "online_reco",
         "zenith angle and quality of the online reconstruction, against a reference (IO_OLINE)",
+    ),
+    Kind::monitor::<Acoustics>(
+        "acoustics",
+        "autonomous beacons that every module heard (IO_TOA, a file or the data base)",
     ),
     Kind::monitor::<DomRates>(
         "dom_rates",

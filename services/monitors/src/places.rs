@@ -53,18 +53,21 @@ impl Places {
         let Some(detector) = &setup.detector else {
             return Self::new(Vec::new(), HashSet::default(), false);
         };
-        let wide = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-        let place = |module: &fathom_formats::detx::Module| Place {
-            du: wide(module.place.du),
-            floor: wide(module.place.floor),
-            dom_id: module.id.0,
-        };
         let bases = detector.modules().iter().filter(|m| m.is_base());
         Self::new(
             detector.optical_modules().map(place).collect(),
             bases.map(|m| m.id.0).collect(),
             true,
         )
+    }
+
+    /// Reads all modules, base modules included: they have no light, but they hear.
+    pub(crate) fn with_bases(setup: &Setup) -> Self {
+        let Some(detector) = &setup.detector else {
+            return Self::of(setup);
+        };
+        let all = detector.modules().iter().map(place);
+        Self::new(all.collect(), HashSet::default(), true)
     }
 
     fn new(mut list: Vec<Place>, bases: HashSet<u32, Quick>, described: bool) -> Self {
@@ -156,6 +159,15 @@ impl Places {
         } else {
             "modules in order of appearance (no detector description)"
         }
+    }
+}
+
+fn place(module: &fathom_formats::detx::Module) -> Place {
+    let wide = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+    Place {
+        du: wide(module.place.du),
+        floor: wide(module.place.floor),
+        dom_id: module.id.0,
     }
 }
 

@@ -169,6 +169,8 @@ pub mod tags {
     pub const IO_MONIT: Tag = Tag::of("IO_MONIT");
     /// Online reconstruction.
     pub const IO_OLINE: Tag = Tag::of("IO_OLINE");
+    /// Arrivals of acoustic pings.
+    pub const IO_TOA: Tag = Tag::of("IO_TOA");
     /// Log text.
     pub const MSG: Tag = Tag::of("MSG");
 

@@ -95,6 +95,14 @@ pub enum PayloadError {
         /// The first four bytes.
         got: [u8; 4],
     },
+    /// A line of a text payload is not what it should be.
+    #[error("line {line} is wrong, expected {expected}")]
+    WrongLine {
+        /// Number of the line, from 1.
+        line: usize,
+        /// What should have stood there.
+        expected: &'static str,
+    },
 }
 
 impl PayloadError {
@@ -111,6 +119,7 @@ impl PayloadError {
             Self::FrameLength { .. } => "frame_length",
             Self::FrameType { .. } => "frame_type",
             Self::WrongMagic { .. } => "wrong_magic",
+            Self::WrongLine { .. } => "wrong_line",
         }
     }
 }

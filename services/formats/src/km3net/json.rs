@@ -274,6 +274,11 @@ impl Serialize for Payload<'_> {
             Self::TimeSlice(slice) => slice.serialize(serializer),
             Self::Monitoring(packet) => packet.serialize(serializer),
             Self::Online(reco) => reco.serialize(serializer),
+            Self::Arrivals(arrivals) => {
+                let mut map = serializer.serialize_struct("Arrivals", 1)?;
+                map.serialize_field("arrivals", arrivals)?;
+                map.end()
+            }
             Self::Message(message) => message.serialize(serializer),
             Self::Opaque(body) => {
                 let mut map = serializer.serialize_struct("Opaque", 2)?;

@@ -23,6 +23,7 @@ mod status;
 mod summary;
 mod timeslice;
 mod tmch;
+mod toa;
 mod tot;
 mod trigger;
 
@@ -46,5 +47,6 @@ pub use timeslice::{
     TIME_SLICE_VERSION, TimeSlice, encode_time_slice,
 };
 pub use tmch::{FifoSizes, HZ_PER_COUNT, TMCH_BYTES_MIN, Tmch, TmchFields};
+pub use toa::{Arrival, TOA_HEAD, encode_arrivals};
 pub use tot::{photoelectrons, slew_ns};
 pub use trigger::TriggerMask;

@@ -10,6 +10,7 @@ use super::oline::OnlineReco;
 use super::summary::SummarySlice;
 use super::timeslice::{SliceLevel, TimeSlice};
 use super::tmch::Tmch;
+use super::toa::Arrival;
 
 /// A decoded body.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub enum Payload<'a> {
     Monitoring(Tmch<'a>),
     /// `IO_OLINE`
     Online(OnlineReco),
+    /// `IO_TOA`
+    Arrivals(Vec<Arrival>),
     /// `MSG`
     Message(LogMessage<'a>),
     /// A tag whose format is not known.
@@ -50,6 +53,7 @@ impl<'a> Payload<'a> {
             tags::IO_SUM => SummarySlice::decode(body).map(Self::Summary),
             tags::IO_MONIT => Tmch::decode(body).map(Self::Monitoring),
             tags::IO_OLINE => OnlineReco::decode(body).map(Self::Online),
+            tags::IO_TOA => Arrival::decode(body).map(Self::Arrivals),
             tags::MSG => Ok(Self::Message(LogMessage::decode(body))),
             _ => Ok(Self::Opaque(body)),
         }
@@ -61,7 +65,11 @@ impl<'a> Payload<'a> {
             Self::Event(event) => Some(event.digest()),
             Self::Summary(slice) => Some(slice.digest()),
             Self::TimeSlice(slice) => Some(slice.digest()),
-            Self::Monitoring(_) | Self::Online(_) | Self::Message(_) | Self::Opaque(_) => None,
+            Self::Monitoring(_)
+            | Self::Online(_)
+            | Self::Arrivals(_)
+            | Self::Message(_)
+            | Self::Opaque(_) => None,
         }
     }
 
@@ -71,7 +79,11 @@ impl<'a> Payload<'a> {
             Self::Event(event) => Some(&event.header),
             Self::Summary(slice) => Some(&slice.header),
             Self::TimeSlice(slice) => Some(&slice.header),
-            Self::Monitoring(_) | Self::Online(_) | Self::Message(_) | Self::Opaque(_) => None,
+            Self::Monitoring(_)
+            | Self::Online(_)
+            | Self::Arrivals(_)
+            | Self::Message(_)
+            | Self::Opaque(_) => None,
         }
     }
 }

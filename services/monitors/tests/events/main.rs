@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod acoustics;
 mod online_reco;
 mod timeslice_rates;
 mod triggermap;

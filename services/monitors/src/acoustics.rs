@@ -1,0 +1,407 @@
+//! `acoustics`: which autonomous beacons each module heard in the last ten minutes.
+//!
+//! Times of arrival come as `IO_TOA` messages, from a file, or from the data base by HTTP. Every cycle
+//! of data time is judged once, when late arrivals have had their time: all emitters of every module,
+//! base modules included. State: arrivals of the cycles not yet judged (32 bytes each, at most 20000
+//! per module) and the results of a day (16 bytes per module, emitter and cycle: 28 MB for 4,140
+//! modules and three beacons).
+
+mod beacons;
+mod cycle;
+mod kept;
+mod pending;
+mod table;
+mod views;
+
+use std::collections::BTreeSet;
+
+use fathom_formats::km3net::Arrival;
+use fathom_kernel::view::View;
+use fathom_kernel::{
+    Content, Event, Fetch, Fetched, Frame, Location, Monitor, Output, Outputs, Persist, Saved,
+    Setup, Severity, Span, Timestamp, Topics, tags,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use self::cycle::{Cycle, History};
+use self::kept::OnDisk;
+use self::pending::Pending;
+use crate::clock::{is_due, ms_of, seconds, text_of_ms, timestamp};
+use crate::faulty::Faulty;
+use crate::places::Places;
+use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
+
+/// What the fetch of arrivals is called.
+const ARRIVALS: &str = "arrivals";
+
+/// Options of `acoustics`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Length of a cycle; cycles begin at whole multiples of it in data time.
+    pub period: Span,
+    /// How long after its end a cycle waits for late arrivals before it is judged.
+    pub delay: Span,
+    /// File or web address with times of arrival, beside those that come as messages: JSON lines or a
+    /// table with a header. `{from}` and `{to}` stand for the times wanted (seconds since 1970),
+    /// `{detector}` for the detector id.
+    pub source: Option<Location>,
+    /// Time between two looks at it.
+    pub source_every: Span,
+    /// How long results are kept.
+    pub history: Span,
+    /// A beacon that so many modules heard with more than 3 pings is known; when fewer do, it is lost.
+    #[schemars(range(min = 1, max = 10000))]
+    pub beacon_doms: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            period: Span::from_secs(600),
+            delay: Span::from_secs(600),
+            source: None,
+            source_every: Span::from_secs(60),
+            history: Span::from_secs(86_400),
+            beacon_doms: 3,
+        }
+    }
+}
+
+impl Config {
+    fn cycles(&self) -> usize {
+        let fitting = ms_of(self.history) / ms_of(self.period);
+        usize::try_from(fitting)
+            .unwrap_or(usize::MAX)
+            .clamp(2, 2000)
+    }
+}
+
+/// What came and what could not be used.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    messages: u64,
+    arrivals: u64,
+    late: u64,
+    strays: u64,
+    bad_lines: u64,
+}
+
+/// The monitor.
+pub struct Acoustics {
+    config: Config,
+    setup: Setup,
+    places: Places,
+    timeline: Timeline,
+    pending: Pending,
+    history: History,
+    /// Number of the cycle that was judged last.
+    judged: Option<i64>,
+    /// Since when we listen, in data time [ms].
+    since_ms: Option<i64>,
+    host_ms: i64,
+    newest_ms: Option<i64>,
+    lost: BTreeSet<i32>,
+    without_data: bool,
+    counts: Counts,
+    asked_ms: Option<i64>,
+    source_version: Option<String>,
+    source_fault: Option<String>,
+    redraw: bool,
+    kept: OnDisk,
+    faulty: Faulty,
+}
+
+impl Monitor for Acoustics {
+    type Config = Config;
+    const TOPICS: Topics = Topics::frames(&[tags::IO_TOA]);
+
+    fn check(config: &Config, _: &Setup) -> Result<(), String> {
+        if ms_of(config.period) < 10_000 {
+            return Err(format!("period is {}, expected 10s or more", config.period));
+        }
+        if config.beacon_doms == 0 {
+            return Err("beacon_doms is 0, expected a number from 1".into());
+        }
+        Ok(())
+    }
+
+    fn new(config: Config, setup: &Setup) -> Self {
+        Self {
+            places: Places::with_bases(setup),
+            setup: setup.clone(),
+            timeline: Timeline::default(),
+            pending: Pending::default(),
+            history: History::new(config.cycles()),
+            judged: None,
+            since_ms: None,
+            host_ms: 0,
+            newest_ms: None,
+            lost: BTreeSet::new(),
+            without_data: false,
+            counts: Counts::default(),
+            asked_ms: None,
+            source_version: None,
+            source_fault: None,
+            redraw: true,
+            kept: OnDisk::default(),
+            faulty: Faulty::default(),
+            config,
+        }
+    }
+
+    fn on_event(&mut self, event: &Event, out: &mut Outputs) {
+        let Event::Frame(frame) = event else { return };
+        match Arrival::decode(&frame.body) {
+            Ok(arrivals) => self.take_message(frame, &arrivals),
+            Err(error) => self.faulty.saw(frame, &error, out),
+        }
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
+        self.timeline.tick();
+        self.host_ms = now.as_millisecond();
+        let data_ms = self.data_ms();
+        self.ask(data_ms, out);
+        self.judge(data_ms, out);
+        if std::mem::take(&mut self.redraw) {
+            self.draw(out);
+        }
+    }
+
+    fn on_fetched(&mut self, fetched: Fetched, out: &mut Outputs) {
+        let read = match fetched.content {
+            Ok(Content::Unchanged) => return,
+            Ok(Content::Bytes(bytes, version)) => {
+                self.source_version = version;
+                table::read(&String::from_utf8_lossy(&bytes))
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        match read {
+            Ok(read) => {
+                self.source_fault = None;
+                self.counts.bad_lines += read.bad;
+                for _ in 0..read.bad.min(100) {
+                    out.bad("line is no ping");
+                }
+                self.take_table(&read.arrivals);
+            }
+            Err(fault) => {
+                out.bad("source not readable");
+                self.redraw |= self.source_fault.is_none();
+                self.source_fault = Some(fault);
+            }
+        }
+    }
+
+    fn reset(&mut self) {
+        *self = Self::new(self.config.clone(), &self.setup.clone());
+    }
+
+    fn on_request(&mut self, verb: &str, args: &Value) -> Result<Value, String> {
+        match verb {
+            "history" => self.history_of(args),
+            _ => self.faulty.answer(verb, ", history {\"dom_id\": ID}"),
+        }
+    }
+
+    fn persist(&mut self, keep: &mut Persist) {
+        self.keep(keep);
+    }
+
+    fn restore(&mut self, saved: &Saved) -> Result<(), String> {
+        self.take_back(saved)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.pending.memory_bytes() + self.history.memory_bytes()
+    }
+}
+
+impl Acoustics {
+    /// Returns the time of the data: that of the host, since minutes pass between two series of pings,
+    /// or the one of a replay.
+    fn data_ms(&self) -> i64 {
+        match self.timeline.ahead_ms() {
+            Some(ahead_ms) if ahead_ms.abs() > TOLERANCE_MS => self.timeline.at(self.host_ms),
+            _ => self.host_ms,
+        }
+    }
+
+    /// Takes the arrivals of a message; the newest one moves the clock.
+    fn take_message(&mut self, frame: &Frame, arrivals: &[Arrival]) {
+        self.counts.messages += 1;
+        let host_ms = frame.received.as_millisecond();
+        self.take(arrivals, host_ms);
+    }
+
+    /// Takes the arrivals of a file or data base, where most of them were there before.
+    fn take_table(&mut self, arrivals: &[Arrival]) {
+        self.take(arrivals, self.host_ms);
+    }
+
+    fn take(&mut self, arrivals: &[Arrival], host_ms: i64) {
+        let Some(newest_ms) = arrivals.iter().map(ms_of_arrival).max() else {
+            return;
+        };
+        match self.timeline.saw(newest_ms, host_ms) {
+            Fit::Stray => {
+                self.counts.strays += arrivals.len() as u64;
+                return;
+            }
+            Fit::Set if !self.goes_on(newest_ms) => {
+                self.pending.clear();
+                self.judged = None;
+                self.since_ms = None;
+                self.newest_ms = None;
+            }
+            Fit::Set | Fit::Near => {}
+        }
+        self.newest_ms = self.newest_ms.max(Some(newest_ms));
+        let closed_ms = self.judged.map_or(i64::MIN, |judged| self.end_ms(judged));
+        let oldest_ms = closed_ms.max(newest_ms - ms_of(self.config.history));
+        for arrival in arrivals {
+            if ms_of_arrival(arrival) < oldest_ms {
+                self.counts.late += 1;
+            } else if self.pending.add(arrival) {
+                self.counts.arrivals += 1;
+            }
+        }
+    }
+
+    /// Tells whether a time follows what was judged before, as after a restart; otherwise a replay
+    /// has begun or ended.
+    fn goes_on(&self, data_ms: i64) -> bool {
+        self.judged.is_none_or(|judged| {
+            let end_ms = self.end_ms(judged);
+            (end_ms - ms_of(self.config.period)..end_ms + ms_of(self.config.history))
+                .contains(&data_ms)
+        })
+    }
+
+    /// Returns the end of a cycle [ms].
+    fn end_ms(&self, cycle: i64) -> i64 {
+        (cycle + 1).saturating_mul(ms_of(self.config.period))
+    }
+
+    fn cycle_of(&self, data_ms: i64) -> i64 {
+        data_ms.div_euclid(ms_of(self.config.period))
+    }
+
+    /// Asks the source for arrivals now and then.
+    fn ask(&mut self, data_ms: i64, out: &mut Outputs) {
+        let Some(source) = &self.config.source else {
+            return;
+        };
+        if !is_due(self.config.source_every, self.asked_ms, self.host_ms) {
+            return;
+        }
+        self.asked_ms = Some(self.host_ms);
+        let reach_ms = 2 * (ms_of(self.config.period) + ms_of(self.config.delay));
+        let detector = self.setup.detector.as_ref().map_or(0, |d| d.id.0);
+        let pattern = source.to_string();
+        let text = pattern
+            .replace("{from}", &((data_ms - reach_ms) / 1000).to_string())
+            .replace("{to}", &(data_ms / 1000).to_string())
+            .replace("{detector}", &detector.to_string());
+        let known = self.source_version.clone().filter(|_| text == pattern);
+        out.fetch(Fetch::new(ARRIVALS, Location::from(text)).unless(known));
+    }
+
+    /// Judges the cycles whose time has come.
+    fn judge(&mut self, data_ms: i64, out: &mut Outputs) {
+        let since_ms = *self.since_ms.get_or_insert(data_ms);
+        let newest = self.cycle_of(data_ms - ms_of(self.config.delay)) - 1;
+        // Before anything was judged, arrivals say where to begin, or the first whole cycle in which we
+        // listened.
+        let oldest = self
+            .pending
+            .oldest_s()
+            .map(|s| self.cycle_of(ms_of_seconds(s)));
+        let first = match self.judged {
+            Some(judged) => judged + 1,
+            None => oldest.unwrap_or(i64::MAX).min(self.cycle_of(since_ms) + 1),
+        };
+        let kept = i64::try_from(self.history.capacity()).unwrap_or(i64::MAX);
+        for number in first.max(newest.saturating_sub(kept) + 1)..=newest {
+            let end_ms = self.end_ms(number);
+            let start_ms = end_ms - ms_of(self.config.period);
+            // In a cycle that began before we listened silence means nothing.
+            if start_ms >= since_ms || self.pending.any((seconds(start_ms), seconds(end_ms))) {
+                self.judge_cycle(number, out);
+            }
+            self.judged = Some(number);
+        }
+    }
+
+    fn judge_cycle(&mut self, number: i64, out: &mut Outputs) {
+        let end_ms = self.end_ms(number);
+        let window = (seconds(end_ms - ms_of(self.config.period)), seconds(end_ms));
+        let cycle = Cycle::judge(number, window, &self.pending, &mut self.places);
+        self.pending.forget_before(window.1);
+        self.redraw = true;
+        let at = timestamp(end_ms);
+        let without_data = !cycle.has_data;
+        if without_data != self.without_data {
+            self.without_data = without_data;
+            let text = match without_data {
+                true => format!("no times of arrival until {} UTC", text_of_ms(end_ms)),
+                false => "times of arrival come again".to_owned(),
+            };
+            let about = ("acoustics_no_data", "IO_TOA");
+            out.alarm(about, Severity::Warning, without_data, text, at);
+        }
+        // Without any data no beacon can be said to be lost.
+        if cycle.has_data {
+            let lost = self.history.lost(&cycle, self.config.beacon_doms);
+            for &emitter in lost.symmetric_difference(&self.lost) {
+                let is_lost = lost.contains(&emitter);
+                let doms = cycle.doms_that_heard(emitter);
+                let text = match is_lost {
+                    true => format!("beacon {emitter} is lost: {doms} modules heard it"),
+                    false => format!("beacon {emitter}: {doms} modules heard it"),
+                };
+                let about = ("beacon_lost", format!("beacon {emitter}"));
+                out.alarm(about, Severity::Warning, is_lost, text, at);
+            }
+            self.lost = lost;
+        }
+        self.history.push(cycle);
+    }
+
+    /// Returns the pings of one module in all cycles that are kept.
+    fn history_of(&self, args: &Value) -> Result<Value, String> {
+        let dom_id = args.get("dom_id").unwrap_or(args).as_u64();
+        let rank = dom_id
+            .and_then(|id| self.places.rank(u32::try_from(id).ok()?))
+            .ok_or("which module? expected {\"dom_id\": ID} of a known one")?;
+        Ok(self.history.of(rank))
+    }
+
+    fn put(&self, name: &str, title: &str, view: impl Into<View>, out: &mut Outputs) {
+        let datum = self
+            .history
+            .newest()
+            .map(|cycle| timestamp(self.end_ms(cycle.number)));
+        let output = Output::new(name, title, view)
+            .at(datum)
+            .every(self.config.period.seconds());
+        out.put(output);
+    }
+}
+
+/// Returns the time base of an arrival [ms].
+fn ms_of_arrival(arrival: &Arrival) -> i64 {
+    ms_of_seconds(arrival.time_base_s)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a time too far off saturates"
+)]
+fn ms_of_seconds(time_s: f64) -> i64 {
+    (time_s * 1000.0).floor() as i64
+}

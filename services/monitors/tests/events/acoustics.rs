@@ -1,0 +1,310 @@
+//! Beacons heard by the modules.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fathom_formats::detx::{Detector, Layout, Place};
+use fathom_formats::km3net::{Arrival, DetectorId, DomId, encode_arrivals};
+use fathom_kernel::view::{Panels, View};
+use fathom_kernel::{
+    Content, Event, FetchError, Fetched, Location, Monitor as _, Setup, Span, tags,
+};
+use fathom_monitors::{Acoustics, AcousticsConfig as Config};
+use serde_json::{Value, json};
+
+use super::common::{Bench, Store, frame, vectors};
+
+const T0: i64 = 1_699_999_800_000;
+
+/// One DU of so many floors; the module of a floor has the number 100 and floor.
+fn setup(floors: u32) -> Setup {
+    let generated = Detector::generated(&Layout::orca(1));
+    let module = generated.modules().first().unwrap();
+    let modules = (0..floors).map(|floor| {
+        let mut module = module.clone();
+        module.id = DomId(100 + floor);
+        module.place = Place { du: 1, floor };
+        module
+    });
+    Setup {
+        detector: Some(Arc::new(Detector::new(DetectorId(44), modules.collect()))),
+        ..Setup::default()
+    }
+}
+
+fn message(arrivals: &[Arrival], at_ms: i64) -> Event {
+    let mut body = Vec::new();
+    encode_arrivals(arrivals, &mut body);
+    frame(tags::IO_TOA, body, at_ms)
+}
+
+/// A series of pings of a beacon that a module hears from a time on.
+fn series(dom: u32, emitter: i32, from_ms: i64, pings: u32) -> Vec<Arrival> {
+    let ping = |n: u32| Arrival {
+        dom_id: DomId(dom),
+        emitter,
+        quality: 9000.0 - f64::from(n),
+        time_base_s: from_ms as f64 / 1000.0 + f64::from(n) * 5.048_729_896_545_41,
+        toa_s: 0.3,
+    };
+    (0..pings).map(ping).collect()
+}
+
+fn picture(bench: &Bench<Acoustics>) -> &Panels {
+    match &bench.output("Online_Acoustic_Monitoring").view {
+        View::Panels(panels) => panels,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Classes of the squares of each floor, from left to right, as the vectors number them.
+fn classes(panels: &Panels) -> BTreeMap<i64, Vec<f64>> {
+    let numbers = [-2.5, -1.5, -0.5, 0.5, 1.5];
+    let mut squares = Vec::new();
+    for (layer, class) in panels.panels[0].layers.iter().zip(numbers) {
+        for (x, y) in layer.x.iter().zip(&layer.y) {
+            squares.push((*y as i64, *x, class));
+        }
+    }
+    squares.sort_by(|a, b| (a.0, a.1).partial_cmp(&(b.0, b.1)).unwrap());
+    let mut floors: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
+    for (floor, _, class) in squares {
+        floors.entry(floor).or_default().push(class);
+    }
+    floors
+}
+
+#[test]
+fn acoustics_vectors() {
+    let section = &vectors()["acoustics"];
+    let now_ms = (section["now"].as_f64().unwrap() * 1000.0) as i64;
+    let floors = section["floors"].as_array().unwrap();
+    let number = |value: &Value| value.as_f64().unwrap();
+    let mut arrivals = Vec::new();
+    let mut expected = BTreeMap::new();
+    for case in floors {
+        let floor = u32::try_from(case["floor"].as_u64().unwrap()).unwrap();
+        for toa in case["toas"].as_array().unwrap() {
+            arrivals.push(Arrival {
+                dom_id: DomId(100 + floor),
+                emitter: number(&toa[0]) as i32,
+                quality: number(&toa[1]),
+                time_base_s: number(&toa[2]),
+                toa_s: number(&toa[3]),
+            });
+        }
+        let classes = case["classes"].as_array().unwrap().iter().map(number);
+        expected.insert(i64::from(floor), classes.collect::<Vec<_>>());
+    }
+    // Floors without any arrival have no ping in all three slots.
+    for floor in 0..=18 {
+        expected.entry(floor).or_insert(vec![-1.5; 3]);
+    }
+    let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(19));
+    bench.tick(now_ms - 1_000_000);
+    bench.take(&message(&arrivals, now_ms - 100_000));
+    bench.tick(now_ms - 1000);
+    assert!(
+        classes(picture(&bench)).is_empty(),
+        "the cycle has not ended yet"
+    );
+    bench.tick(now_ms);
+    assert_eq!(classes(picture(&bench)), expected);
+    let layers = &picture(&bench).panels[0].layers;
+    let colours: Vec<_> = layers.iter().map(|layer| &*layer.colour).collect();
+    assert_eq!(
+        colours,
+        ["#9900ff", "#000000", "#ff4d00", "#ffff00", "#33e600"]
+    );
+    let x: Vec<_> = layers
+        .iter()
+        .flat_map(|layer| &layer.x)
+        .map(|x| (x * 10.0).round())
+        .collect();
+    assert!(x.iter().all(|x| [8.0, 10.0, 12.0].contains(x)), "{x:?}");
+    assert!(
+        bench
+            .output("Online_Acoustic_Monitoring")
+            .view
+            .fault()
+            .is_none()
+    );
+}
+
+#[test]
+fn all_emitters_are_shown_and_not_just_three() {
+    let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(1));
+    bench.tick(T0);
+    let mut all = Vec::new();
+    for n in 0..5 {
+        all.extend(series(
+            100,
+            10 + n,
+            T0 + 100_000 * i64::from(n) + 700 * i64::from(n),
+            9,
+        ));
+    }
+    bench.take(&message(&all, T0 + 590_000));
+    bench.tick(T0 + 1_200_000);
+    assert_eq!(classes(picture(&bench))[&0], [1.5; 5]);
+    assert_eq!(bench.curve("acoustics_pings", "beacon 14"), [9.0]);
+}
+
+/// Feeds cycles in which three modules hear two beacons, but in some one of the beacons is silent.
+fn feed(
+    bench: &mut Bench<Acoustics>,
+    cycles: std::ops::Range<i64>,
+    silent: impl Fn(i64, i32) -> bool,
+) {
+    for n in cycles {
+        let start = T0 + n * 600_000;
+        for (emitter, at_ms) in [(11, 100_000), (-12, 300_700)] {
+            for dom in 100..103 {
+                if !silent(n, emitter) {
+                    let all = series(dom, emitter, start + at_ms, 8);
+                    bench.take(&message(&all, start + at_ms + 60_000));
+                }
+            }
+            bench.tick(start + at_ms + 60_000);
+        }
+    }
+}
+
+#[test]
+fn a_lost_beacon_is_an_alarm_and_its_pings_are_followed() {
+    let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(3));
+    feed(&mut bench, 0..8, |n, emitter| {
+        emitter == -12 && (3..5).contains(&n)
+    });
+    bench.tick(T0 + 9 * 600_000);
+    let alarms = [
+        ("beacon_lost", "beacon -12", true),
+        ("beacon_lost", "beacon -12", false),
+    ];
+    assert_eq!(bench.alarms(), alarms);
+    assert_eq!(bench.out.alarms[0].at.as_millisecond(), T0 + 4 * 600_000);
+    let pings = bench.curve("acoustics_pings", "beacon -12");
+    assert_eq!(pings, [24.0, 24.0, 24.0, 0.0, 0.0, 24.0, 24.0, 24.0]);
+    assert_eq!(bench.curve("acoustics_heard", "beacon 11"), [3.0; 8]);
+    let history = bench
+        .monitor
+        .on_request("history", &json!({ "dom_id": 101 }))
+        .unwrap();
+    assert_eq!(history.as_array().unwrap().len(), 8);
+    assert_eq!(history[3]["heard"].as_array().unwrap().len(), 1);
+    assert!(bench.monitor.on_request("history", &json!(7)).is_err());
+}
+
+/// The reference suite meant to show a failing data base in a colour of its own, but never did.
+#[test]
+fn no_data_at_all_is_not_taken_for_modules_that_hear_nothing() {
+    let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(3));
+    feed(&mut bench, 0..3, |_, _| false);
+    for n in 3..6 {
+        bench.tick(T0 + n * 600_000 + 1000);
+    }
+    assert_eq!(classes(picture(&bench))[&2], [-2.5; 3]);
+    assert_eq!(bench.alarms(), [("acoustics_no_data", "IO_TOA", true)]);
+    feed(&mut bench, 6..8, |_, _| false);
+    bench.tick(T0 + 9 * 600_000);
+    assert_eq!(bench.alarms()[1], ("acoustics_no_data", "IO_TOA", false));
+    assert_eq!(classes(picture(&bench))[&2], [-1.5, 1.5, 1.5]);
+}
+
+#[test]
+fn a_table_of_a_file_or_data_base_is_asked_for_and_read() {
+    let source = "http://db.example.org/streamds/toashort.txt?detid={detector}&from={from}&to={to}";
+    let config = Config {
+        source: Some(Location::from(source.to_owned())),
+        ..Config::default()
+    };
+    let mut bench = Bench::<Acoustics>::new(config, &setup(2));
+    bench.tick(T0 + 1_200_000);
+    bench.tick(T0 + 1_201_000);
+    let [fetch] = &*bench.out.fetches else {
+        panic!("{} fetches, expected one a minute", bench.out.fetches.len())
+    };
+    let expected =
+        "http://db.example.org/streamds/toashort.txt?detid=44&from=1699998600&to=1700001000";
+    assert_eq!(fetch.from.to_string(), expected);
+    let mut text = "RUN\tUNIXTIMEBASE\tDOMID\tEMITTERID\tQUALITYFACTOR\tTOA_S\n".to_owned();
+    for ping in series(101, 11, T0 + 200_000, 9) {
+        text += &format!(
+            "1\t{}\t{}\t{}\t{}\t{}\n",
+            ping.time_base_s, ping.dom_id, ping.emitter, ping.quality, ping.toa_s
+        );
+    }
+    text += "1\tbroken\n";
+    let mut answer = |content| {
+        let fetched = Fetched {
+            name: "arrivals".into(),
+            content,
+        };
+        bench.monitor.on_fetched(fetched, &mut bench.out);
+    };
+    // The same table twice is the same pings.
+    for _ in 0..2 {
+        answer(Ok(Content::Bytes(text.clone().into(), None)));
+    }
+    let failed = FetchError::Status {
+        location: "db".into(),
+        status: 503,
+    };
+    answer(Err(failed));
+    assert_eq!(
+        bench.out.bad,
+        ["line is no ping", "line is no ping", "source not readable"]
+    );
+    bench.tick(T0 + 1_260_000);
+    assert_eq!(classes(picture(&bench))[&1], [-1.5, -1.5, 1.5]);
+    assert_eq!(bench.cell("acoustics_counts", "arrivals", 1), json!(9));
+    assert_eq!(
+        bench.cell("acoustics_counts", "source", 1),
+        json!("db: answered 503, expected 200")
+    );
+}
+
+#[test]
+fn results_and_waiting_arrivals_survive_a_restart() {
+    let store = Store::default();
+    let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(3));
+    feed(&mut bench, 0..3, |_, _| false);
+    let mut bench = bench.restarted(Config::default(), &setup(3), &store);
+    feed(&mut bench, 3..4, |_, _| false);
+    let mut bench = bench.restarted(Config::default(), &setup(3), &store);
+    bench.tick(T0 + 5 * 600_000);
+    assert_eq!(bench.curve("acoustics_pings", "beacon 11"), [24.0; 4]);
+    // Nobody listened for an hour: nothing is known of it, and nothing is said.
+    bench.tick(T0 + 5 * 600_000 + 1000);
+    let mut bench = bench.restarted(Config::default(), &setup(3), &store);
+    bench.tick(T0 + 12 * 600_000);
+    assert_eq!(bench.series("acoustics_pings").times_ms.len(), 4);
+    assert!(bench.alarms().is_empty());
+}
+
+#[test]
+fn a_shorter_period_can_be_configured() {
+    let config = Config {
+        period: Span::from_secs(200),
+        delay: Span::from_secs(10),
+        ..Config::default()
+    };
+    let mut bench = Bench::<Acoustics>::new(config, &setup(1));
+    let start = T0 / 200_000 * 200_000;
+    bench.tick(start);
+    bench.take(&message(
+        &series(100, 11, start + 50_000, 5),
+        start + 80_000,
+    ));
+    bench.tick(start + 209_000);
+    assert!(classes(picture(&bench)).is_empty());
+    bench.tick(start + 210_000);
+    assert_eq!(classes(picture(&bench))[&0], [-1.5, -1.5, 0.5]);
+}
+
+#[test]
+fn a_broken_message_is_counted() {
+    let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(1));
+    bench.take(&frame(tags::IO_TOA, b"TOA 1\n1,2\n".to_vec(), T0));
+    assert_eq!(bench.out.bad, ["wrong_line"]);
+}
