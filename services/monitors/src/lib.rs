@@ -5,6 +5,7 @@
 //! them through `fathom_kernel::Driver`; they draw nothing and know no socket, file or clock.
 
 mod acoustics;
+mod ahrs_calibration;
 mod bins;
 mod clock;
 mod columns;
@@ -16,6 +17,7 @@ mod online_reco;
 mod places;
 mod pmt_rates;
 mod royfit;
+mod rttc;
 mod runs;
 mod timeline;
 mod timeslice_rates;
@@ -28,6 +30,10 @@ use fathom_kernel::Kind;
 
 // Exported for tests and benchmarks, which feed them messages without a supervisor.
 pub use acoustics::{Acoustics, Config as AcousticsConfig};
+pub use ahrs_calibration::{
+    AhrsCalibration, BoardFile, BoardFileError, BoardTest, Config as AhrsCalibrationConfig,
+    Constants, Orientation, TestError, Uncalibrated,
+};
 pub use dom_activity::{Config as DomActivityConfig, DomActivity, Reference};
 pub use dom_rates::{Config as DomRatesConfig, DomRates};
 pub use online_reco::{Config as OnlineRecoConfig, OnlineReco};
@@ -36,6 +42,7 @@ pub use royfit::{
     Config as RoyfitConfig, LineFit, LineTrack, Royfit, Selection, first_guess, fit_line, q_sum,
     seed_hits, select_hits,
 };
+pub use rttc::{Config as RttcConfig, Given, Rttc, rttc_ps};
 pub use timeslice_rates::{Config as TimesliceRatesConfig, TimesliceRates};
 pub use timesync_monitor::{Config as TimesyncMonitorConfig, TimesyncMonitor};
 pub use trigger_rates::{Config as TriggerRatesConfig, TriggerRates};
@@ -80,6 +87,15 @@ pub const KINDS: &[Kind] = &[
         "rate and high-rate veto of every PMT of all DUs over time (IO_MONIT)",
     )
     .in_section("PMTRates"),
+    Kind::monitor::<AhrsCalibration>(
+        "ahrs_calibration",
+        "yaw, pitch and roll of every DOM from its compass (IO_MONIT)",
+    )
+    .in_section("CalibrateAHRS"),
+    Kind::monitor::<Rttc>(
+        "rttc",
+        "round-trip time of the cable to every DU (Detector Manager)",
+    ),
     Kind::monitor::<TimesyncMonitor>(
         "timesync_monitor",
         "DOMs that lost their time synchronisation (IO_TSSN, IO_SUM)",

@@ -29,6 +29,10 @@ pub(crate) enum Purpose {
     Damage = 7,
     /// Slow values of monitoring packets.
     Weather = 8,
+    /// Constants of compass boards.
+    Compass = 9,
+    /// Round-trip times of cables.
+    Cables = 10,
 }
 
 /// Makes the generator of a purpose; the same seed gives the same numbers.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fathom_kernel::{
-    BoxFuture, FromConfig, Output, Request, Service, ServiceCx, ServiceError, Setup, view::Table,
+    BoxFuture, FileEdit, FromConfig, Output, Request, Service, ServiceCx, ServiceError, Setup,
+    view::Table,
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval, sleep_until};
@@ -59,6 +60,14 @@ impl Service for FakeDetector {
     fn run(self: Box<Self>, cx: ServiceCx) -> BoxFuture<'static, Result<(), ServiceError>> {
         Box::pin(async move {
             let target = Target::parse(&self.options.to).map_err(ServiceError::new)?;
+            if let Some(path) = self.options.calibration_file.clone() {
+                let bytes = self.layout.calibration_file(self.options.seed).into_bytes();
+                let folder = cx.data_dir.join("files");
+                let edit = FileEdit::Write { path, bytes };
+                let written = tokio::task::spawn_blocking(move || edit.apply(&folder));
+                let written = written.await.map_err(ServiceError::new)?;
+                written.map_err(ServiceError::new)?;
+            }
             let parts = OutletParts::of(&cx, self.options.queue, self.options.reconnect_max);
             let outlet = Outlet::open(target, parts);
             let (generator, pace) = start(self.layout, &self.options, &cx);

@@ -20,6 +20,8 @@ pub enum FaultKind {
     PmtHrv,
     /// Modules lose the time synchronisation.
     TimeSyncLost,
+    /// Modules turn around the vertical, as when a line twists.
+    Rotate,
     /// No event triggers.
     TriggerRateZero,
     /// Bits of bodies are flipped.
@@ -38,7 +40,7 @@ pub enum FaultKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FaultSpec {
-    /// What is wrong: `dom_dead`, `pmt_hrv`, `time_sync_lost`, `trigger_rate_zero`,
+    /// What is wrong: `dom_dead`, `pmt_hrv`, `time_sync_lost`, `rotate`, `trigger_rate_zero`,
     /// `corrupt_frames`, `truncated_frames`, `oversized_frames`, `source_silent`,
     /// `source_reconnecting`.
     pub fault: FaultKind,
@@ -53,6 +55,9 @@ pub struct FaultSpec {
     /// Tags of the frames concerned, for damaged frames; all when none is given.
     #[schemars(with = "Vec<String>")]
     pub tags: Vec<Tag>,
+    /// How far modules turn, for `rotate`.
+    #[schemars(extend("unit" = "deg"))]
+    pub degrees: f64,
     /// Share of the frames that is damaged.
     pub share: f64,
     /// Size of an oversized frame.
@@ -74,6 +79,7 @@ impl Default for FaultSpec {
             floors: Vec::new(),
             channels: Vec::new(),
             tags: Vec::new(),
+            degrees: 30.0,
             share: 0.01,
             size: Size::from_mib(65),
             every: Span::from_secs(10),
@@ -96,6 +102,9 @@ impl FaultSpec {
     pub(crate) fn check(&self) -> Result<(), String> {
         if !(0.0..=1.0).contains(&self.share) {
             return Err(format!("share is {}, expected 0 to 1", self.share));
+        }
+        if !(-360.0..=360.0).contains(&self.degrees) {
+            return Err(format!("degrees is {}, expected -360 to 360", self.degrees));
         }
         if let Some(channel) = self.channels.iter().find(|channel| **channel > 30) {
             return Err(format!(
@@ -127,10 +136,12 @@ impl FaultSpec {
 }
 
 /// What is wrong with one module.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct DomFault {
     pub(crate) dead: bool,
     pub(crate) unsynchronised: bool,
+    /// How far it turned around the vertical [deg].
+    pub(crate) turned_deg: f64,
     /// Channels that count far too much.
     pub(crate) veto: u32,
 }
@@ -282,7 +293,10 @@ impl Effects {
     fn add(&mut self, fault: &Fault, layout: &Layout) {
         let spec = &fault.spec;
         match spec.fault {
-            FaultKind::DomDead | FaultKind::PmtHrv | FaultKind::TimeSyncLost => {
+            FaultKind::DomDead
+            | FaultKind::PmtHrv
+            | FaultKind::TimeSyncLost
+            | FaultKind::Rotate => {
                 for (effect, dom) in self.doms.iter_mut().zip(&layout.doms) {
                     if spec.concerns(dom.id.0, dom.du, dom.floor) {
                         effect.add(spec);
@@ -318,6 +332,7 @@ impl DomFault {
         match spec.fault {
             FaultKind::DomDead => self.dead = true,
             FaultKind::TimeSyncLost => self.unsynchronised = true,
+            FaultKind::Rotate => self.turned_deg += spec.degrees,
             _ => self.veto |= spec.channel_bits(),
         }
     }

@@ -3,6 +3,8 @@
 use fathom_formats::detx::{Detector, Module};
 use fathom_formats::km3net::{CHANNELS, DetectorId, DomId};
 
+use crate::physics::compass;
+
 /// The modules of a detector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
@@ -55,6 +57,12 @@ impl Layout {
                 .map(|module| module.id)
                 .collect(),
         }
+    }
+
+    /// Returns the file with the constants of the compass boards of all modules, for a seed.
+    pub fn calibration_file(&self, seed: u64) -> String {
+        let optical = self.doms.iter().map(|dom| dom.id);
+        compass::calibration_file(seed, optical.chain(self.bases.iter().copied()))
     }
 
     /// Returns the number of PMTs.

@@ -8,6 +8,7 @@ mod batch;
 mod chance;
 mod decode;
 mod fake_detector;
+mod fake_detector_manager;
 mod fault;
 mod generator;
 mod input;
@@ -27,6 +28,7 @@ use fathom_kernel::Kind;
 pub use batch::{Chunk, Sealed};
 pub use decode::{DecodeOptions, Decoded, decode};
 pub use fake_detector::FakeDetector;
+pub use fake_detector_manager::{FakeDetectorManager, FakeDetectorManagerOptions};
 pub use fault::{Fault, FaultKind, FaultSpec};
 pub use generator::{Disturbance, Generator, Position, STEP_S, STEPS_PER_FRAME, Step};
 pub use input::{FileMessage, FileProblem, InputFile, OpenError, guess_tag};
@@ -46,6 +48,10 @@ pub const KINDS: &[Kind] = &[
     Kind::service::<FakeDetectorOptions, FakeDetector>(
         "fake_detector",
         "Simulates a detector: K40, bioluminescence, muons, run changes and faults on demand",
+    ),
+    Kind::service::<FakeDetectorManagerOptions, FakeDetectorManager>(
+        "fake_detector_manager",
+        "Answers for the cables' round-trip times like a Detector Manager, with faults on demand",
     ),
     Kind::service::<ReplayOptions, Replay>(
         "replay",

@@ -1,5 +1,7 @@
 //! Options of the detector simulation.
 
+use std::path::PathBuf;
+
 use fathom_kernel::{Size, Span, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,10 @@ pub struct FakeDetectorOptions {
     pub io_tssn: SliceOptions,
     /// Text messages of the DAQ programs (`MSG`).
     pub msg: MessageOptions,
+    /// File with the constants of the compass boards, written at the start under `files` in the data
+    /// folder, in the form that `ahrs_calibration` reads; none when not given.
+    #[schemars(with = "Option<String>")]
+    pub calibration_file: Option<PathBuf>,
     /// Faults that are on from the start or come later.
     pub faults: Vec<FaultSpec>,
     /// Most data waiting for a slow or absent ligier; the oldest are dropped and counted.
@@ -68,6 +74,7 @@ impl Default for FakeDetectorOptions {
             },
             io_tssn: SliceOptions::default(),
             msg: MessageOptions::default(),
+            calibration_file: None,
             faults: Vec::new(),
             queue: Size::from_mib(64),
             reconnect_max: Span::from_secs(5),

@@ -321,3 +321,17 @@ fn what_breaks_connections_is_announced_beside_the_messages() {
     generator.step();
     assert!(generator.faults().is_empty());
 }
+
+#[test]
+fn every_module_reads_its_sensors_from_the_first_packet_on_whatever_is_left_out() {
+    for every in [1, 2, 10] {
+        let mut options = busy();
+        options.io_monit.every = every;
+        for (tag, body) in run(&options, 1, 12) {
+            if let Payload::Monitoring(packet) = Payload::decode(tag, &body).unwrap() {
+                let [_, _, z] = packet.acceleration_g();
+                assert!(z.abs() > 0.5, "{every} {:?}", packet.dom_id());
+            }
+        }
+    }
+}

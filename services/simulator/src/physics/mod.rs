@@ -2,6 +2,7 @@
 
 pub(crate) mod bursts;
 pub(crate) mod coincidences;
+pub(crate) mod compass;
 pub(crate) mod event;
 pub(crate) mod k40;
 pub(crate) mod light;

@@ -85,6 +85,11 @@ impl Messages {
             FaultKind::TimeSyncLost => {
                 ("Q001", "invalid time synchronisation", "time synchronised")
             }
+            FaultKind::Rotate => (
+                "Q001",
+                "compass reading changed",
+                "compass reading as before",
+            ),
             FaultKind::TriggerRateZero => ("F001", "no triggers", "triggers again"),
             FaultKind::CorruptFrames => ("F002", "checksum errors", "no more checksum errors"),
             FaultKind::TruncatedFrames => ("F002", "incomplete frames", "frames complete again"),

@@ -11,6 +11,7 @@ use crate::batch::Chunk;
 use crate::chance::{Purpose, Tables, generator, round_u32};
 use crate::fault::DomFault;
 use crate::layout::Layout;
+use crate::physics::compass::{Board, Pointing};
 use crate::physics::rates::DomCounts;
 
 /// Bytes of a packet with its prefix.
@@ -19,16 +20,16 @@ const PACKET_BYTES: usize = 260;
 const SYNCHRONISED: u32 = 1 << 31;
 /// Flags: compass values valid, structure version as in real packets.
 const FLAGS: u32 = 0b11;
-/// Earth's field in the Mediterranean, horizontal and vertical [gauss].
-const FIELD_GAUSS: (f64, f64) = (0.25, 0.37);
-/// Frames between two readings of a module's slow sensors.
-const SENSORS_EVERY_FRAMES: u64 = 10;
+/// Packets between two readings of a module's slow sensors.
+const SENSORS_EVERY_PACKETS: u64 = 10;
 
 /// Makes monitoring packets.
 #[derive(Debug)]
 pub(crate) struct Monitoring {
     /// First the modules with PMTs, then the base modules.
     modules: Vec<TmchFields>,
+    /// Compass board of each module.
+    boards: Vec<Board>,
     /// Mean heading of each module [deg].
     headings_deg: Vec<f64>,
     /// Temperature of each module [degrees Celsius].
@@ -51,12 +52,14 @@ impl Monitoring {
             ..TmchFields::default()
         };
         let modules: Vec<_> = ids.iter().map(packet).collect();
+        let boards = ids.iter().map(|id| Board::of(seed, *id)).collect();
         let number = modules.len();
         let headings = (0..number).map(|_| rng.random_range(0.0..360.0)).collect();
         let temperatures = (0..number).map(|_| 19.0 + 1.5 * tables.normal(&mut rng));
         let temperatures_c = temperatures.collect();
         Self {
             modules,
+            boards,
             headings_deg: headings,
             temperatures_c,
             frame: 0,
@@ -88,8 +91,9 @@ impl Monitoring {
             let base_at = at.wrapping_sub(faults.0.len());
             let fault = faults.0.get(at).or_else(|| faults.1.get(base_at));
             let fault = fault.copied().unwrap_or_default();
-            if (at as u64 + self.frame).is_multiple_of(SENSORS_EVERY_FRAMES) {
-                self.read_sensors(at);
+            let sent = u64::from(self.modules[at].udp_sequence_number);
+            if sent == 0 || (at as u64 + sent).is_multiple_of(SENSORS_EVERY_PACKETS) {
+                self.read_sensors(at, fault.turned_deg);
             }
             let packet = &mut self.modules[at];
             // The counter goes on while a module is cut off, as packets lost on the way do.
@@ -117,23 +121,21 @@ impl Monitoring {
     }
 
     /// Reads compass, tilt, temperature and humidity: a module swings a little in the current.
-    fn read_sensors(&mut self, at: usize) {
+    fn read_sensors(&mut self, at: usize, turned_deg: f64) {
         let mut noise = || self.tables.normal(&mut self.rng);
         let swing_s = self.frame as f64 / 10.0;
         let heading_deg = self.headings_deg[at] + 4.0 * (swing_s / 900.0).sin() + 0.3 * noise();
-        let (pitch_deg, roll_deg) = (1.5 + 0.2 * noise(), -0.8 + 0.2 * noise());
-        let (pitch, roll) = (pitch_deg.to_radians(), roll_deg.to_radians());
-        let (sin, cos) = heading_deg.to_radians().sin_cos();
-        let (across, down) = FIELD_GAUSS;
+        let pointing = Pointing {
+            yaw_deg: (heading_deg + turned_deg).rem_euclid(360.0),
+            pitch_deg: 1.5 + 0.2 * noise(),
+            roll_deg: -0.8 + 0.2 * noise(),
+        };
+        let (acceleration_g, magnetic_gauss) = self.boards[at].readings(&pointing);
         let packet = &mut self.modules[at];
-        packet.ypr_deg = single([heading_deg.rem_euclid(360.0), pitch_deg, roll_deg]);
-        packet.acceleration_g = single([
-            -pitch.sin(),
-            pitch.cos() * roll.sin(),
-            pitch.cos() * roll.cos(),
-        ]);
+        packet.ypr_deg = single([pointing.yaw_deg, pointing.pitch_deg, pointing.roll_deg]);
+        packet.acceleration_g = single(acceleration_g);
         packet.gyroscope = single([0.02 * noise(), 0.02 * noise(), 0.02 * noise()]);
-        packet.magnetic_gauss = single([across * cos, -across * sin, down]);
+        packet.magnetic_gauss = single(magnetic_gauss);
         let temperature_c = self.temperatures_c[at] + 0.05 * noise();
         packet.temperature_raw =
             u16::try_from(round_u32(temperature_c * 100.0)).unwrap_or(u16::MAX);

@@ -1,0 +1,398 @@
+//! `rttc`: cable round-trip time of every DU, asked of the Detector Manager over HTTP.
+//!
+//! RTTC = Cable_RTT - (TX_Slave + RX_Slave + TX_Master + RX_Master) [ps]. What is normal follows from
+//! the DU's own last day: the median, and the sum in quadrature of the spreads. Values that are off
+//! are alarms and do not count for what is normal, until `request NAME accept`. State: 40 bytes per
+//! DU and sample, 2,440 samples: 98 kB per DU (22 MB for 230); it survives a restart.
+
+mod baseline;
+mod history;
+mod manager;
+mod views;
+
+use std::collections::BTreeMap;
+
+use fathom_kernel::view::View;
+use fathom_kernel::{
+    Content, Event, Fetched, Monitor, Output, Outputs, Persist, Saved, Setup, Severity, Span,
+    Timestamp, Topics,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use self::baseline::Baseline;
+use self::history::{Column, History};
+use self::manager::{Answer, Manager};
+use crate::clock::{is_due, ms_of, timestamp};
+
+pub use self::baseline::rttc_ps;
+
+/// Fewest samples of a baseline that values are judged by.
+const SAMPLES_MIN: usize = 10;
+/// Standard deviations that a value may be off.
+const SIGMAS: f64 = 5.0;
+
+/// Options of `rttc`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address of the Detector Manager, or `service:NAME` for one of this stack.
+    pub url: String,
+    /// DUs to be asked for; all of the detector when none is given.
+    pub dus: Vec<u32>,
+    /// Time between two questions.
+    pub interval: Span,
+    /// Samples shown.
+    #[schemars(range(min = 10, max = 10000))]
+    pub samples: usize,
+    /// Time from which the normal value follows.
+    pub baseline: Span,
+    /// Normal values that are known: `given = { 3 = { median_ps = 5.4e8, sigma_ps = 300.0 } }`.
+    pub given: BTreeMap<String, Given>,
+    /// Least deviation from the median that is an alarm, if five standard deviations are less.
+    #[schemars(extend("unit" = "ps"))]
+    pub limit: f64,
+    /// Longest pause between two attempts to subscribe; the first is 1 s, each further one twice as
+    /// long.
+    pub retry_most: Span,
+    /// Alarm when the Detector Manager tells nothing for so long.
+    pub silent_after: Span,
+}
+
+/// The normal value of a DU.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    /// Median of the round-trip time [ps].
+    pub median_ps: f64,
+    /// Its standard deviation [ps].
+    pub sigma_ps: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:1302".to_owned(),
+            dus: Vec::new(),
+            interval: Span::from_secs(10),
+            samples: 1000,
+            baseline: Span::from_secs(86_400),
+            given: BTreeMap::new(),
+            limit: 1000.0,
+            retry_most: Span::from_secs(300),
+            silent_after: Span::from_secs(60),
+        }
+    }
+}
+
+impl Config {
+    /// Returns the DUs, ascending.
+    fn dus(&self, setup: &Setup) -> Vec<u32> {
+        let mut dus = match (&setup.detector, self.dus.is_empty()) {
+            (Some(detector), true) => detector.dus().to_vec(),
+            _ => self.dus.clone(),
+        };
+        dus.sort_unstable();
+        dus.dedup();
+        dus
+    }
+}
+
+/// What is known of one DU.
+#[derive(Debug, Clone, Copy, Default)]
+struct Du {
+    baseline: Option<Baseline>,
+    /// Newest value and its time [ps, ms].
+    latest: Option<(f64, i64)>,
+    /// It is further from the median than the limit.
+    shifted: bool,
+}
+
+/// The monitor.
+pub struct Rttc {
+    config: Config,
+    setup: Setup,
+    numbers: Vec<u32>,
+    dus: Vec<Du>,
+    manager: Manager,
+    history: History,
+    /// The poll under way.
+    open: Option<Column>,
+    polled_ms: Option<i64>,
+    /// Time of the last tick [ms].
+    now_ms: i64,
+    /// Time of the first tick, then of the last value [ms].
+    heard_ms: Option<i64>,
+    silent: bool,
+    /// Something has changed since the last drawing.
+    changed: bool,
+}
+
+impl Monitor for Rttc {
+    type Config = Config;
+    const TOPICS: Topics = Topics::frames(&[]);
+
+    fn check(config: &Config, setup: &Setup) -> Result<(), String> {
+        if config.dus(setup).is_empty() {
+            return Err("no DUs, expected a [detector] or `dus`".to_owned());
+        }
+        let is_web = ["http://", "https://", "service:"];
+        if !is_web.iter().any(|start| config.url.starts_with(start)) {
+            return Err(format!(
+                "url is {:?}, expected http://HOST:PORT or service:NAME",
+                config.url
+            ));
+        }
+        if !(10..=10_000).contains(&config.samples) {
+            return Err(format!(
+                "samples is {}, expected 10 to 10000",
+                config.samples
+            ));
+        }
+        if !(config.limit.is_finite() && config.limit > 0.0) {
+            return Err(format!("limit is {}, expected more than 0", config.limit));
+        }
+        let baseline_ms = ms_of(config.baseline);
+        if !(600_000..=7 * 86_400_000).contains(&baseline_ms) {
+            return Err(format!(
+                "baseline is {}, expected 10m to 7d",
+                config.baseline
+            ));
+        }
+        for (du, given) in &config.given {
+            let right = given.median_ps.is_finite() && given.sigma_ps >= 0.0;
+            if du.parse::<u32>().is_err() || !right {
+                return Err(format!(
+                    "given.{du}: expected a DU with a median and a spread"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn new(config: Config, setup: &Setup) -> Self {
+        let numbers = config.dus(setup);
+        let given = |du: &u32| {
+            let given = config.given.get(&du.to_string());
+            given.map(Baseline::given)
+        };
+        let dus = numbers.iter().map(|du| Du {
+            baseline: given(du),
+            ..Du::default()
+        });
+        Self {
+            dus: dus.collect(),
+            manager: Manager::new(&config.url, &numbers, ms_of(config.retry_most)),
+            history: History::new(config.samples, ms_of(config.baseline)),
+            numbers,
+            setup: setup.clone(),
+            open: None,
+            polled_ms: None,
+            now_ms: 0,
+            heard_ms: None,
+            silent: false,
+            changed: true,
+            config,
+        }
+    }
+
+    fn on_event(&mut self, _: &Event, _: &mut Outputs) {}
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
+        self.now_ms = now.as_millisecond();
+        self.heard_ms.get_or_insert(self.now_ms);
+        self.manager.subscribe(self.now_ms, out);
+        if is_due(self.config.interval, self.polled_ms, self.now_ms) {
+            self.polled_ms = Some(self.now_ms);
+            self.complete(out);
+            if self.manager.poll(out) {
+                let values = vec![[f64::NAN; 5]; self.numbers.len()].into();
+                self.open = Some(Column {
+                    at_ms: self.now_ms,
+                    values,
+                });
+            }
+        }
+        self.judge_silence(out);
+        if std::mem::take(&mut self.changed) {
+            self.draw(out);
+        }
+    }
+
+    fn on_fetched(&mut self, fetched: Fetched, out: &mut Outputs) {
+        let content = match fetched.content {
+            Ok(Content::Bytes(bytes, _)) => Ok(bytes),
+            Ok(Content::Unchanged) => Err("unchanged, though nothing was known".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        match self.manager.answered(&fetched.name, content, self.now_ms) {
+            Answer::Nothing => {}
+            Answer::Failed => {
+                out.bad("Detector Manager not understood");
+                self.changed = true;
+            }
+            Answer::Values { first, values } => {
+                if let Some(open) = &mut self.open {
+                    let places = open.values.iter_mut().skip(first);
+                    places.zip(values).for_each(|(place, value)| *place = value);
+                }
+            }
+        }
+        if self.manager.is_polled() {
+            self.complete(out);
+        }
+    }
+
+    fn reset(&mut self) {
+        *self = Self::new(self.config.clone(), &self.setup.clone());
+    }
+
+    fn on_request(
+        &mut self,
+        verb: &str,
+        args: &serde_json::Value,
+    ) -> Result<serde_json::Value, String> {
+        if verb != "accept" {
+            return Err(format!(
+                "unknown request {verb:?}, expected reset or accept"
+            ));
+        }
+        let wanted = args.get("du").unwrap_or(args).as_u64();
+        let at = |du: &u32| wanted.is_none_or(|wanted| u64::from(*du) == wanted);
+        let mut accepted = Vec::new();
+        for (n, du) in self.numbers.iter().enumerate().filter(|(_, du)| at(du)) {
+            self.history.forget(n);
+            if !self.config.given.contains_key(&du.to_string()) {
+                self.dus[n].baseline = None;
+            }
+            accepted.push(*du);
+        }
+        match accepted.is_empty() {
+            true => Err(format!("no such DU, expected one of {:?}", self.numbers)),
+            false => Ok(json!({ "accepted": accepted })),
+        }
+    }
+
+    fn persist(&mut self, keep: &mut Persist) {
+        self.history.persist(&self.numbers, keep);
+    }
+
+    fn restore(&mut self, saved: &Saved) -> Result<(), String> {
+        self.history.restore(saved, &self.numbers)?;
+        self.learn();
+        self.changed = true;
+        Ok(())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.history.memory_bytes()
+    }
+}
+
+impl Rttc {
+    /// Takes what the poll brought.
+    fn complete(&mut self, out: &mut Outputs) {
+        let Some(column) = self.open.take() else {
+            return;
+        };
+        if column.values.iter().flatten().all(|value| value.is_nan()) {
+            return;
+        }
+        self.changed = true;
+        self.heard_ms = Some(self.now_ms);
+        let values = column.values.iter().map(rttc_ps).collect::<Vec<_>>();
+        for (n, value_ps) in values.into_iter().enumerate() {
+            if value_ps.is_finite() {
+                self.dus[n].latest = Some((value_ps, column.at_ms));
+                self.judge(n, value_ps, column.at_ms, out);
+            }
+        }
+        let normal = |n: usize| !self.dus[n].shifted;
+        if self.history.push(column, normal) {
+            self.learn();
+        }
+    }
+
+    /// Says when a DU is off what is normal, and when it is not any more.
+    fn judge(&mut self, n: usize, value_ps: f64, at_ms: i64, out: &mut Outputs) {
+        let limit_ps = self.limit_ps(n);
+        let Some(limit_ps) = limit_ps else {
+            self.clear(n, "nothing to compare with any more", at_ms, out);
+            return;
+        };
+        let median_ps = self.dus[n].baseline.map_or(f64::NAN, |b| b.median_ps);
+        let off_ps = value_ps - median_ps;
+        let shifted = off_ps.abs() > limit_ps;
+        if shifted == self.dus[n].shifted {
+            return;
+        }
+        self.dus[n].shifted = shifted;
+        let text = format!(
+            "RTTC of DU {} is {value_ps:.1} ps, {off_ps:+.1} ps from its median {median_ps:.1} ps \
+             (limit {limit_ps:.1} ps)",
+            self.numbers[n]
+        );
+        self.say(n, shifted, text, at_ms, out);
+    }
+
+    fn clear(&mut self, n: usize, why: &str, at_ms: i64, out: &mut Outputs) {
+        if std::mem::take(&mut self.dus[n].shifted) {
+            let text = format!("RTTC of DU {}: {why}", self.numbers[n]);
+            self.say(n, false, text, at_ms, out);
+        }
+    }
+
+    fn say(&self, n: usize, shifted: bool, text: String, at_ms: i64, out: &mut Outputs) {
+        let about = ("rttc_shift", format!("DU {}", self.numbers[n]));
+        out.alarm(about, Severity::Alert, shifted, text, timestamp(at_ms));
+    }
+
+    /// Returns how far a DU may be off, if that can be told [ps].
+    fn limit_ps(&self, n: usize) -> Option<f64> {
+        let baseline = self.dus[n].baseline?;
+        let known = baseline
+            .samples
+            .is_none_or(|samples| samples >= SAMPLES_MIN);
+        known.then(|| (SIGMAS * baseline.sigma_ps).max(self.config.limit))
+    }
+
+    /// Finds what is normal from what was kept.
+    fn learn(&mut self) {
+        for (n, du) in self.numbers.iter().enumerate() {
+            if !self.config.given.contains_key(&du.to_string()) {
+                self.dus[n].baseline = Baseline::of(&self.history.normal(n));
+            }
+        }
+    }
+
+    fn judge_silence(&mut self, out: &mut Outputs) {
+        let limit_ms = ms_of(self.config.silent_after);
+        let since_ms = self.heard_ms.unwrap_or(self.now_ms);
+        let silent = self.now_ms - since_ms > limit_ms;
+        if silent == self.silent {
+            return;
+        }
+        self.silent = silent;
+        self.changed = true;
+        let text = match silent {
+            true => format!(
+                "no round-trip times for {} s: {}",
+                limit_ms / 1000,
+                self.manager.fault().unwrap_or("no answer")
+            ),
+            false => "round-trip times come again".to_owned(),
+        };
+        let about = ("rttc_unavailable", "Detector Manager");
+        let at = timestamp(self.now_ms);
+        out.alarm(about, Severity::Warning, silent, text, at);
+    }
+
+    fn put(&self, name: &str, title: &str, view: impl Into<View>, out: &mut Outputs) {
+        let newest_ms = self.dus.iter().filter_map(|du| Some(du.latest?.1)).max();
+        let output = Output::new(name, title, view)
+            .at(newest_ms.map(timestamp))
+            .every(self.config.interval.seconds());
+        out.put(output);
+    }
+}

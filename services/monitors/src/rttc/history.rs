@@ -1,0 +1,205 @@
+//! The last samples of all DUs, and one sample a minute of what was normal.
+
+use std::collections::VecDeque;
+
+use fathom_kernel::{Persist, Saved};
+
+use super::baseline::{Values, rttc_ps};
+use crate::columns::{self, Record};
+
+/// Length of a minute [ms].
+const MINUTE_MS: i64 = 60_000;
+/// Bytes of a DU in a kept column.
+const KEPT_BYTES: usize = 40;
+
+/// The values of all DUs at one time.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Column {
+    pub(super) at_ms: i64,
+    /// By DU; what is missing is NaN.
+    pub(super) values: Box<[Values]>,
+}
+
+/// All columns.
+#[derive(Debug)]
+pub(super) struct History {
+    samples_max: usize,
+    baseline_ms: i64,
+    samples: VecDeque<Column>,
+    /// One a minute, without values that are off.
+    minutes: VecDeque<Column>,
+    /// Newest columns of both not kept yet.
+    unsaved: [usize; 2],
+    /// What was kept no longer holds.
+    rewrite: bool,
+    /// Bytes of the records kept behind the snapshot.
+    saved_bytes: usize,
+    ids_saved: bool,
+}
+
+impl History {
+    pub(super) fn new(samples_max: usize, baseline_ms: i64) -> Self {
+        Self {
+            samples_max,
+            baseline_ms,
+            samples: VecDeque::new(),
+            minutes: VecDeque::new(),
+            unsaved: [0; 2],
+            rewrite: false,
+            saved_bytes: 0,
+            ids_saved: false,
+        }
+    }
+
+    /// Adds a column; `normal` tells which DUs count for what is normal. Returns whether a new minute
+    /// has begun.
+    pub(super) fn push(&mut self, column: Column, normal: impl Fn(usize) -> bool) -> bool {
+        let minute = column.at_ms.div_euclid(MINUTE_MS);
+        let newest = self.minutes.back().map(|c| c.at_ms.div_euclid(MINUTE_MS));
+        let is_new = newest != Some(minute);
+        if is_new {
+            let mut column = column.clone();
+            let off = column.values.iter_mut().enumerate();
+            off.filter(|(n, _)| !normal(*n))
+                .for_each(|(_, values)| *values = [f64::NAN; 5]);
+            self.add(1, column);
+        }
+        self.add(0, column);
+        is_new
+    }
+
+    fn add(&mut self, level: usize, column: Column) {
+        let at_ms = column.at_ms;
+        let ring = match level {
+            0 => &mut self.samples,
+            _ => &mut self.minutes,
+        };
+        // The clock was set back: what is of the future goes.
+        while ring.back().is_some_and(|newest| newest.at_ms >= at_ms) {
+            ring.pop_back();
+        }
+        ring.push_back(column);
+        // Those that are gone meanwhile are not kept.
+        self.unsaved[level] += 1;
+        while self.samples.len() > self.samples_max {
+            self.samples.pop_front();
+        }
+        let oldest_ms = at_ms - self.baseline_ms;
+        while self.minutes.front().is_some_and(|c| c.at_ms < oldest_ms) {
+            self.minutes.pop_front();
+        }
+    }
+
+    /// Iterates over the samples of a DU: time [ms] and round-trip time [ps].
+    pub(super) fn samples(&self, n: usize) -> impl DoubleEndedIterator<Item = (i64, f64)> {
+        let sample = move |column: &Column| Some((column.at_ms, rttc_ps(column.values.get(n)?)));
+        let samples = self.samples.iter().filter_map(sample);
+        samples.filter(|(_, value_ps)| value_ps.is_finite())
+    }
+
+    /// Returns what was normal for a DU.
+    pub(super) fn normal(&self, n: usize) -> Vec<Values> {
+        let values = self.minutes.iter().filter_map(|c| c.values.get(n).copied());
+        values
+            .filter(|values| values.iter().all(|value| value.is_finite()))
+            .collect()
+    }
+
+    /// Forgets what was normal for a DU.
+    pub(super) fn forget(&mut self, n: usize) {
+        let minutes = self.minutes.iter_mut();
+        let values = minutes.filter_map(|column| column.values.get_mut(n));
+        values.for_each(|values| *values = [f64::NAN; 5]);
+        self.rewrite = true;
+    }
+
+    /// Returns the memory of all columns [bytes].
+    pub(super) fn memory_bytes(&self) -> usize {
+        let columns = self.samples.iter().chain(&self.minutes);
+        columns.map(|column| column.values.len() * KEPT_BYTES).sum()
+    }
+
+    /// Hands over the new columns; all of them, when much has gathered.
+    pub(super) fn persist(&mut self, dus: &[u32], keep: &mut Persist) {
+        let unsaved = std::mem::take(&mut self.unsaved);
+        let rewrite = std::mem::take(&mut self.rewrite);
+        if unsaved == [0; 2] && !rewrite {
+            return;
+        }
+        let ids = columns::ids_record(dus.iter().copied());
+        let new = |ring: &VecDeque<Column>, level, unsaved: usize| {
+            let columns = ring.range(ring.len().saturating_sub(unsaved)..);
+            let records = columns.map(|column| column.record(level));
+            records.collect::<Vec<_>>()
+        };
+        let mut records = new(&self.samples, 0, unsaved[0]);
+        records.extend(new(&self.minutes, 1, unsaved[1]));
+        if !std::mem::replace(&mut self.ids_saved, true) {
+            records.insert(0, ids.clone());
+        }
+        self.saved_bytes += records.iter().map(Vec::len).sum::<usize>();
+        if self.saved_bytes <= columns::APPENDED_MAX && !rewrite {
+            records.into_iter().for_each(|record| keep.append(record));
+            return;
+        }
+        let mut snapshot = Vec::new();
+        columns::join(&mut snapshot, &ids);
+        for (ring, level) in [(&self.samples, 0), (&self.minutes, 1)] {
+            for column in ring {
+                columns::join(&mut snapshot, &column.record(level));
+            }
+        }
+        keep.snapshot(snapshot);
+        self.saved_bytes = 0;
+    }
+
+    /// Takes back what was kept; the DUs may be others by now.
+    pub(super) fn restore(&mut self, saved: &Saved, dus: &[u32]) -> Result<(), String> {
+        let snapshot = columns::split(saved.snapshot.as_deref().unwrap_or_default());
+        let mut places: Vec<Option<usize>> = Vec::new();
+        for record in snapshot.chain(saved.records.iter().map(Vec::as_slice)) {
+            match columns::read(record).ok_or("a kept record is damaged")? {
+                Record::Ids(ids) => {
+                    let place = |id: u32| dus.iter().position(|du| *du == id);
+                    places = ids.into_iter().map(place).collect();
+                }
+                Record::Column {
+                    level,
+                    at_ms,
+                    payload,
+                } => self.add(
+                    usize::from(level.min(1)),
+                    Column::read(at_ms, payload, &places, dus.len()),
+                ),
+            }
+        }
+        self.unsaved = [0; 2];
+        self.saved_bytes = saved.records.iter().map(Vec::len).sum();
+        Ok(())
+    }
+}
+
+impl Column {
+    fn record(&self, level: u8) -> Vec<u8> {
+        let mut record = columns::column_record(level, self.at_ms);
+        let numbers = self.values.iter().flatten();
+        record.extend(numbers.flat_map(|number| number.to_le_bytes()));
+        record
+    }
+
+    fn read(at_ms: i64, payload: &[u8], places: &[Option<usize>], dus: usize) -> Self {
+        let mut values = vec![[f64::NAN; 5]; dus];
+        let (kept, _) = payload.as_chunks::<KEPT_BYTES>();
+        for (bytes, place) in kept.iter().zip(places) {
+            let (numbers, _) = bytes.as_chunks::<8>();
+            if let Some(slot) = place.and_then(|place| values.get_mut(place)) {
+                let numbers = numbers.iter().map(|bytes| f64::from_le_bytes(*bytes));
+                slot.iter_mut().zip(numbers).for_each(|(v, n)| *v = n);
+            }
+        }
+        Self {
+            at_ms,
+            values: values.into(),
+        }
+    }
+}
