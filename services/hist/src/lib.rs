@@ -8,10 +8,12 @@ mod code;
 mod h1;
 mod median;
 mod ring;
+mod running_median;
 mod stat;
 
 pub use code::LogCode;
 pub use h1::{H1, H1Error};
 pub use median::{median, quantile};
 pub use ring::Ring;
+pub use running_median::RunningMedian;
 pub use stat::Stat;

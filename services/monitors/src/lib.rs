@@ -13,6 +13,8 @@ mod curves;
 mod dom_activity;
 mod dom_rates;
 mod faulty;
+pub mod k40;
+mod k40_calibration;
 mod online_reco;
 mod places;
 mod pmt_rates;
@@ -36,6 +38,10 @@ pub use ahrs_calibration::{
 };
 pub use dom_activity::{Config as DomActivityConfig, DomActivity, Reference};
 pub use dom_rates::{Config as DomRatesConfig, DomRates};
+pub use k40_calibration::{
+    Background as K40Background, Config as K40CalibrationConfig, K40Calibration, Mask as K40Mask,
+    Stream as K40Stream, Times as K40Times, Weights as K40Weights,
+};
 pub use online_reco::{Config as OnlineRecoConfig, OnlineReco};
 pub use pmt_rates::{Config as PmtRatesConfig, PmtRates};
 pub use royfit::{
@@ -108,5 +114,9 @@ pub const KINDS: &[Kind] = &[
     Kind::monitor::<Royfit>(
         "royfit",
         "fits muons to the hits of each DU, and keeps the time residuals of every DOM (IO_EVT)",
+    ),
+    Kind::monitor::<K40Calibration>(
+        "k40_calibration",
+        "time offset and efficiency of every PMT from K40 coincidences (IO_TSL1, IO_MONIT)",
     ),
 ];

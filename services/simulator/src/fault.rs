@@ -1,6 +1,7 @@
 //! Faults that the simulated detector can have, by configuration or switched on while it runs.
 
 use fathom_formats::controlhost::Tag;
+use fathom_formats::km3net::CHANNELS;
 use fathom_kernel::{Size, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ pub enum FaultKind {
     DomDead,
     /// PMTs count far too much and are in high-rate veto.
     PmtHrv,
+    /// The times of PMTs are off.
+    PmtShifted,
     /// Modules lose the time synchronisation.
     TimeSyncLost,
     /// Modules turn around the vertical, as when a line twists.
@@ -40,8 +43,8 @@ pub enum FaultKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FaultSpec {
-    /// What is wrong: `dom_dead`, `pmt_hrv`, `time_sync_lost`, `rotate`, `trigger_rate_zero`,
-    /// `corrupt_frames`, `truncated_frames`, `oversized_frames`, `source_silent`,
+    /// What is wrong: `dom_dead`, `pmt_hrv`, `pmt_shifted`, `time_sync_lost`, `rotate`,
+    /// `trigger_rate_zero`, `corrupt_frames`, `truncated_frames`, `oversized_frames`, `source_silent`,
     /// `source_reconnecting`.
     pub fault: FaultKind,
     /// Modules concerned, by id; all when neither these nor `dus` nor `floors` are given.
@@ -50,8 +53,11 @@ pub struct FaultSpec {
     pub dus: Vec<u32>,
     /// Floors concerned.
     pub floors: Vec<u32>,
-    /// Channels concerned, for `pmt_hrv`; all when none is given.
+    /// Channels concerned, for `pmt_hrv` and `pmt_shifted`; all when none is given.
     pub channels: Vec<u8>,
+    /// How much later the hits of shifted PMTs are.
+    #[schemars(extend("unit" = "ns"))]
+    pub shift_ns: f64,
     /// Tags of the frames concerned, for damaged frames; all when none is given.
     #[schemars(with = "Vec<String>")]
     pub tags: Vec<Tag>,
@@ -78,6 +84,7 @@ impl Default for FaultSpec {
             dus: Vec::new(),
             floors: Vec::new(),
             channels: Vec::new(),
+            shift_ns: 3.0,
             tags: Vec::new(),
             degrees: 30.0,
             share: 0.01,
@@ -109,6 +116,12 @@ impl FaultSpec {
         if let Some(channel) = self.channels.iter().find(|channel| **channel > 30) {
             return Err(format!(
                 "channel {channel} does not exist, expected 0 to 30"
+            ));
+        }
+        if !(-1e6..=1e6).contains(&self.shift_ns) {
+            return Err(format!(
+                "shift_ns is {}, expected -1e6 to 1e6",
+                self.shift_ns
             ));
         }
         if self.every.is_zero() {
@@ -144,6 +157,8 @@ pub(crate) struct DomFault {
     pub(crate) turned_deg: f64,
     /// Channels that count far too much.
     pub(crate) veto: u32,
+    /// How much later the hits of each channel are (ns).
+    pub(crate) late_ns: [f64; CHANNELS],
 }
 
 /// Damage to frames of some tags.
@@ -295,6 +310,7 @@ impl Effects {
         match spec.fault {
             FaultKind::DomDead
             | FaultKind::PmtHrv
+            | FaultKind::PmtShifted
             | FaultKind::TimeSyncLost
             | FaultKind::Rotate => {
                 for (effect, dom) in self.doms.iter_mut().zip(&layout.doms) {
@@ -333,6 +349,12 @@ impl DomFault {
             FaultKind::DomDead => self.dead = true,
             FaultKind::TimeSyncLost => self.unsynchronised = true,
             FaultKind::Rotate => self.turned_deg += spec.degrees,
+            FaultKind::PmtShifted => {
+                let bits = spec.channel_bits();
+                let all = self.late_ns.iter_mut().enumerate();
+                let shifted = all.filter(|(channel, _)| bits >> channel & 1 == 1);
+                shifted.for_each(|(_, late_ns)| *late_ns += spec.shift_ns);
+            }
             _ => self.veto |= spec.channel_bits(),
         }
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use fathom_formats::controlhost::tags;
-use fathom_formats::km3net::SliceLevel;
+use fathom_formats::km3net::{CHANNELS, SliceLevel};
 use fathom_kernel::Size;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -73,6 +73,15 @@ pub enum Disturbance {
     Reconnect,
 }
 
+/// What is true of a simulated PMT.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PmtTruth {
+    /// Detection efficiency, 1 on average.
+    pub efficiency: f64,
+    /// How much later its hits are than the detector file says (ns).
+    pub late_ns: f64,
+}
+
 /// Where the simulation is.
 #[derive(Debug, Clone, Serialize)]
 pub struct Position {
@@ -88,7 +97,7 @@ impl Generator {
     /// Makes a detector whose first run starts at a whole second since 1970.
     pub fn new(layout: Arc<Layout>, options: &FakeDetectorOptions, start_s: u64) -> Self {
         let seed = options.seed;
-        let pmts = DomPmts::of(&layout, seed, options.rates.spread);
+        let pmts = DomPmts::of(&layout, seed, options.rates.spread, options.misalignment_ns);
         let run_length_s = options.run_length.duration().as_secs();
         let run_length_s = (run_length_s > 0).then_some(run_length_s);
         let events = options.io_evt.enabled;
@@ -175,6 +184,19 @@ impl Generator {
         self.faults.list()
     }
 
+    /// Returns what the simulation knows of the PMTs of a module, in the order of the layout: what
+    /// calibrations are to find. `None` where there is no PMT; faults are not included.
+    pub fn truth(&self, dom: usize) -> [Option<PmtTruth>; CHANNELS] {
+        let (layout, pmts) = (&self.layout.doms[dom], &self.pmts[dom]);
+        std::array::from_fn(|channel| {
+            let pmt = layout.pmts[channel].as_ref()?;
+            Some(PmtTruth {
+                efficiency: f64::from(pmts.efficiency[channel]),
+                late_ns: pmts.raw_offset_ns[channel] + pmt.t0_ns,
+            })
+        })
+    }
+
     /// Returns where the simulation is.
     pub fn position(&self) -> Position {
         let header = self.timeline.header();
@@ -221,6 +243,7 @@ impl Generator {
                 dom: &self.layout.doms[at],
                 pmts: &self.pmts[at],
                 counted: &self.rates.counts[at],
+                fault: &self.faults.effects().doms[at],
             };
             for slices in [&mut self.l1, &mut self.supernova] {
                 if slices.filters.wants(frame) {
@@ -283,6 +306,7 @@ impl Generator {
             dom: &layout.doms[at],
             pmts: &self.pmts[at],
             counted: &counts[at],
+            fault: &effects.doms[at],
         };
         for slices in [&mut self.supernova, &mut self.l1] {
             let slice = slices

@@ -30,7 +30,7 @@ pub use decode::{DecodeOptions, Decoded, decode};
 pub use fake_detector::FakeDetector;
 pub use fake_detector_manager::{FakeDetectorManager, FakeDetectorManagerOptions};
 pub use fault::{Fault, FaultKind, FaultSpec};
-pub use generator::{Disturbance, Generator, Position, STEP_S, STEPS_PER_FRAME, Step};
+pub use generator::{Disturbance, Generator, PmtTruth, Position, STEP_S, STEPS_PER_FRAME, Step};
 pub use input::{FileMessage, FileProblem, InputFile, OpenError, guess_tag};
 pub use layout::{Dom, Layout, Pmt};
 pub use options::{

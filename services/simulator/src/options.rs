@@ -26,6 +26,9 @@ pub struct FakeDetectorOptions {
     pub run: i32,
     /// Length of a run, in whole seconds; zero never changes the run.
     pub run_length: Span,
+    /// Spread of the times of PMTs against what the detector file says.
+    #[schemars(extend("unit" = "ns"))]
+    pub misalignment_ns: f64,
     /// Background rates of the PMTs.
     pub rates: RateOptions,
     /// Bioluminescence.
@@ -63,6 +66,7 @@ impl Default for FakeDetectorOptions {
             speed: 1.0,
             run: 10_001,
             run_length: Span::from_secs(3600),
+            misalignment_ns: 0.25,
             rates: RateOptions::default(),
             bursts: BurstOptions::default(),
             io_evt: EventOptions::default(),
@@ -237,6 +241,7 @@ impl FakeDetectorOptions {
     /// Says what is wrong with the numbers; the text names the option and what was expected.
     pub fn check(&self) -> Result<(), String> {
         in_range("speed", self.speed, 0.01, 1000.0)?;
+        in_range("misalignment_ns", self.misalignment_ns, 0.0, 100.0)?;
         in_range("rates.k40_khz", self.rates.k40_khz, 0.0, 2000.0)?;
         in_range("rates.dark_khz", self.rates.dark_khz, 0.0, 2000.0)?;
         in_range("rates.spread", self.rates.spread, 0.0, 0.5)?;

@@ -5,6 +5,7 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 
 use crate::chance::{Purpose, Tables, generator, round_u32};
+use crate::fault::DomFault;
 use crate::layout::{Dom, Layout};
 use crate::timeline::FRAME_S;
 
@@ -36,6 +37,7 @@ pub(crate) struct Module<'a> {
     pub(crate) dom: &'a Dom,
     pub(crate) pmts: &'a DomPmts,
     pub(crate) counted: &'a DomCounts,
+    pub(crate) fault: &'a DomFault,
 }
 
 impl Coincidences {
@@ -51,7 +53,8 @@ impl Coincidences {
     /// Appends the coincidences of two and more PMTs: decays, and hits that meet by chance.
     pub(crate) fn pairs_and_more(&mut self, module: &Module<'_>, out: &mut Vec<SliceHit>) {
         let genuine_hz = self.pairs[module.index].rate_hz() * (1.0 + FURTHER_PMT);
-        let random_hz = random_rate_hz(module.counted);
+        let heard = module.counted.without_veto();
+        let random_hz = random_rate_hz(&heard);
         let first = out.len();
         let mut at_ns = 0.0;
         for _ in 0..GROUPS_MAX {
@@ -64,7 +67,7 @@ impl Coincidences {
                 let extra = u32::from(self.rng.random::<f64>() * (1.0 + FURTHER_PMT) > 1.0);
                 self.decay(module, at_ns, extra, out);
             } else {
-                self.chance(module, at_ns, out);
+                self.chance(module, &heard, at_ns, out);
             }
             settle(out, first, newest);
         }
@@ -110,9 +113,15 @@ impl Coincidences {
     }
 
     /// Two hits that meet by chance.
-    fn chance(&mut self, module: &Module<'_>, at_ns: f64, out: &mut Vec<SliceHit>) {
-        let a = draw_channel(module.counted, &mut self.rng);
-        let b = draw_channel(module.counted, &mut self.rng);
+    fn chance(
+        &mut self,
+        module: &Module<'_>,
+        heard: &DomCounts,
+        at_ns: f64,
+        out: &mut Vec<SliceHit>,
+    ) {
+        let a = draw_channel(heard, &mut self.rng);
+        let b = draw_channel(heard, &mut self.rng);
         if a == b {
             return;
         }
@@ -131,7 +140,8 @@ impl Coincidences {
         if module.counted.hrv >> channel.0 & 1 == 1 {
             return;
         }
-        let offset_ns = module.pmts.raw_offset_ns[usize::from(channel.0)];
+        let at = usize::from(channel.0);
+        let offset_ns = module.pmts.raw_offset_ns[at] + module.fault.late_ns[at];
         let pulse = Pulse::draw(1, self.tables, &mut self.rng);
         let time_ns = at_ns + offset_ns + pulse.delay_ns;
         if (0.0..FRAME_NS).contains(&time_ns) {
@@ -140,17 +150,11 @@ impl Coincidences {
     }
 }
 
-/// Returns how often two hits of a module meet in the window, veto excluded (Hz).
-fn random_rate_hz(counted: &DomCounts) -> f64 {
-    let (mut sum, mut squares) = (0.0, 0.0);
-    for (channel, count) in counted.counts.iter().enumerate() {
-        if counted.hrv >> channel & 1 == 0 {
-            let rate_hz = f64::from(*count) / FRAME_S;
-            sum += rate_hz;
-            squares += rate_hz * rate_hz;
-        }
-    }
-    (sum * sum - squares) * WINDOW_NS * 1e-9
+/// Returns how often two hits of a module meet in the window (Hz). Two of the same channel are
+/// included: they are drawn as often, and then left out.
+fn random_rate_hz(heard: &DomCounts) -> f64 {
+    let rate_hz = f64::from(heard.total) / FRAME_S;
+    rate_hz * rate_hz * WINDOW_NS * 1e-9
 }
 
 /// Draws a channel as often as it counts.
@@ -203,7 +207,7 @@ mod tests {
     #[test]
     fn neighbours_coincide_as_often_as_k40_says_and_opposite_pmts_only_by_chance() {
         let layout = Layout::new(&Detector::generated(&Geometry::orca(1)));
-        let pmts = DomPmts::of(&layout, 5, 0.0);
+        let pmts = DomPmts::of(&layout, 5, 0.0, 1.0);
         let mut makes = Coincidences::new(&layout, &pmts, 5);
         // 1 kHz in every channel: 1e6 * 40e-9 = 0.04 Hz of chance in a window of 20 ns to each side.
         let counted = DomCounts {
@@ -216,6 +220,7 @@ mod tests {
             dom: &layout.doms[0],
             pmts: &pmts[0],
             counted: &counted,
+            fault: &DomFault::default(),
         };
         let frames = 4000;
         let mut counts = [[0; CHANNELS]; CHANNELS];
@@ -252,7 +257,7 @@ mod tests {
     #[test]
     fn hits_come_in_time_order_and_vetoed_channels_are_silent() {
         let layout = Layout::new(&Detector::generated(&Geometry::arca(1)));
-        let pmts = DomPmts::of(&layout, 9, 0.1);
+        let pmts = DomPmts::of(&layout, 9, 0.1, 1.0);
         let mut makes = Coincidences::new(&layout, &pmts, 9);
         let mut counts = [750; CHANNELS];
         counts[4] = 50_000;
@@ -267,6 +272,7 @@ mod tests {
             dom: &layout.doms[3],
             pmts: &pmts[3],
             counted: &counted,
+            fault: &DomFault::default(),
         };
         let (mut hits, mut rare) = (Vec::new(), Vec::new());
         for _ in 0..50 {

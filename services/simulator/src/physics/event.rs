@@ -301,7 +301,9 @@ impl Events {
         (from_ns, to_ns): (f64, f64),
         around: &Surroundings<'_>,
     ) {
-        let time_ns = hit.time_ns + around.pmts[hit.dom].raw_offset_ns[usize::from(hit.channel)];
+        let channel = usize::from(hit.channel);
+        let late_ns = around.faults[hit.dom].late_ns[channel];
+        let time_ns = hit.time_ns + around.pmts[hit.dom].raw_offset_ns[channel] + late_ns;
         if time_ns < 0.0 || hit.time_ns < from_ns || hit.time_ns > to_ns {
             return;
         }
@@ -350,7 +352,7 @@ mod tests {
     impl Scene {
         fn new(geometry: &Geometry) -> Self {
             let layout = Layout::new(&Detector::generated(geometry));
-            let pmts = DomPmts::of(&layout, 11, 0.1);
+            let pmts = DomPmts::of(&layout, 11, 0.1, 1.0);
             let count = DomCounts {
                 counts: [750; CHANNELS],
                 total: 750 * 31,

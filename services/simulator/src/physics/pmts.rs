@@ -8,8 +8,6 @@ use crate::layout::{Dom, Layout};
 
 /// Transit time spread of a single photoelectron (ns).
 const TRANSIT_SPREAD_NS: f64 = 2.0;
-/// How far the times of a PMT are off what the detector file says (ns).
-const MISALIGNMENT_NS: f64 = 1.0;
 
 /// The constants of the PMTs of one module.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,14 +19,15 @@ pub(crate) struct DomPmts {
 }
 
 impl DomPmts {
-    /// Draws the constants of all PMTs of a detector.
-    pub(crate) fn of(layout: &Layout, seed: u64, spread: f64) -> Vec<Self> {
+    /// Draws the constants of all PMTs of a detector: the spread of their efficiencies, and that of
+    /// their times against the detector file (ns).
+    pub(crate) fn of(layout: &Layout, seed: u64, spread: f64, misalignment_ns: f64) -> Vec<Self> {
         let mut rng = generator(seed, Purpose::Detector);
-        let dom = |dom: &Dom| Self::draw(dom, spread, &mut rng);
+        let dom = |dom: &Dom| Self::draw(dom, [spread, misalignment_ns], &mut rng);
         layout.doms.iter().map(dom).collect()
     }
 
-    fn draw(dom: &Dom, spread: f64, rng: &mut SmallRng) -> Self {
+    fn draw(dom: &Dom, [spread, misalignment_ns]: [f64; 2], rng: &mut SmallRng) -> Self {
         let tables = Tables::new();
         let mut drawn = Self {
             efficiency: [0.0; CHANNELS],
@@ -42,7 +41,7 @@ impl DomPmts {
             )]
             let efficiency = efficiency as f32;
             drawn.efficiency[channel] = efficiency;
-            drawn.raw_offset_ns[channel] = MISALIGNMENT_NS * tables.normal(rng) - pmt.t0_ns;
+            drawn.raw_offset_ns[channel] = misalignment_ns * tables.normal(rng) - pmt.t0_ns;
         }
         drawn
     }

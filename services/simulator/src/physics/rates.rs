@@ -41,6 +41,19 @@ impl Default for DomCounts {
     }
 }
 
+impl DomCounts {
+    /// Returns the counts of the channels that are not in veto.
+    pub(crate) fn without_veto(&self) -> Self {
+        let mut heard = *self;
+        for (channel, count) in heard.counts.iter_mut().enumerate() {
+            if self.hrv >> channel & 1 == 1 {
+                heard.total = heard.total.saturating_sub(std::mem::take(count));
+            }
+        }
+        heard
+    }
+}
+
 /// The rates of the whole detector.
 #[derive(Debug, Clone)]
 pub(crate) struct Rates {
@@ -184,7 +197,7 @@ mod tests {
 
     fn dark(options: &RateOptions) -> (Layout, Rates, Bursts) {
         let layout = Layout::new(&Detector::generated(&Geometry::orca(1)));
-        let pmts = DomPmts::of(&layout, 3, options.spread);
+        let pmts = DomPmts::of(&layout, 3, options.spread, 1.0);
         let rates = Rates::new(&layout, &pmts, options, 3);
         let none = BurstOptions {
             per_dom_and_hour: 0.0,

@@ -81,6 +81,7 @@ impl Messages {
     pub(crate) fn fault(&mut self, at_ns: u64, change: &FaultChange) {
         let (program, on, off) = match change.fault {
             FaultKind::DomDead => ("Q001", "no data from CLBs", "data from CLBs again"),
+            FaultKind::PmtShifted => ("F001", "PMT times off", "PMT times right again"),
             FaultKind::PmtHrv => ("F001", "high-rate veto", "high-rate veto ended"),
             FaultKind::TimeSyncLost => {
                 ("Q001", "invalid time synchronisation", "time synchronised")

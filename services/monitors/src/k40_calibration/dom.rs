@@ -1,0 +1,185 @@
+//! One module: what the detector file says of it, what is counted, and what was found last.
+
+use fathom_formats::detx::{Module, pmt_directions};
+use fathom_formats::km3net::{CHANNEL_BITS, CHANNELS, DomId, Tmch};
+use fathom_hist::RunningMedian;
+use fathom_kernel::Setup;
+
+use super::config::{Background, Config, Times};
+use crate::k40::{Calibration, Inputs, Live, Table, calibrate, cos_angles};
+
+/// A module.
+pub(super) struct Dom {
+    /// What the detector file says of its PMTs.
+    pub(super) known: Known,
+    /// What is counted since `since_ms`.
+    pub(super) table: Table,
+    /// Rates of the PMTs since then (Hz).
+    pub(super) singles: Box<[RunningMedian; CHANNELS]>,
+    /// Data time of the first frame counted [ms].
+    pub(super) since_ms: Option<i64>,
+    /// Result of the last cycle.
+    pub(super) last: Option<Box<Done>>,
+    /// An alarm is raised for it.
+    pub(super) is_alarming: bool,
+}
+
+/// What does not change while the monitor runs.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Known {
+    /// Channels that count and what is added to their times.
+    pub(super) live: Live,
+    /// What would have to be added beyond whole nanoseconds (ns).
+    fractions_ns: [f64; CHANNELS],
+    /// What the found time offsets are compared with (ns).
+    compared_ns: [f64; CHANNELS],
+    /// Time offsets of the detector file (ns); NaN where there is none.
+    pub(super) file_ns: [f64; CHANNELS],
+    /// Where the PMTs look.
+    directions: [[f64; 3]; CHANNELS],
+}
+
+/// The result of one cycle.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Done {
+    /// First and last data time [ms].
+    pub(super) from_ms: i64,
+    pub(super) until_ms: i64,
+    /// A bin was full before the end, and counting ended there.
+    pub(super) was_full: bool,
+    pub(super) calibration: Calibration,
+}
+
+impl Known {
+    /// Looks a module up in the detector file; without a file all PMTs sit as usual and their times are
+    /// raw.
+    pub(super) fn of(dom_id: u32, setup: &Setup, config: &Config) -> Self {
+        let module = setup
+            .detector
+            .as_ref()
+            .and_then(|d| d.module(DomId(dom_id)));
+        let mut known = Self {
+            live: Live::new(0, &[0; CHANNELS]),
+            fractions_ns: [0.0; CHANNELS],
+            compared_ns: [0.0; CHANNELS],
+            file_ns: [f64::NAN; CHANNELS],
+            directions: pmt_directions(),
+        };
+        let mut add_ns = [0; CHANNELS];
+        let mut channels = CHANNEL_BITS;
+        if let Some(module) = module {
+            channels = known.read(module, config.times, &mut add_ns);
+        }
+        known.live = Live::new(channels & !config.masked(dom_id), &add_ns);
+        known
+    }
+
+    /// Takes over what the file says; returns the channels that are in use.
+    fn read(&mut self, module: &Module, times: Times, add_ns: &mut [i64; CHANNELS]) -> u32 {
+        self.directions = [[0.0; 3]; CHANNELS];
+        let mut channels = 0;
+        for (channel, pmt) in module.pmts.iter().take(CHANNELS).enumerate() {
+            self.directions[channel] = pmt.direction;
+            let is_used = pmt.t0_ns.is_finite() && !pmt.is_disabled() && !module.is_disabled();
+            if !is_used {
+                continue;
+            }
+            channels |= 1 << channel;
+            self.file_ns[channel] = pmt.t0_ns;
+            match times {
+                Times::Raw => self.compared_ns[channel] = pmt.t0_ns,
+                Times::Calibrated => {
+                    #[expect(clippy::cast_possible_truncation, reason = "a float saturates")]
+                    let rounded = pmt.t0_ns.round() as i64;
+                    add_ns[channel] = rounded;
+                    self.fractions_ns[channel] = pmt.t0_ns - pmt.t0_ns.round();
+                }
+            }
+        }
+        channels
+    }
+}
+
+impl Dom {
+    pub(super) fn new(known: Known, tmax_ns: u32) -> Self {
+        Self {
+            known,
+            table: Table::new(tmax_ns),
+            singles: Box::default(),
+            since_ms: None,
+            last: None,
+            is_alarming: false,
+        }
+    }
+
+    /// Takes the singles rates of a packet, but for channels in veto.
+    pub(super) fn add_singles(&mut self, packet: &Tmch<'_>) {
+        let vetoed = packet.hrv_bits();
+        for (channel, rate_hz) in packet.rates_hz().into_iter().enumerate() {
+            if vetoed >> channel & 1 == 0 {
+                #[expect(clippy::cast_possible_truncation, reason = "a million at most")]
+                self.singles[channel].add(rate_hz as f32);
+            }
+        }
+    }
+
+    /// Calibrates with what was counted until now, and begins to count anew.
+    pub(super) fn complete(&mut self, until_ms: i64, config: &Config) {
+        let singles_hz = match config.background {
+            Background::Offset => [f64::NAN; CHANNELS],
+            Background::Singles | Background::Both => self
+                .singles
+                .each_ref()
+                .map(|median| median.value().unwrap_or(f64::NAN)),
+        };
+        let calibration = calibrate(&Inputs {
+            table: &self.table,
+            cos_angles: &cos_angles(&self.known.directions),
+            channels: self.known.live.channels(),
+            singles_hz,
+            fits_offset: config.background == Background::Both,
+            fractions_ns: self.known.fractions_ns,
+            compared_ns: self.known.compared_ns,
+            weighting: config.weighting.into(),
+            cos_min: config.ct_min,
+        });
+        self.last = Some(Box::new(Done {
+            from_ms: self.since_ms.unwrap_or(until_ms),
+            until_ms,
+            was_full: self.table.is_full(),
+            calibration,
+        }));
+        self.forget_counts();
+    }
+
+    /// Begins to count anew.
+    pub(super) fn forget_counts(&mut self) {
+        self.table.clear();
+        self.singles.fill(RunningMedian::default());
+        self.since_ms = None;
+    }
+
+    /// Returns the cosine of the angle of each pair.
+    pub(super) fn cos_angles(&self) -> [f64; crate::k40::PAIRS] {
+        cos_angles(&self.known.directions)
+    }
+
+    /// Returns roughly how much memory it takes (bytes).
+    pub(super) fn memory_bytes(&self) -> usize {
+        let last = self.last.as_ref().map_or(0, |done| {
+            size_of::<Done>() + size_of_val(&*done.calibration.pairs)
+        });
+        size_of::<Self>() + self.table.memory_bytes() + size_of_val(&*self.singles) + last
+    }
+}
+
+impl Done {
+    /// Returns the PMT that is furthest from what the detector file says: channel, shift and error (ns).
+    pub(super) fn worst(&self) -> Option<(usize, f64, f64)> {
+        let shifts = self.calibration.pmts.iter().enumerate();
+        shifts
+            .filter(|(_, pmt)| pmt.shift_ns.is_finite())
+            .max_by(|(_, a), (_, b)| a.shift_ns.abs().total_cmp(&b.shift_ns.abs()))
+            .map(|(channel, pmt)| (channel, pmt.shift_ns, pmt.shift_error_ns))
+    }
+}

@@ -1,0 +1,146 @@
+//! Ends cycles: a pass over all modules, some per tick.
+
+use fathom_kernel::{Outputs, Severity};
+
+use super::config::Config;
+use super::dom::Dom;
+use super::export::Export;
+use super::{K40Calibration, Phase, Redraw, Round};
+use crate::clock::{ms_of, timestamp};
+use crate::k40::PmtResult;
+use crate::places::Place;
+
+/// An alarm needs a shift of so many errors.
+const ALARM_ERRORS: f64 = 3.0;
+
+impl K40Calibration {
+    pub(super) fn end_cycle_if_due(&mut self, data_ms: i64) {
+        let Phase::Counting { since_ms } = self.phase else {
+            return;
+        };
+        // Before the first slice nothing tells where the data time is.
+        let cycle_ms = ms_of(self.config.cycle);
+        if self.newest_ms.is_some() && data_ms.saturating_sub(since_ms) >= cycle_ms {
+            self.begin_round(since_ms, data_ms, false);
+        }
+    }
+
+    pub(super) fn begin_round(&mut self, since_ms: i64, until_ms: i64, is_cut: bool) {
+        self.phase = Phase::Calibrating(Round {
+            since_ms,
+            until_ms,
+            next: 0,
+            is_cut,
+            export: Export::new(self.detector_id, until_ms),
+        });
+    }
+
+    /// Calibrates the next modules, and puts what belongs to them.
+    pub(super) fn go_on_with_round(&mut self, data_ms: i64, out: &mut Outputs) {
+        let Phase::Calibrating(round) = &mut self.phase else {
+            return;
+        };
+        let until_ms = if round.is_cut {
+            round.until_ms
+        } else {
+            data_ms
+        };
+        // One that was first heard of late in the cycle goes on counting.
+        let least_ms = if round.is_cut {
+            0
+        } else {
+            ms_of(self.config.cycle) / 2
+        };
+        let mut left = self.config.doms_per_tick;
+        let mut finished_dus = Vec::new();
+        while left > 0 && round.next < self.doms.len() {
+            let place = self.places.list()[round.next];
+            let du_after = self.places.list().get(round.next + 1).map(|next| next.du);
+            if du_after != Some(place.du) {
+                finished_dus.push(place.du);
+            }
+            if let Some(dom) = &mut self.doms[round.next] {
+                let age_ms = dom
+                    .since_ms
+                    .map(|since_ms| until_ms.saturating_sub(since_ms));
+                match age_ms {
+                    Some(age_ms) if age_ms >= least_ms => {
+                        dom.complete(until_ms, &self.config);
+                        left -= 1;
+                    }
+                    Some(_) => {}
+                    None => dom.last = None,
+                }
+                judge(&place, dom, &self.config, until_ms, out);
+                if let Some(done) = &dom.last {
+                    round.export.add(&place, dom, done);
+                }
+            }
+            round.next += 1;
+        }
+        for du in finished_dus {
+            self.put_du(du, out);
+        }
+        self.end_round_if_done(until_ms, out);
+    }
+
+    fn end_round_if_done(&mut self, until_ms: i64, out: &mut Outputs) {
+        let is_done = |round: &Round| round.next >= self.doms.len();
+        if !matches!(&self.phase, Phase::Calibrating(round) if is_done(round)) {
+            return;
+        }
+        let Phase::Calibrating(round) = std::mem::replace(&mut self.phase, Phase::Waiting) else {
+            return;
+        };
+        if !round.is_cut {
+            let since_ms = round.until_ms;
+            self.phase = Phase::Counting { since_ms };
+        }
+        self.calibrated_ms = Some(until_ms);
+        self.redraw = Redraw::Round;
+        self.tally = self.tally.of_next_cycle();
+        for file in round.export.files() {
+            out.file(file);
+        }
+    }
+}
+
+/// Says when a PMT of a module is off what the detector file says, or none is any more.
+fn judge(place: &Place, dom: &mut Dom, config: &Config, at_ms: i64, out: &mut Outputs) {
+    let limit_ns = config.alarm_shift;
+    let is_off = |pmt: &PmtResult| {
+        let off_ns = pmt.shift_ns.abs();
+        limit_ns > 0.0 && off_ns > limit_ns && off_ns >= ALARM_ERRORS * pmt.shift_error_ns
+    };
+    let pmts = dom
+        .last
+        .iter()
+        .flat_map(|done| done.calibration.pmts.iter().enumerate());
+    let off: Vec<String> = pmts
+        .filter(|(_, pmt)| is_off(pmt))
+        .map(|(channel, pmt)| format!("{channel} by {:+.2} ns", pmt.shift_ns))
+        .collect();
+    let is_alarming = !off.is_empty();
+    if is_alarming == dom.is_alarming {
+        return;
+    }
+    dom.is_alarming = is_alarming;
+    let Place { du, floor, dom_id } = place;
+    let text = match is_alarming {
+        true => format!(
+            "DOM {dom_id}: channel {} off the detector file, limit {limit_ns} ns",
+            off.join(", ")
+        ),
+        false => {
+            format!("DOM {dom_id}: no PMT is off the detector file by more than {limit_ns} ns")
+        }
+    };
+    let about = ("k40_t0_shift", format!("DU {du} floor {floor}"));
+    out.alarm(
+        about,
+        Severity::Warning,
+        is_alarming,
+        text,
+        timestamp(at_ms),
+    );
+}

@@ -1,0 +1,214 @@
+//! Numbers of the reference suite for the K40 calibration.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use common::{close, vectors};
+use fathom_formats::km3net::{
+    CHANNEL_BITS, CHANNELS, ChannelId, DomId, FrameStatus, Header, SliceHit, SuperFrame,
+};
+use fathom_monitors::k40::{
+    Calibration, Counter, Inputs, Live, PairState, Table, Weighting, calibrate, cos_angles,
+    expected_rate_hz, pair_index, pair_list,
+};
+use serde_json::Value;
+
+fn numbers<const N: usize>(list: &Value) -> [f64; N] {
+    let list: Vec<f64> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| n.as_f64().unwrap())
+        .collect();
+    list.try_into().unwrap()
+}
+
+fn whole(value: &Value) -> usize {
+    usize::try_from(value.as_u64().unwrap()).unwrap()
+}
+
+fn directions(section: &Value) -> [[f64; 3]; CHANNELS] {
+    let list = section["pmt_dirs"].as_array().unwrap();
+    std::array::from_fn(|channel| numbers(&list[channel]))
+}
+
+/// The table of the section.
+fn table(section: &Value) -> Table {
+    let rows = section["counts"].as_array().unwrap().iter();
+    let counts = rows.flat_map(|row| row.as_array().unwrap());
+    let counts: Box<[u16]> = counts
+        .map(|n| u16::try_from(n.as_u64().unwrap()).unwrap())
+        .collect();
+    let tmax_ns = u32::try_from(whole(&section["tmax"])).unwrap();
+    let frames = section["livetime_s"].as_f64().unwrap() * 10.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "36,000"
+    )]
+    let frames = frames as u32;
+    Table::from_parts(tmax_ns, counts, frames, None).unwrap()
+}
+
+fn calibrated(section: &Value, weighting: Weighting) -> Calibration {
+    calibrate(&Inputs {
+        table: &table(section),
+        cos_angles: &cos_angles(&directions(section)),
+        channels: CHANNEL_BITS,
+        singles_hz: numbers(&section["single_rates_hz"]),
+        fits_offset: false,
+        fractions_ns: [0.0; CHANNELS],
+        compared_ns: [0.0; CHANNELS],
+        weighting,
+        cos_min: -1.0,
+    })
+}
+
+#[test]
+fn comb_index_vectors() {
+    for case in vectors()["comb_index"].as_array().unwrap() {
+        let (i, j) = (whole(&case["i"]), whole(&case["j"]));
+        assert_eq!(pair_index(i, j), whole(&case["index"]), "{case}");
+    }
+}
+
+#[test]
+fn twofold_vectors() {
+    for case in vectors()["twofold"]["cases"].as_array().unwrap() {
+        let times = case["times_ns"].as_array().unwrap().iter();
+        let hits: Vec<SliceHit> = times
+            .zip(case["channels"].as_array().unwrap())
+            .map(|(time, channel)| {
+                let channel = ChannelId(u8::try_from(whole(channel)).unwrap());
+                SliceHit::new(channel, u32::try_from(whole(time)).unwrap(), 26)
+            })
+            .collect();
+        let tmax_ns = u32::try_from(whole(&case["tmax"])).unwrap();
+        let mut table = Table::new(tmax_ns);
+        let frame = SuperFrame {
+            header: Header::default(),
+            dom_id: DomId(1),
+            status: FrameStatus::complete(4, 0, 0),
+            hits: &hits,
+        };
+        let live = Live::new(CHANNEL_BITS, &[0; CHANNELS]);
+        Counter::new(tmax_ns)
+            .count(&frame, &live, &mut table)
+            .unwrap();
+        let mut expected = vec![0; table.counts().len()];
+        let bins = table.pair(0).len();
+        for entry in case["nonzero"].as_array().unwrap() {
+            let at = whole(&entry["comb"]) * bins + whole(&entry["bin"]);
+            expected[at] = u16::try_from(whole(&entry["count"])).unwrap();
+            let pair = numbers::<2>(&entry["pair"]);
+            let (i, j) = pair_list()[whole(&entry["comb"])];
+            assert_eq!(pair, [f64::from(i), f64::from(j)]);
+        }
+        assert_eq!(table.counts(), expected, "{case}");
+    }
+}
+
+#[test]
+fn k40_angle_and_background_vectors() {
+    let section = &vectors()["k40"];
+    let cosines = cos_angles(&directions(section));
+    let singles = numbers::<CHANNELS>(&section["single_rates_hz"]);
+    let tolerance = |name: &str| section["tolerance"][name].as_f64().unwrap();
+    for case in section["expected"]["angles_rad"].as_array().unwrap() {
+        let pair = whole(&case["comb"]);
+        let (i, j) = pair_list()[pair];
+        let angle = cosines[pair].acos();
+        assert!(
+            (angle - case["value"].as_f64().unwrap()).abs() < tolerance("angle"),
+            "{case}"
+        );
+        let rate_hz = expected_rate_hz(cosines[pair]);
+        assert!(
+            close(rate_hz, case["mc_rate_hz"].as_f64().unwrap(), 1e-8),
+            "{case}"
+        );
+        let background_hz = singles[usize::from(i)] * singles[usize::from(j)] * 1e-9;
+        let expected = case["background_hz_per_bin"].as_f64().unwrap();
+        assert!(
+            (background_hz - expected).abs() < tolerance("background"),
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn k40_vectors_by_the_weights_of_the_reference() {
+    let section = &vectors()["k40"];
+    let expected = &section["expected"];
+    let tolerance = |name: &str| section["tolerance"][name].as_f64().unwrap();
+    let found = calibrated(section, Weighting::Equal);
+    assert!(
+        close(
+            found.scale,
+            expected["scale_factor"].as_f64().unwrap(),
+            1e-4
+        ),
+        "{}",
+        found.scale
+    );
+    let mut checked = 0;
+    for case in expected["fits"].as_array().unwrap() {
+        if !case["well_determined"].as_bool().unwrap() {
+            continue;
+        }
+        let number = |name: &str| case[name].as_f64().unwrap();
+        let pair = found.pairs[whole(&case["comb"])];
+        assert!((f64::from(pair.mean_ns) - number("mean_ns")).abs() < tolerance("fit_mean_ns"));
+        assert!((f64::from(pair.sigma_ns) - number("sigma_ns")).abs() < tolerance("fit_sigma_ns"));
+        assert!(close(
+            pair.rate_hz.into(),
+            number("rate_hz"),
+            tolerance("fit_rate_rel")
+        ));
+        checked += 1;
+    }
+    assert_eq!(checked, 3);
+    let t0s = numbers::<CHANNELS>(&expected["t0s_ns"]);
+    let sigmas = numbers::<CHANNELS>(&expected["sigmas_ns"]);
+    let efficiencies = numbers::<CHANNELS>(&expected["qes"]);
+    let truth = numbers::<CHANNELS>(&section["truth"]["t0"]);
+    for (channel, pmt) in found.pmts.iter().enumerate() {
+        assert!((pmt.t0_ns - t0s[channel]).abs() < 0.01, "{channel} {pmt:?}");
+        assert!(
+            (pmt.sigma_ns - sigmas[channel]).abs() < tolerance("sigma_ns"),
+            "{channel}"
+        );
+        assert!(
+            (pmt.efficiency - efficiencies[channel]).abs() < tolerance("qe"),
+            "{channel}"
+        );
+        assert!(
+            (pmt.t0_ns - truth[channel]).abs() < tolerance("truth_t0_ns"),
+            "{channel}"
+        );
+    }
+}
+
+#[test]
+fn k40_truth_vectors_lie_within_the_errors_of_weighted_fits() {
+    let section = &vectors()["k40"];
+    let found = calibrated(section, Weighting::Poisson);
+    let reference = calibrated(section, Weighting::Equal);
+    let truth = numbers::<CHANNELS>(&section["truth"]["t0"]);
+    let (mut pulls, mut off, mut off_reference) = (0.0, 0.0, 0.0);
+    for (channel, pmt) in found.pmts.iter().enumerate().skip(1) {
+        let difference = pmt.t0_ns - truth[channel];
+        assert!(
+            difference.abs() < 4.0 * pmt.t0_error_ns,
+            "{channel} {pmt:?}"
+        );
+        pulls += (difference / pmt.t0_error_ns).powi(2) / 30.0;
+        off += difference.powi(2);
+        off_reference += (reference.pmts[channel].t0_ns - truth[channel]).powi(2);
+    }
+    assert!((0.3..1.8).contains(&pulls), "{pulls}");
+    // The weights by errors bring the offsets nearer to the truth than those of the reference.
+    assert!(off < off_reference, "{off} {off_reference}");
+    assert_eq!(found.count(PairState::Failed), 0);
+    assert!(found.count(PairState::Good) > 350);
+}
