@@ -131,7 +131,7 @@ fn drawn(bench: &Bench<ZtPlot>) -> usize {
 fn written(bench: &Bench<ZtPlot>) -> Vec<PathBuf> {
     let path = |edit: &FileEdit| match edit {
         FileEdit::Write { path, .. } => Some(path.clone()),
-        FileEdit::Remove { .. } => None,
+        FileEdit::Remove { .. } | FileEdit::Rename { .. } => None,
     };
     bench.out.files.iter().filter_map(path).collect()
 }
@@ -139,7 +139,7 @@ fn written(bench: &Bench<ZtPlot>) -> Vec<PathBuf> {
 fn removed(bench: &Bench<ZtPlot>) -> Vec<PathBuf> {
     let path = |edit: &FileEdit| match edit {
         FileEdit::Remove { path } => Some(path.clone()),
-        FileEdit::Write { .. } => None,
+        FileEdit::Write { .. } | FileEdit::Rename { .. } => None,
     };
     bench.out.files.iter().filter_map(path).collect()
 }
