@@ -290,12 +290,40 @@ fn messages(registry: &mut Registry, status: &StackStatus) {
             last.get_or_create(&of(service)).set(at_s);
         }
     }
+    figures(registry, status);
     registry.register("messages_bad", "Messages that could not be read", bad);
     registry.register_with_unit(
         "last_output_timestamp",
         "When the service last put an output on the board",
         Unit::Seconds,
         last,
+    );
+}
+
+/// What monitors measure of themselves.
+fn figures(registry: &mut Registry, status: &StackStatus) {
+    let lag = Family::<Of, RealGauge>::default();
+    let memory = Family::<Of, Gauge>::default();
+    for service in &status.services {
+        if let Some(lag_s) = service.counters.lag_s {
+            lag.get_or_create(&of(service)).set(lag_s);
+        }
+        if let Some(bytes) = service.counters.memory_bytes {
+            let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+            memory.get_or_create(&of(service)).set(bytes);
+        }
+    }
+    registry.register_with_unit(
+        "monitor_lag",
+        "Time from the arrival of the newest message a monitor took to when it had taken it",
+        Unit::Seconds,
+        lag,
+    );
+    registry.register_with_unit(
+        "monitor_memory",
+        "Memory that the state of a monitor takes, roughly",
+        Unit::Bytes,
+        memory,
     );
 }
 

@@ -17,6 +17,7 @@ pub use api::{document, router};
 pub use client::{Client, ClientError, EventRange, Place, Signal, Signals};
 pub use console::{Console, ConsoleParts};
 pub use render::{Details, long_lines, status_lines};
+pub(crate) use render::{lag, reasons};
 pub use rights::{Guard, Peer, Token, TokenError};
 pub(crate) use server::serve_guests;
 pub use server::{Doors, SOCKET_NAME, ServeError, Server, TcpDoor, serve};

@@ -1,5 +1,7 @@
 //! Tables for people: the columns that users of supervisorctl know.
 
+use std::collections::BTreeMap;
+
 use anstyle::{AnsiColor, Style};
 use fathom_kernel::{ServiceStatus, State, Timestamp, WatchStatus};
 
@@ -51,13 +53,15 @@ pub fn long_lines(
     let services = sorted(services);
     let width = name_width(&services);
     let heading = format!(
-        "{:width$}{:STATE_WIDTH$}{:8}{:>8}{:>7}{:>9}{:>17}{:>8}{:>9}{:>9}  {}",
+        "{:width$}{:STATE_WIDTH$}{:8}{:>8}{:>7}{:>9}{:>8}{:>8}{:>17}{:>8}{:>9}{:>9}  {}",
         "NAME",
         "STATE",
         "HEALTH",
         "RESTARTS",
         "CPU%",
-        "RSS",
+        "MEM",
+        "QUEUE",
+        "LAG",
         "RATE in/out",
         "AGE",
         "DROPPED",
@@ -68,7 +72,7 @@ pub fn long_lines(
     for service in services {
         let details = details(service);
         let line = format!(
-            "{:width$}{}{:8}{:>8}{:>7}{:>9}{:>17}{:>8}{:>9}{:>9}  {}",
+            "{:width$}{}{:8}{:>8}{:>7}{:>9}{:>8}{:>8}{:>17}{:>8}{:>9}{:>9}  {}",
             service.name,
             coloured(service.state),
             service.health,
@@ -76,9 +80,13 @@ pub fn long_lines(
             details
                 .cpu_percent
                 .map_or("-".to_owned(), |cpu| format!("{cpu:.1}")),
-            details
-                .usage
-                .map_or("-".to_owned(), |usage| bytes(usage.rss_bytes)),
+            memory(service, details.usage.map(|usage| usage.rss_bytes)),
+            service
+                .queues
+                .iter()
+                .map(|queue| queue.queued)
+                .sum::<usize>(),
+            service.counters.lag_s.map_or("-".to_owned(), lag),
             format!("{}/{}", rate(details.rate_hz.0), rate(details.rate_hz.1)),
             output_age(service, now),
             service.counters.dropped,
@@ -88,9 +96,38 @@ pub fn long_lines(
             service.description,
         );
         lines.push(line);
+        lines.extend(bad_line(&service.counters.bad));
         lines.extend(watch_lines(&service.watch));
     }
     lines
+}
+
+/// Says below a service what it could not read.
+fn bad_line(bad: &BTreeMap<String, u64>) -> Option<String> {
+    (!bad.is_empty()).then(|| format!("    bad     {}", reasons(bad)))
+}
+
+/// Lists counts of bad messages by reason.
+pub(crate) fn reasons(bad: &BTreeMap<String, u64>) -> String {
+    let reasons = bad
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"));
+    reasons.collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the resident memory of a process, or what a monitor within ours says of its state.
+fn memory(service: &ServiceStatus, rss_bytes: Option<u64>) -> String {
+    let own = service.counters.memory_bytes;
+    rss_bytes.or(own).map_or("-".to_owned(), bytes)
+}
+
+/// Writes how late a monitor is.
+pub(crate) fn lag(lag_s: f64) -> String {
+    match lag_s {
+        s if s < 0.9995 => format!("{:.0}ms", s * 1e3),
+        s if s < 99.95 => format!("{s:.1}s"),
+        s => seconds(s),
+    }
 }
 
 /// Says below a service why nothing is done about its health, and what its rules read.

@@ -9,4 +9,5 @@ mod web;
 mod tests;
 
 pub use fetcher::Reach;
-pub(crate) use tls::{config as tls_config, install as install_tls, nobody as no_tls_config};
+pub use tls::install as install_tls;
+pub(crate) use tls::{config as tls_config, nobody as no_tls_config};

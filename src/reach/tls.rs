@@ -8,7 +8,7 @@ use tracing::warn;
 
 /// Names the provider that clients use which choose none themselves. To be called before the first of
 /// them is made; calling it again is no error.
-pub(crate) fn install() {
+pub fn install() {
     if CryptoProvider::get_default().is_none() {
         // Only another thread that installs at this moment can be first, and it installs the same.
         ring::default_provider().install_default().ok();

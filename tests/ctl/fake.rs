@@ -135,6 +135,8 @@ impl Fake {
     }
 
     pub(crate) async fn start_with(services: Vec<ServiceStatus>, tcp: Option<TcpDoor>) -> Self {
+        // For the clients that tests make themselves.
+        fathom::reach::install_tls();
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("fathom.sock");
         let bus = Bus::new();

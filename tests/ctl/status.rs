@@ -84,6 +84,9 @@ async fn the_long_form_has_rates_and_drops() {
     let mut services = example();
     services[3].counters.dropped = 7;
     services[3].restarts = 2;
+    services[3].counters.lag_s = Some(0.25);
+    services[3].counters.memory_bytes = Some(3 << 20);
+    services[3].counters.bad = [("truncated".to_owned(), 5), ("version".to_owned(), 1)].into();
     services[3].last_incident = Some(12);
     let fake = Fake::start(services).await;
     let ran = fake.ctl(&["status", "-l", "triggermap"]).await;
@@ -100,7 +103,9 @@ async fn the_long_form_has_rates_and_drops() {
             "HEALTH",
             "RESTARTS",
             "CPU%",
-            "RSS",
+            "MEM",
+            "QUEUE",
+            "LAG",
             "RATE",
             "in/out",
             "AGE",
@@ -117,7 +122,9 @@ async fn the_long_form_has_rates_and_drops() {
             "ok",
             "2",
             "-",
-            "-",
+            "3.0MiB",
+            "0",
+            "250ms",
             "0.0/0.0",
             "-",
             "7",
@@ -127,6 +134,7 @@ async fn the_long_form_has_rates_and_drops() {
             "0:03:12"
         ]
     );
+    assert_eq!(lines[3], "    bad     5 truncated, 1 version");
 }
 
 #[tokio::test]

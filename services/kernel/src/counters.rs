@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,11 +21,36 @@ pub struct Counters {
     dropped_bytes: AtomicU64,
     outputs: AtomicU64,
     last_output_us: AtomicI64,
+    lag_us: Gauge,
+    memory_bytes: Gauge,
     bad: Mutex<BTreeMap<String, u64>>,
 }
 
+/// A figure that goes up and down; unknown until it is measured.
+#[derive(Debug)]
+struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// No figure is so large: it is half a million years, or all addresses there are.
+    const UNKNOWN: u64 = u64::MAX;
+
+    fn set(&self, value: Option<u64>) {
+        self.0.store(value.unwrap_or(Self::UNKNOWN), Relaxed);
+    }
+
+    fn read(&self) -> Option<u64> {
+        Some(self.0.load(Relaxed)).filter(|value| *value != Self::UNKNOWN)
+    }
+}
+
+impl Default for Gauge {
+    fn default() -> Self {
+        Self(AtomicU64::new(Self::UNKNOWN))
+    }
+}
+
 /// The counters at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct CountersSnapshot {
     /// Messages that reached the service.
@@ -44,6 +70,12 @@ pub struct CountersSnapshot {
     /// When the last output was put there.
     #[schemars(with = "Option<String>")]
     pub last_output: Option<Timestamp>,
+    /// Time from the arrival of the newest message it took to when it had taken it (s); of a monitor,
+    /// once it took one.
+    #[schemars(extend("unit" = "s"))]
+    pub lag_s: Option<f64>,
+    /// Memory that the state of a monitor takes, roughly.
+    pub memory_bytes: Option<u64>,
     /// Messages that could not be read, by reason.
     pub bad: BTreeMap<String, u64>,
 }
@@ -89,6 +121,22 @@ impl Counters {
         self.last_output_us.store(at.as_microsecond(), Relaxed);
     }
 
+    /// Sets how long after its arrival the newest message was taken.
+    pub fn lag(&self, lag: Duration) {
+        self.lag_us.set(u64::try_from(lag.as_micros()).ok());
+    }
+
+    /// Sets how much memory the state takes.
+    pub fn memory(&self, bytes: usize) {
+        self.memory_bytes.set(u64::try_from(bytes).ok());
+    }
+
+    /// Forgets what was measured of an incarnation that has ended.
+    pub fn forget_gauges(&self) {
+        self.lag_us.set(None);
+        self.memory_bytes.set(None);
+    }
+
     /// Returns all counters.
     pub fn snapshot(&self) -> CountersSnapshot {
         let outputs = self.outputs.load(Relaxed);
@@ -103,6 +151,11 @@ impl Counters {
             last_output: (outputs > 0)
                 .then(|| Timestamp::from_microsecond(self.last_output_us.load(Relaxed)).ok())
                 .flatten(),
+            lag_s: self
+                .lag_us
+                .read()
+                .map(|us| Duration::from_micros(us).as_secs_f64()),
+            memory_bytes: self.memory_bytes.read(),
             bad: self
                 .bad
                 .lock()
@@ -122,6 +175,10 @@ impl Counters {
         self.outputs.store(of.outputs, Relaxed);
         self.last_output_us
             .store(of.last_output.map_or(0, Timestamp::as_microsecond), Relaxed);
+        let lag = of.lag_s.and_then(|s| Duration::try_from_secs_f64(s).ok());
+        self.lag_us
+            .set(lag.and_then(|lag| u64::try_from(lag.as_micros()).ok()));
+        self.memory_bytes.set(of.memory_bytes);
         self.bad
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -130,7 +187,7 @@ impl Counters {
 }
 
 impl CountersSnapshot {
-    /// Returns the sums of two, such as those of two incarnations.
+    /// Returns the sums of two, such as those of two incarnations; what is no sum stays.
     #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
         self.received += other.received;
@@ -163,7 +220,14 @@ mod tests {
         two.sent(3, 30);
         two.bad("version");
         two.output(Timestamp::from_second(4).unwrap());
+        one.lag(Duration::from_millis(1500));
+        two.lag(Duration::from_secs(9));
+        two.memory(7);
         let sum = one.snapshot().plus(&two.snapshot());
+        assert_eq!((sum.lag_s, sum.memory_bytes), (Some(1.5), None));
+        let mirror = Counters::default();
+        mirror.mirror(&sum);
+        assert_eq!(mirror.snapshot(), sum);
         assert_eq!((sum.received, sum.dropped, sum.sent), (1, 2, 3));
         assert_eq!(
             (sum.received_bytes, sum.dropped_bytes, sum.sent_bytes),

@@ -19,6 +19,9 @@ use crate::{
 /// Time between two checkpoints of a monitor.
 const PERSIST_EVERY: Duration = Duration::from_secs(30);
 
+/// Time between two measurements of a monitor's memory, which may look at all of its state.
+const MEASURE_EVERY: Duration = Duration::from_secs(10);
+
 /// Longest time a monitor works on a batch before other tasks of its thread may run.
 const STRETCH_MAX: Duration = Duration::from_millis(2);
 
@@ -72,9 +75,12 @@ impl<M: Monitor> Loop<M> {
     async fn run(mut self) -> Result<(), ServiceError> {
         // Subscribed before the state is restored, so that nothing is missed meanwhile.
         let mut events = self.cx.subscribe(M::TOPICS.into(), M::LIMITS);
+        self.cx.counters.forget_gauges();
         self.restore().await?;
+        self.measure();
         self.cx.ready();
         let mut ticks = every(M::TICK);
+        let mut measures = every(MEASURE_EVERY);
         let mut persists = every(PERSIST_EVERY);
         let mut batch = VecDeque::new();
         let stop = self.cx.stop.clone();
@@ -85,6 +91,7 @@ impl<M: Monitor> Loop<M> {
                 () = stop.cancelled() => break,
                 Some(request) = self.cx.inbox.recv() => self.answer(request),
                 _ = ticks.tick() => self.monitor.on_tick(self.cx.clock.now(), &mut self.out),
+                _ = measures.tick() => self.measure(),
                 _ = persists.tick() => self.persist().await?,
                 Some(done) = self.fetching.join_next() => self.fetched(done),
                 open = events.recv_batch(&mut batch) => {
@@ -99,6 +106,7 @@ impl<M: Monitor> Loop<M> {
             self.take(&mut batch).await;
         }
         self.monitor.on_tick(self.cx.clock.now(), &mut self.out);
+        self.measure();
         self.publish().await?;
         self.persist().await
     }
@@ -107,6 +115,10 @@ impl<M: Monitor> Loop<M> {
     /// is counted by parts, so that progress shows.
     async fn take(&mut self, batch: &mut VecDeque<Arc<Event>>) {
         let mut since = std::time::Instant::now();
+        let newest = batch.iter().rev().find_map(|event| match &**event {
+            Event::Frame(frame) => Some(frame.received),
+            _ => None,
+        });
         while !batch.is_empty() {
             let part = batch.len().min(BETWEEN_LOOKS);
             let mut bytes = 0;
@@ -120,6 +132,17 @@ impl<M: Monitor> Loop<M> {
                 since = std::time::Instant::now();
             }
         }
+        if let Some(received) = newest {
+            let lag = self.cx.clock.now().duration_since(received);
+            // A clock that was set back says nothing.
+            self.cx
+                .counters
+                .lag(lag.try_into().unwrap_or(Duration::ZERO));
+        }
+    }
+
+    fn measure(&self) {
+        self.cx.counters.memory(self.monitor.memory_bytes());
     }
 
     fn answer(&mut self, request: Request) {
@@ -289,6 +312,10 @@ mod tests {
             out.put(Output::new("count", "Count", scalar).at(Some(now)));
         }
 
+        fn memory_bytes(&self) -> usize {
+            8
+        }
+
         fn reset(&mut self) {
             self.0 = 0;
         }
@@ -315,6 +342,10 @@ mod tests {
         }
 
         fn on_tick(&mut self, _: Timestamp, _: &mut Outputs) {}
+
+        fn memory_bytes(&self) -> usize {
+            0
+        }
 
         fn reset(&mut self) {}
 
@@ -355,7 +386,10 @@ mod tests {
         bus.publish_batch(vec![message(tags::MSG), message(tags::MSG)]);
         stop.cancel();
         running.await.unwrap().unwrap();
-        assert_eq!(counters.snapshot().received, 2);
+        let counted = counters.snapshot();
+        assert_eq!((counted.received, counted.memory_bytes), (2, Some(8)));
+        // They arrived in 1970.
+        assert!(counted.lag_s.is_some_and(|lag_s| lag_s > 1e9));
     }
 
     #[tokio::test]

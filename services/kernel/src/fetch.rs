@@ -165,11 +165,10 @@ impl Fetch {
     }
 
     /// Replaces what only the stack knows: its data folder, and where its services listen.
-    pub(crate) fn within(
-        mut self,
-        data_dir: &Path,
-        addresses: &Addresses,
-    ) -> Result<Self, FetchError> {
+    ///
+    /// # Errors
+    /// When the service does not listen.
+    pub fn within(mut self, data_dir: &Path, addresses: &Addresses) -> Result<Self, FetchError> {
         match &self.from {
             Location::File(path) => {
                 if let Some(rest) = path.to_str().and_then(|p| p.strip_prefix(IN_DATA)) {

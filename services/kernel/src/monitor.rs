@@ -67,9 +67,7 @@ pub trait Monitor: Send + Sized + 'static {
     fn persist(&mut self, _keep: &mut Persist) {}
 
     /// Returns roughly how much memory the state takes (bytes), for status.
-    fn memory_bytes(&self) -> usize {
-        0
-    }
+    fn memory_bytes(&self) -> usize;
 }
 
 /// What a monitor wants to be kept.

@@ -173,6 +173,10 @@ impl Monitor for DomActivity {
         self.faulty.answer(verb, "")
     }
 
+    fn memory_bytes(&self) -> usize {
+        self.places.memory_bytes() + self.doms.len() * size_of::<Dom>()
+    }
+
     fn persist(&mut self, keep: &mut Persist) {
         let doms = self.places.list().iter().zip(&self.doms);
         let kept = Kept {

@@ -215,6 +215,14 @@ impl Monitor for DomRates {
         }
     }
 
+    fn memory_bytes(&self) -> usize {
+        let history = self.history.as_ref().map_or(0, History::memory_bytes);
+        self.places.memory_bytes()
+            + self.doms.len() * size_of::<Dom>()
+            + self.trend.len() * size_of::<TrendPoint>()
+            + history
+    }
+
     fn persist(&mut self, keep: &mut Persist) {
         if let Some(history) = &mut self.history {
             history.persist(&self.places, keep);

@@ -107,6 +107,12 @@ impl Places {
         Found::Dom(rank)
     }
 
+    /// Returns roughly how much memory the lists take.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.list.len() * (size_of::<Place>() + size_of::<(u32, usize)>())
+            + self.bases.len() * size_of::<u32>()
+    }
+
     /// Returns the modules; ranks of [`Found::Dom`] point into this list.
     pub(crate) fn list(&self) -> &[Place] {
         &self.list

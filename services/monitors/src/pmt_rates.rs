@@ -231,6 +231,14 @@ impl Monitor for PmtRates {
         self.faulty.answer(verb, "")
     }
 
+    fn memory_bytes(&self) -> usize {
+        let filling = self.filling.iter().flatten().map(Step::memory_bytes);
+        self.places.memory_bytes()
+            + self.steps.memory_bytes()
+            + filling.sum::<usize>()
+            + self.picture.memory_bytes()
+    }
+
     fn persist(&mut self, keep: &mut Persist) {
         self.picture.persist(&self.places, keep);
     }

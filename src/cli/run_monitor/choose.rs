@@ -26,6 +26,8 @@ pub(super) struct Chosen {
     pub(super) monitor: Box<dyn ByHand>,
     /// Where relative paths start.
     pub(super) config_dir: PathBuf,
+    /// Where `data:` starts.
+    pub(super) data_dir: PathBuf,
 }
 
 impl Choice<'_> {
@@ -50,6 +52,7 @@ impl Choice<'_> {
         Ok(Ok(Chosen {
             monitor,
             config_dir: setup.config_dir,
+            data_dir: setup.data_dir,
         }))
     }
 

@@ -1,11 +1,11 @@
 //! Gives a monitor recorded messages, and time as the data have it.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fathom_kernel::{ByHand, Event, Filter, Frame, Outputs, Timestamp, World};
+use fathom_kernel::{Addresses, ByHand, Event, Fetched, Filter, Frame, Outputs, Timestamp, World};
 use fathom_simulator::{FileMessage, FileProblem};
 use tokio::runtime::Runtime;
 
@@ -26,6 +26,7 @@ pub(super) struct Player<W, R> {
     wants: Filter,
     tick: Duration,
     world: World,
+    data_dir: PathBuf,
     runtime: Runtime,
     source: Arc<str>,
     out: Outputs,
@@ -49,6 +50,7 @@ impl<W: Write, R: FnMut(&FileProblem)> Player<W, R> {
             tick: chosen.monitor.tick_period(),
             monitor: chosen.monitor,
             world: Reach::new(chosen.config_dir).into(),
+            data_dir: chosen.data_dir,
             runtime,
             source: "files".into(),
             out: Outputs::default(),
@@ -126,7 +128,14 @@ impl<W: Write, R: FnMut(&FileProblem)> Player<W, R> {
         while !self.out.fetches.is_empty() && rounds < ROUNDS_MAX {
             rounds += 1;
             for fetch in std::mem::take(&mut self.out.fetches) {
-                let fetched = self.runtime.block_on(self.world.fetch(fetch));
+                let name = fetch.name.clone();
+                let fetched = match fetch.within(&self.data_dir, &Addresses::default()) {
+                    Ok(fetch) => self.runtime.block_on(self.world.fetch(fetch)),
+                    Err(error) => Fetched {
+                        name,
+                        content: Err(error),
+                    },
+                };
                 self.monitor.fetched(fetched, &mut self.out);
             }
         }

@@ -9,6 +9,8 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Row as Cells, Table, TableState};
 
+use crate::control::lag;
+
 use super::figures::{Figures, count, rate, size, span, uptime_s};
 use super::panes;
 use super::rows::{Item, Row};
@@ -33,12 +35,13 @@ enum Column {
     In,
     Out,
     Queue,
+    Lag,
     Drops,
     Last,
 }
 
 /// Columns with heading, width, and the width of the terminal from which they are shown.
-const COLUMNS: [(Column, &str, u16, u16); 11] = [
+const COLUMNS: [(Column, &str, u16, u16); 12] = [
     (Column::State, "STATE", 8, 0),
     (Column::Health, "HEALTH", 7, 60),
     (Column::Uptime, "UPTIME", 8, 70),
@@ -48,6 +51,7 @@ const COLUMNS: [(Column, &str, u16, u16); 11] = [
     (Column::In, "IN/s", 5, 64),
     (Column::Out, "OUT/s", 5, 64),
     (Column::Queue, "QUEUE", 5, 98),
+    (Column::Lag, "LAG", 5, 126),
     (Column::Drops, "DROPS", 5, 76),
     (Column::Last, "LAST INCIDENT", 24, 120),
 ];
@@ -238,10 +242,11 @@ fn number(column: Column, figures: &Figures) -> String {
             cpu if cpu < 999.95 => format!("{cpu:.1}"),
             cpu => format!("{cpu:.0}"),
         }),
-        Column::Memory => figures.rss_bytes.map_or("-".to_owned(), size),
+        Column::Memory => figures.memory_bytes.map_or("-".to_owned(), size),
         Column::In => rate(figures.in_hz),
         Column::Out => rate(figures.out_hz),
         Column::Queue => count(figures.queued),
+        Column::Lag => figures.lag_s.map_or("-".to_owned(), lag),
         Column::Drops => count(figures.dropped),
         Column::State | Column::Health | Column::Uptime | Column::Last => String::new(),
     }

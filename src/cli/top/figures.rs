@@ -25,10 +25,12 @@ pub(super) struct Figures {
     pub(super) out_hz: f64,
     /// Share of one processor [%]; `None` for a service without a process of its own.
     pub(super) cpu_percent: Option<f64>,
-    /// Resident memory [bytes].
-    pub(super) rss_bytes: Option<u64>,
+    /// Resident memory; of a monitor without a process of its own, that of its state [bytes].
+    pub(super) memory_bytes: Option<u64>,
     /// Messages that wait for it.
     pub(super) queued: u64,
+    /// Time from the arrival of the newest message a monitor took to when it had taken it [s].
+    pub(super) lag_s: Option<f64>,
     /// Messages lost since it was started first.
     pub(super) dropped: u64,
     pub(super) restarts: u64,
@@ -41,8 +43,9 @@ impl Figures {
             in_hz: self.in_hz + other.in_hz,
             out_hz: self.out_hz + other.out_hz,
             cpu_percent: sum(self.cpu_percent, other.cpu_percent, |a, b| a + b),
-            rss_bytes: sum(self.rss_bytes, other.rss_bytes, u64::saturating_add),
+            memory_bytes: sum(self.memory_bytes, other.memory_bytes, u64::saturating_add),
             queued: self.queued.saturating_add(other.queued),
+            lag_s: sum(self.lag_s, other.lag_s, f64::max),
             dropped: self.dropped.saturating_add(other.dropped),
             restarts: self.restarts.saturating_add(other.restarts),
         }
@@ -97,7 +100,10 @@ pub(super) fn figures(
             in_hz: rate(|service| service.counters.received),
             out_hz: rate(|service| service.counters.sent),
             cpu_percent: share(Some(&service.name)),
-            rss_bytes: usage.map(|usage| usage.rss_bytes),
+            memory_bytes: usage
+                .map(|usage| usage.rss_bytes)
+                .or(service.counters.memory_bytes),
+            lag_s: service.counters.lag_s,
             queued: service.queues.iter().map(|queue| queue.queued as u64).sum(),
             dropped: service.counters.dropped,
             restarts: service.restarts,

@@ -7,6 +7,8 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{Block, Clear, Paragraph};
 
+use crate::control::{lag, reasons};
+
 use super::figures::{count, size};
 use super::keys::KEYS;
 use super::log::harmless;
@@ -31,16 +33,22 @@ pub(super) fn detail(frame: &mut Frame<'_>, area: Rect, state: &State) {
         first.push_str(&format!(", health not judged: {why}"));
     }
     let memory = figures
-        .rss_bytes
+        .memory_bytes
         .map_or(String::new(), |rss| format!(", memory {}", size(rss)));
+    let late = figures
+        .lag_s
+        .map_or(String::new(), |lag_s| format!(", lag {}", lag(lag_s)));
     let bad: u64 = service.counters.bad.values().sum();
     let mut second = format!(
-        "queue {}, dropped {}, bad {}, outputs {}{memory}",
+        "queue {}, dropped {}, bad {}, outputs {}{late}{memory}",
         count(figures.queued),
         count(figures.dropped),
         count(bad),
         count(service.counters.outputs),
     );
+    if bad > 0 {
+        second.push_str(&format!(", unreadable: {}", reasons(&service.counters.bad)));
+    }
     if let Some(hold) = &service.watch.hold {
         second.push_str(&format!(", held by {}", hold.by));
     }

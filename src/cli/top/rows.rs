@@ -178,7 +178,7 @@ fn compare(
             of_a.cpu_percent.unwrap_or(-1.0),
             of_b.cpu_percent.unwrap_or(-1.0),
         ),
-        Order::Memory => Reverse(of_a.rss_bytes).cmp(&Reverse(of_b.rss_bytes)),
+        Order::Memory => Reverse(of_a.memory_bytes).cmp(&Reverse(of_b.memory_bytes)),
         Order::Rate => falling(of_a.in_hz + of_a.out_hz, of_b.in_hz + of_b.out_hz),
         Order::Queue => Reverse(of_a.queued).cmp(&Reverse(of_b.queued)),
         Order::Drops => Reverse(of_a.dropped).cmp(&Reverse(of_b.dropped)),

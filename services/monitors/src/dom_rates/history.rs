@@ -93,6 +93,20 @@ impl Default for History {
 }
 
 impl History {
+    /// Returns roughly how much memory the history takes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let steps = self.open.iter().chain(self.filling.iter().flatten());
+        let sums: usize = steps.map(|step| step.doms.len()).sum();
+        let columns = self.levels.iter().flat_map(Ring::iter);
+        let cells: usize = columns.map(|column| column.doms.len()).sum();
+        let pictured = self.picture.iter();
+        let values: usize = pictured.map(|column| column.values.len()).sum();
+        sums * size_of::<Sum>()
+            + cells * size_of::<Cell>()
+            + values * size_of::<f32>()
+            + self.unsaved.iter().map(Vec::len).sum::<usize>()
+    }
+
     /// Data of this time have come: seconds that ended some time ago are complete.
     pub(super) fn advance(&mut self, data_ms: i64) {
         let [(_, width_ms, _), ..] = LEVELS;

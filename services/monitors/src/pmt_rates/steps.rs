@@ -71,6 +71,11 @@ pub(super) struct Step {
 }
 
 impl Step {
+    /// Returns roughly how much memory the step takes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.doms.len() * size_of::<Dom>()
+    }
+
     pub(super) fn new(start_ms: i64, doms: usize) -> Self {
         Self {
             start_ms,
@@ -108,6 +113,12 @@ pub(super) struct Steps {
 }
 
 impl Steps {
+    /// Returns roughly how much memory the steps take.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let steps = self.open.iter().chain(&self.done).chain(&self.spare);
+        steps.map(Step::memory_bytes).sum()
+    }
+
     pub(super) fn new(width_ms: i64) -> Self {
         Self {
             width_ms,

@@ -131,6 +131,8 @@ export interface Service {
     dropped: number;
     outputs: number;
     last_output: string | null;
+    lag_s?: number | null;
+    memory_bytes?: number | null;
     bad: Record<string, number>;
   };
   watch?: {

@@ -27,7 +27,7 @@ export function Services() {
           <thead>
             <tr>
               <th>Service</th><th>State</th><th>Description</th><th>Health</th><th>Restarts</th><th>Received</th><th>Sent</th>
-              <th>Dropped</th><th>Bad</th><th>Queue</th><th>Last output</th><th>Incident</th>{config?.can_control && <th />}
+              <th>Dropped</th><th>Bad</th><th>Queue</th><th>Lag</th><th>Memory</th><th>Last output</th><th>Incident</th>{config?.can_control && <th />}
             </tr>
           </thead>
           <tbody>{stack.services.map((s) => <Row key={s.name} service={s} run={config?.can_control ? run : undefined} />)}</tbody>
@@ -71,6 +71,8 @@ function Row({ service: s, run }: { service: Service; run: Run | undefined }) {
       <td class={s.counters.dropped > 0 ? "number bad" : "number"}>{count(s.counters.dropped)}</td>
       <td class={bad > 0 ? "number bad" : "number"} title={reasons}>{count(bad)}</td>
       <td class="number">{s.queues.reduce((sum, q) => sum + q.queued, 0)}</td>
+      <td class="number">{s.counters.lag_s == null ? "" : `${s.counters.lag_s.toFixed(2)} s`}</td>
+      <td class="number">{s.counters.memory_bytes == null ? "" : `${(s.counters.memory_bytes / 1048576).toFixed(1)} MiB`}</td>
       <td>{last ? `${age((serverNow() - Date.parse(last)) / 1000)} ago` : ""}</td>
       <td class="number">{s.last_incident != null && <a href={`/api/incidents/${s.last_incident}`}>{s.last_incident}</a>}</td>
       {run && (
