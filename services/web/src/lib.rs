@@ -12,7 +12,7 @@
 //! | `GET /lite`, `/lite/PAGE` | the same as plain pages with pictures |
 //! | `GET /api/config` | pages, colour maps, who is asking |
 //! | `GET /api/outputs` | all outputs without their values |
-//! | `GET /api/outputs/NAME?since=MS` | one output with its value; of an image only newer columns |
+//! | `GET /api/outputs/NAME?since=N` | one output with its value; of an image only columns after a time (ms), of a hit map only those after a number |
 //! | `GET /api/live` | server-sent events: `hello`, `outputs`, `status`, `nostatus`, `life`, `alarm`, `lagged` |
 //! | `GET /api/status`, `/api/alarms`, `/api/life` | state of all services, conditions that hold, recent state changes |
 //! | `GET /api/logs/NAME?lines=N` | end of a service's log; `_` is the supervisor |

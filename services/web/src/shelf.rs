@@ -23,7 +23,7 @@ pub(crate) struct Key {
 /// One way to render an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Variant {
-    Json { since_ms: Option<i64>, gzip: bool },
+    Json { since: Option<i64>, gzip: bool },
     Picture { width: u32, height: u32 },
 }
 
@@ -171,7 +171,7 @@ mod tests {
 
     fn key(name: &str) -> Key {
         let variant = Variant::Json {
-            since_ms: None,
+            since: None,
             gzip: false,
         };
         Key {

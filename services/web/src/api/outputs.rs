@@ -56,6 +56,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
 /// Query of [`show`].
 #[derive(Debug, Deserialize)]
 pub(crate) struct Since {
+    /// Of an image only columns after this time [ms], of a hit map only those after this number.
     since: Option<i64>,
 }
 
@@ -79,13 +80,12 @@ pub(crate) async fn show(
     if tag.is_known(&headers) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag.value())]).into_response());
     }
-    let since_ms = query
-        .since
-        .filter(|_| matches!(entry.output.view, View::Image(_)));
+    let has_columns = matches!(entry.output.view, View::Image(_) | View::HitMap(_));
+    let since = query.since.filter(|_| has_columns);
     let gzip = takes_gzip(&headers);
-    let variant = Variant::Json { since_ms, gzip };
+    let variant = Variant::Json { since, gzip };
     let boot = app.boot.clone();
-    let make = move || serialise(&entry, &boot, since_ms, stale, gzip);
+    let make = move || serialise(&entry, &boot, since, stale, gzip);
     let body = app
         .shelf
         .fetch(Key { name, variant }, edition, make)
@@ -124,6 +124,14 @@ fn serialise(entry: &Entry, boot: &str, since: Option<i64>, stale: bool, gzip: b
     let view = match (&entry.output.view, since) {
         (View::Image(image), Some(since)) => {
             cut = View::Image(image.newer_than(since));
+            &cut
+        }
+        (View::HitMap(map), Some(since)) => {
+            // Numbers begin at 0; before that there is nothing to leave out.
+            let Ok(number) = u64::try_from(since) else {
+                return serialise(entry, boot, None, stale, gzip);
+            };
+            cut = View::HitMap(map.newer_than(number));
             &cut
         }
         (view, _) => view,

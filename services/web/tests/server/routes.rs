@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::fixture::{Server, scalar};
-use fathom_kernel::view::{Colours, Column, Image};
+use fathom_kernel::view::{Colours, Column, ColumnMark, HitColumn, HitMap, Image, View};
 use fathom_kernel::{
     Alarm, Command, Event, FromConfig, LifeChange, Output, Service, ServiceCx, Setup, Severity,
     State, Timestamp,
@@ -108,6 +108,51 @@ async fn of_an_image_only_newer_columns_are_sent_when_asked_so() {
     assert_eq!(newer["since"], 3000);
     let wrong = server.get("/api/outputs/pmt_rates_du1?since=soon").await;
     assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
+}
+
+fn hit_map(numbers: std::ops::RangeInclusive<u64>) -> Output {
+    let column = |number| HitColumn {
+        number,
+        at_ms: 0,
+        note: format!("event {number}"),
+        rows: [1].into(),
+        counts: [2].into(),
+    };
+    let View::Image(Image { colours, .. }) = image(0).view else {
+        panic!("an image")
+    };
+    let view = HitMap {
+        x_label: "event".into(),
+        rows: 2,
+        columns_max: 800,
+        row_labels: Vec::new(),
+        columns: numbers.map(|n| column(n).into()).collect(),
+        marks: vec![ColumnMark {
+            number: 2,
+            text: "RUN 7".into(),
+        }],
+        colours,
+    };
+    Output::new("hitmap", "Hits on DOMs", view)
+}
+
+#[tokio::test]
+async fn of_a_hit_map_only_newer_events_are_sent_when_asked_so() {
+    let server = Server::start("").await;
+    server.put(hit_map(0..=4));
+    let numbers = async |path: &str| {
+        let answer = server.json(path).await;
+        let columns = answer["view"]["columns"].as_array().unwrap().clone();
+        let numbers: Vec<_> = columns.iter().map(|c| c["number"].as_u64().unwrap()).collect();
+        (numbers, answer)
+    };
+    let (all, answer) = numbers("/api/outputs/hitmap").await;
+    assert_eq!((all, &answer["since"]), (vec![0, 1, 2, 3, 4], &json!(null)));
+    let (newer, answer) = numbers("/api/outputs/hitmap?since=2").await;
+    assert_eq!((newer, &answer["since"]), (vec![3, 4], &json!(2)));
+    assert_eq!(answer["view"]["marks"][0]["text"], "RUN 7", "marks always come");
+    assert_eq!(numbers("/api/outputs/hitmap?since=-1").await.0.len(), 5);
+    assert!(numbers("/api/outputs/hitmap?since=9").await.0.is_empty());
 }
 
 #[tokio::test]

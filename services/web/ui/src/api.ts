@@ -21,13 +21,14 @@ export interface Output extends OutputHead {
   view: View;
 }
 
-export type View = Series | MapView | ImageView | Histogram | Scalar | Table;
+export type View = Series | MapView | ImageView | Histogram | Scalar | Table | PanelsView | HitMapView;
 export type Numbers = (number | null)[];
 
 export interface Series {
   form: "series";
   y_label: string;
   y_log: boolean;
+  x_minor_ticks: boolean;
   times_ms: number[];
   curves: Curve[];
   marks: { at_ms: number; text: string }[];
@@ -106,6 +107,62 @@ export interface Table {
   rows: unknown[][];
 }
 
+export interface PanelsView {
+  form: "panels";
+  columns: number;
+  x: Axis;
+  y: Axis;
+  panels: Panel[];
+}
+
+export interface Axis {
+  label: string;
+  scale: "linear" | "log" | "time";
+  low: number | null;
+  high: number | null;
+  tick: number | null;
+  own_range: boolean;
+}
+
+export interface Panel {
+  title: string;
+  layers: Layer[];
+  guides: Numbers;
+}
+
+export type Shape =
+  | "disc" | "ring" | "plus" | "cross" | "square" | "line" | "dashed" | "steps" | "bars" | "band";
+
+export interface Layer {
+  name: string;
+  colour: string;
+  alpha: number;
+  shape: Shape;
+  x: Numbers;
+  y: Numbers;
+  z: Numbers;
+  notes: string[];
+}
+
+export interface HitColumn {
+  number: number;
+  at_ms: number;
+  note: string;
+  rows: number[];
+  counts: number[];
+}
+
+export interface HitMapView {
+  form: "hitmap";
+  x_label: string;
+  rows: number;
+  columns_max: number;
+  row_labels: { row: number; text: string }[];
+  columns: HitColumn[];
+  marks: { number: number; text: string }[];
+  colours: Colours;
+}
+
 export type State =
   | "STOPPED" | "STARTING" | "RUNNING" | "BACKOFF" | "STOPPING" | "EXITED" | "FATAL" | "UNKNOWN";
 
@@ -166,6 +223,7 @@ export interface Config {
   can_control: boolean;
   stale_after: number;
   pages: Page[];
+  palette: string[];
   mark_colour: string;
   colour_maps: Record<string, string>;
 }
@@ -204,7 +262,7 @@ export async function fetchLog(service: string, lines: number): Promise<string[]
   return (await json<{ lines: string[] }>(await fetch(path))).lines;
 }
 
-// `since` [ms]: only image columns that are newer.
+// `since`: only columns of an image after this time [ms], of a hit map after this number.
 export async function fetchOutput(name: string, since?: number): Promise<Output> {
   const query = since === undefined ? "" : `?since=${since}`;
   return json<Output>(await fetch(`/api/outputs/${encodeURIComponent(name)}${query}`));

@@ -19,7 +19,7 @@ function usePath(): string {
     const click = (event: MouseEvent) => {
       const link = (event.target as Element).closest("a");
       if (!link || link.origin !== location.origin || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
-      if (/^\/(api|plots|lite)(\/|$)/.test(link.pathname)) return;
+      if (/^\/(api|plots|lite|event_selection)(\/|$)/.test(link.pathname)) return;
       event.preventDefault();
       history.pushState(null, "", link.href);
       update();

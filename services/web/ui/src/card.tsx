@@ -3,13 +3,16 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import type { ImageView, Output, OutputHead } from "./api";
+import type { Column, HitColumn, HitMapView, ImageView, Output, OutputHead, View } from "./api";
 import { fetchOutput } from "./api";
 import { age, count, utcDateTime } from "./format";
 import { serverNow, useLive } from "./live";
+import { heightOf } from "./plots/grid";
 import { HistogramPlot } from "./plots/histogram";
+import { HitMapPlot } from "./plots/hitmap";
 import { ImagePlot } from "./plots/image";
 import { MapPlot } from "./plots/map";
+import { PanelsPlot } from "./plots/panels";
 import { SeriesPlot } from "./plots/series";
 import { ScalarPlot, TablePlot } from "./plots/table";
 
@@ -30,7 +33,7 @@ export function PlotCard({ name, large = false }: { name: string; large?: boolea
         </span>
       </h2>
       {error && <p class="error">{error}</p>}
-      <div class="canvas">{output ? <Plot output={output} /> : <p class="notice">waiting for the first data</p>}</div>
+      <div class="canvas" style={large ? {} : { height: `${heightOf(output?.view)}px` }}>{output ? <Plot output={output} /> : <p class="notice">waiting for the first data</p>}</div>
     </article>
   );
 }
@@ -66,14 +69,28 @@ function Plot({ output }: { output: Output }) {
     case "histogram": return <HistogramPlot view={view} />;
     case "scalar": return <ScalarPlot view={view} />;
     case "table": return <TablePlot view={view} />;
+    case "panels": return <PanelsPlot view={view} />;
+    case "hitmap": return <HitMapPlot view={view} />;
   }
 }
 
-// Adds the newer columns of an image to those the page has already.
-export function appendColumns(old: ImageView, newer: ImageView): ImageView {
-  const last = old.columns.at(-1)?.at_ms ?? -Infinity;
-  const columns = [...old.columns, ...newer.columns.filter((column) => column.at_ms > last)];
-  return { ...newer, columns: columns.slice(-newer.columns_max) };
+type Columns = ImageView | HitMapView;
+
+// What orders the columns of a view: time in an image, the number of the event in a hit map.
+const placeOf = (column: Column | HitColumn) => ("number" in column ? column.number : column.at_ms);
+
+export function lastPlace(view: View | undefined): number | undefined {
+  if (view?.form !== "image" && view?.form !== "hitmap") return undefined;
+  const last = view.columns.at(-1);
+  return last && placeOf(last);
+}
+
+// Adds the newer columns of an image or a hit map to those the page has already.
+export function appendColumns<T extends Columns>(old: T, newer: T): T {
+  const last = lastPlace(old) ?? -Infinity;
+  const fresh = (newer.columns as (Column | HitColumn)[]).filter((column) => placeOf(column) > last);
+  const columns = [...old.columns, ...fresh].slice(-newer.columns_max);
+  return { ...newer, columns };
 }
 
 function useOutput(name: string, version: number, wanted: boolean): [Output | null, string | null] {
@@ -93,12 +110,24 @@ function useOutput(name: string, version: number, wanted: boolean): [Output | nu
 }
 
 async function newest(name: string, old: Output | null): Promise<Output> {
-  const last = old?.view.form === "image" ? old.view.columns.at(-1)?.at_ms : undefined;
-  const fresh = await fetchOutput(name, last);
-  // A lower version means that the server was restarted: what the page has is not its past.
-  if (last === undefined || old?.view.form !== "image" || fresh.view.form !== "image") return fresh;
-  if (fresh.version < old.version || fresh.view.rows !== old.view.rows) return fetchOutput(name);
-  return { ...fresh, view: appendColumns(old.view, fresh.view) };
+  const last = lastPlace(old?.view);
+  // Of a hit map the newest known column comes again: it tells whether what follows is its future.
+  const since = last !== undefined && old?.view.form === "hitmap" ? last - 1 : last;
+  const fresh = await fetchOutput(name, since);
+  if (last === undefined || !old) return fresh;
+  const view = joined(old, fresh);
+  return view ? { ...fresh, view } : fetchOutput(name);
+}
+
+// The old columns with the new ones; none when what the page has is not the past of what came: a
+// lower version means that the server was restarted, another newest column that the monitor was.
+export function joined(old: Output, fresh: Output): View | undefined {
+  if (fresh.version < old.version) return undefined;
+  const [was, is] = [old.view, fresh.view];
+  if (was.form === "image" && is.form === "image" && was.rows === is.rows) return appendColumns(was, is);
+  if (was.form !== "hitmap" || is.form !== "hitmap" || was.rows !== is.rows) return undefined;
+  const [last, first] = [was.columns.at(-1), is.columns[0]];
+  return last && first && last.number === first.number && last.at_ms === first.at_ms ? appendColumns(was, is) : undefined;
 }
 
 function useOnScreen() {

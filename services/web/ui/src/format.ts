@@ -60,11 +60,14 @@ export function roundTimes(from_ms: number, to_ms: number, most: number): { step
   return { step_s, times_ms };
 }
 
-// Names of a row that match an entry: exact, or with `*` any text; sorted so that du2 < du10.
+export const isGlob = (entry: string) => /[*?]/.test(entry);
+
+// Names of a row that match an entry: exact, or with `*` any text and with `?` any character; sorted
+// so that du2 < du10.
 export function matching(entry: string, names: string[]): string[] {
-  if (!entry.includes("*")) return names.filter((name) => name === entry);
-  const parts = entry.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
-  const pattern = new RegExp(`^${parts.join(".*")}$`);
+  if (!isGlob(entry)) return names.filter((name) => name === entry);
+  const escaped = entry.replace(/[.+^${}()|[\]\\]/g, "\\$&");
+  const pattern = new RegExp(`^${escaped.replaceAll("*", ".*").replaceAll("?", ".")}$`);
   return names.filter((name) => pattern.test(name)).sort(byNumber);
 }
 

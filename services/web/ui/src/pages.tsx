@@ -3,23 +3,29 @@
 import { useState } from "preact/hooks";
 
 import type { Alarm } from "./api";
-import { matching, utcDateTime } from "./format";
+import { isGlob, matching, utcDateTime } from "./format";
 import { useLive } from "./live";
 import { PlotCard } from "./card";
 
 export function Rows({ rows }: { rows: string[][] }) {
   const names = [...useLive().outputs.keys()];
   const filled = rows.map((row) => row.flatMap((entry) => matching(entry, names)));
-  if (filled.every((row) => row.length === 0)) {
-    return <p class="notice">No monitor has published a plot of this page yet.</p>;
-  }
+  const missing = absent(rows, names);
   return (
     <>
       {filled.map((row, at) => row.length > 0 && (
         <section key={rows[at]?.join()} class="row">{row.map((name) => <PlotCard key={name} name={name} />)}</section>
       ))}
+      {missing.length > 0 && <p class="absent">Not running here: {missing.join(", ")}</p>}
+      {filled.every((row) => row.length === 0) && missing.length === 0 && <p class="notice">Nothing of this page is running here.</p>}
     </>
   );
+}
+
+// Plots that a page names and nobody publishes; a glob asks for none in particular.
+export function absent(rows: string[][], names: string[]): string[] {
+  const there = new Set(names);
+  return [...new Set(rows.flat())].filter((entry) => !isGlob(entry) && !there.has(entry));
 }
 
 export function PlotPage({ name }: { name: string }) {

@@ -37,6 +37,7 @@ test("missing numbers are dashes, large ones keep their digits", () => {
 test("a starred row is sorted by number", () => {
   expect(matching("pmt_rates_du*", ["pmt_rates_du10", "pmt_rates_du2", "dom_rates"])).toEqual(["pmt_rates_du2", "pmt_rates_du10"]);
   expect(matching("a.b", ["axb"])).toEqual([]);
+  expect(matching("pmt_rates_du?", ["pmt_rates_du10", "pmt_rates_du2"])).toEqual(["pmt_rates_du2"]);
 });
 
 test("colour bounds are inclusive; outside and missing values have their own colours", () => {
@@ -100,7 +101,7 @@ test("detection units stand side by side whatever their numbers", () => {
 });
 
 test("a logarithmic axis leaves zeros out, a linear one keeps them", () => {
-  const view = { form: "series" as const, y_label: "", y_log: true, times_ms: [1000, 2000], marks: [],
+  const view = { form: "series" as const, y_label: "", y_log: true, x_minor_ticks: false, times_ms: [1000, 2000], marks: [],
     curves: [{ name: "a", colour: "", marker: "none" as const, values: [0, 4], errors: [] }] };
   expect(aligned(view, true)).toEqual([[1, 2], [null, 4]]);
   expect(aligned(view, false)).toEqual([[1, 2], [0, 4]]);

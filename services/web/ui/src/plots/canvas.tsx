@@ -27,12 +27,21 @@ export interface Pointer {
 
 interface Props {
   draw: (frame: Frame) => void;
-  hover: (at: Pointer) => ComponentChildren;
+  hover: (at: Pointer, frame: { width: number; height: number; window: Window }) => ComponentChildren;
   colours: Colours;
   label: string;
+  margin?: Margin;
 }
 
-const MARGIN = { left: 54, right: 96, top: 8, bottom: 34 };
+export interface Margin {
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
+}
+
+const MARGIN: Margin = { left: 54, right: 96, top: 8, bottom: 34 };
+const NONE: Margin = { left: 0, right: 0, top: 0, bottom: 0 };
 const WHEEL_STEP = 1.2;
 
 export function colourTable(colours: Colours): Rgb[] {
@@ -40,12 +49,9 @@ export function colourTable(colours: Colours): Rgb[] {
   return parseTable(hex);
 }
 
-export function CanvasPlot({ draw, hover, colours, label }: Props) {
-  const canvas = useRef<HTMLCanvasElement>(null);
+// The size of a canvas [px], kept current.
+export function useSize(canvas: { current: HTMLCanvasElement | null }) {
   const [size, setSize] = useState({ width: 0, height: 0 });
-  const [window, setWindow] = useState<Window>(whole);
-  const [tip, setTip] = useState<{ x: number; y: number; text: ComponentChildren } | null>(null);
-
   useEffect(() => {
     const element = canvas.current;
     if (!element) return;
@@ -55,11 +61,19 @@ export function CanvasPlot({ draw, hover, colours, label }: Props) {
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
+  return size;
+}
+
+export function CanvasPlot({ draw, hover, colours, label, margin = MARGIN }: Props) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const size = useSize(canvas);
+  const [window, setWindow] = useState<Window>(whole);
+  const [tip, setTip] = useState<{ x: number; y: number; text: ComponentChildren } | null>(null);
 
   useEffect(() => {
     const context = canvas.current?.getContext("2d");
     if (!context || size.width === 0) return;
-    const frame = prepare(context, size, window);
+    const frame = prepare(context, size, window, margin);
     drawColourBar(frame, colours);
     context.save();
     draw(frame);
@@ -68,8 +82,8 @@ export function CanvasPlot({ draw, hover, colours, label }: Props) {
 
   const inside = (event: MouseEvent) => {
     const box = canvas.current?.getBoundingClientRect();
-    const x = (event.clientX - (box?.left ?? 0) - MARGIN.left) / (size.width - MARGIN.left - MARGIN.right);
-    const y = 1 - (event.clientY - (box?.top ?? 0) - MARGIN.top) / (size.height - MARGIN.top - MARGIN.bottom);
+    const x = (event.clientX - (box?.left ?? 0) - margin.left) / (size.width - margin.left - margin.right);
+    const y = 1 - (event.clientY - (box?.top ?? 0) - margin.top) / (size.height - margin.top - margin.bottom);
     return { x, y, within: x >= 0 && x <= 1 && y >= 0 && y <= 1 };
   };
   // Preact attaches wheel listeners passively, where the page could not be kept from scrolling.
@@ -87,12 +101,15 @@ export function CanvasPlot({ draw, hover, colours, label }: Props) {
   const move = (event: MouseEvent) => {
     const at = inside(event);
     if (event.buttons === 1) {
-      const fx = event.movementX / (size.width - MARGIN.left - MARGIN.right);
-      const fy = -event.movementY / (size.height - MARGIN.top - MARGIN.bottom);
+      const fx = event.movementX / (size.width - margin.left - margin.right);
+      const fy = -event.movementY / (size.height - margin.top - margin.bottom);
       setWindow((w) => moved(w, fx, fy));
     }
     const text = at.within
-      ? hover({ x: window.x0 + at.x * (window.x1 - window.x0), y: window.y0 + at.y * (window.y1 - window.y0) })
+      ? hover(
+        { x: window.x0 + at.x * (window.x1 - window.x0), y: window.y0 + at.y * (window.y1 - window.y0) },
+        { width: size.width - margin.left - margin.right, height: size.height - margin.top - margin.bottom, window },
+      )
       : null;
     setTip(text ? { x: event.offsetX, y: event.offsetY, text } : null);
   };
@@ -111,7 +128,8 @@ export function CanvasPlot({ draw, hover, colours, label }: Props) {
   );
 }
 
-function prepare(context: CanvasRenderingContext2D, size: { width: number; height: number }, window: Window): Frame {
+// Empties a canvas, in CSS pixels whatever those of the screen are.
+export function prepare(context: CanvasRenderingContext2D, size: { width: number; height: number }, window = whole, margin = NONE): Frame {
   const ratio = devicePixelRatio || 1;
   const { canvas } = context;
   if (canvas.width !== size.width * ratio || canvas.height !== size.height * ratio) {
@@ -124,10 +142,10 @@ function prepare(context: CanvasRenderingContext2D, size: { width: number; heigh
   context.fillStyle = inkColour();
   return {
     context,
-    left: MARGIN.left,
-    top: MARGIN.top,
-    width: size.width - MARGIN.left - MARGIN.right,
-    height: size.height - MARGIN.top - MARGIN.bottom,
+    left: margin.left,
+    top: margin.top,
+    width: size.width - margin.left - margin.right,
+    height: size.height - margin.top - margin.bottom,
     window,
   };
 }

@@ -6,6 +6,8 @@ import uPlot from "uplot";
 import type { Curve, Series } from "../api";
 import { number, timeLabels } from "../format";
 import { live } from "../live";
+import { gridColour } from "./canvas";
+import { minorParts, multiples } from "./ticks";
 import { axis, type Options, theme, useChart } from "./uplot";
 
 export function SeriesPlot({ view }: { view: Series }) {
@@ -13,7 +15,7 @@ export function SeriesPlot({ view }: { view: Series }) {
   const data = useMemo(() => aligned(view, log), [view, log]);
   const key = [log, theme(), view.y_label, ...view.curves.map((c) => c.name)].join("|");
   // Marks and errors are read through this object, so that new ones need no new chart.
-  const shown = useMemo(() => ({ view }), [key]);
+  const shown = useMemo<Shown>(() => ({ view }), [key]);
   shown.view = view;
   const place = useChart(key, () => options(shown, log), data);
   const empty = !view.curves.some((curve) => curve.values.some((value) => value !== null));
@@ -32,16 +34,45 @@ export function aligned(view: Series, log: boolean): uPlot.AlignedData {
   return [view.times_ms.map((ms) => ms / 1000), ...view.curves.map((curve) => curve.values.map(visible))];
 }
 
-function options(shown: { view: Series }, log: boolean): Options {
+interface Shown {
+  view: Series;
+  // Step of the time axis [s] as it was drawn last.
+  step_s?: number;
+}
+
+function options(shown: Shown, log: boolean): Options {
   const { view } = shown;
   return {
     tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
     cursor: { drag: { x: true, y: false } },
     scales: { y: log ? { distr: 3, log: 10 } : {} },
-    axes: [{ ...axis("UTC"), space: 70, values: (_, times, __, ___, step) => timeLabels(times, step) }, { ...axis(view.y_label), size: 62, values: (_, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }],
+    axes: [{ ...axis("UTC"), space: 70, values: (_, times, __, ___, step) => { shown.step_s = step; return timeLabels(times, step); } }, { ...axis(view.y_label), size: 62, values: (_, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }],
     series: [{ label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" }, ...view.curves.map(curveOptions)],
-    hooks: { draw: [(chart) => { drawErrors(chart, shown.view); drawMarks(chart, shown.view); }] },
+    hooks: { draw: [(chart) => { drawErrors(chart, shown.view); drawMarks(chart, shown.view); drawMinorTicks(chart, shown); }] },
   };
+}
+
+// Short ticks below the plot between the labelled ones.
+export function minorTimes(low_s: number, high_s: number, step_s: number): number[] {
+  const minor = step_s / minorParts(step_s);
+  return multiples(low_s, high_s, minor).map((tick) => tick.at);
+}
+
+function drawMinorTicks(chart: uPlot, { view, step_s }: Shown) {
+  const { min, max } = chart.scales["x"] ?? {};
+  if (!view.x_minor_ticks || !step_s || typeof min !== "number" || typeof max !== "number") return;
+  const { ctx, bbox } = chart;
+  ctx.save();
+  ctx.strokeStyle = gridColour();
+  ctx.lineWidth = devicePixelRatio;
+  ctx.beginPath();
+  for (const time of minorTimes(min, max, step_s)) {
+    const x = Math.round(chart.valToPos(time, "x", true));
+    ctx.moveTo(x, bbox.top + bbox.height);
+    ctx.lineTo(x, bbox.top + bbox.height + 5 * devicePixelRatio);
+  }
+  ctx.stroke();
+  ctx.restore();
 }
 
 function curveOptions(curve: Curve): uPlot.Series {

@@ -14,13 +14,32 @@ export function TablePlot({ view }: { view: Table }) {
         <thead><tr>{view.columns.map((name) => <th key={name}>{name}</th>)}</tr></thead>
         <tbody>
           {view.rows.map((row, at) => (
-            <tr key={at}>{row.map((cell, column) => <td key={column} class={typeof cell === "number" ? "number" : ""}>{text(cell)}</td>)}</tr>
+            <tr key={at}>{row.map((cell, column) => <td key={column} class={typeof cell === "number" ? "number" : ""}><Cell cell={cell} /></td>)}</tr>
           ))}
           {view.rows.length === 0 && <tr><td colSpan={view.columns.length}>nothing</td></tr>}
         </tbody>
       </table>
     </div>
   );
+}
+
+// Stored event displays are shown small and lead to the picture.
+function Cell({ cell }: { cell: unknown }) {
+  const stored = typeof cell === "string" ? storedEvent(cell) : null;
+  if (!stored) return <>{text(cell)}</>;
+  if (!stored.picture) return <a href={stored.href}>{stored.name}</a>;
+  return <a class="thumb" href={stored.href} title={stored.name}><img src={`${stored.href}?w=480&h=480`} alt={stored.name} loading="lazy" /></a>;
+}
+
+const FOLDER = "/event_selection/";
+
+// What a path below `/event_selection/` leads to: without an ending, the picture.
+export function storedEvent(cell: string): { href: string; name: string; picture: boolean } | null {
+  if (!cell.startsWith(FOLDER)) return null;
+  const name = cell.slice(FOLDER.length);
+  if (!/^[\w][\w.-]*$/.test(name)) return null;
+  const file = /\.(png|json|dat)$/.test(name) ? name : `${name}.png`;
+  return { href: FOLDER + file, name, picture: file.endsWith(".png") };
 }
 
 export function text(cell: unknown): string {

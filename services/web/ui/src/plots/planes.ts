@@ -1,0 +1,133 @@
+// Draws a grid of panels: axes, headings, guides, and the layers over them.
+
+import type { Axis, PanelsView } from "../api";
+import { gridColour, inkColour } from "./canvas";
+import { type Box, cut, type Grid, type Range, rangeOf, type Side } from "./grid";
+import { colourOf, drawLayer, type Plane, placeX, placeY } from "./layers";
+import { linearTicks, logTicks, multiples, type Tick, timeTicks } from "./ticks";
+import type { Window } from "./viewport";
+
+const GUIDE = "#7fb2d9";
+const nothing: Range = { low: 0, high: 1, log: false };
+
+// The ranges of all panels that fit, cut to the window.
+export function planesOf(view: PanelsView, grid: Grid, log: boolean, hidden: Set<string>, window: Window): Plane[] {
+  const panels = view.panels.slice(0, grid.shown);
+  const isLog = { x: view.x.scale === "log", y: log };
+  const whole = (side: Side, list: typeof panels) => rangeOf(view[side], side, list, isLog[side], hidden);
+  const shared = { x: whole("x", panels), y: whole("y", panels) };
+  const range = (side: Side, at: number): Range => {
+    const own = view[side].own_range ? whole(side, panels.slice(at, at + 1)) : null;
+    const all = own ?? shared[side] ?? { ...nothing, low: isLog[side] ? 0.1 : 0, log: isLog[side] };
+    return side === "x" ? cut(all, window.x0, window.x1) : cut(all, window.y0, window.y1);
+  };
+  return panels.map((_, at) => ({ box: grid.boxes[at] as Box, x: range("x", at), y: range("y", at) }));
+}
+
+export function drawAll(context: CanvasRenderingContext2D, view: PanelsView, grid: Grid, planes: Plane[], hidden: Set<string>, size: { width: number; height: number }) {
+  planes.forEach((plane, at) => {
+    const panel = view.panels[at];
+    if (!panel) return;
+    const left = view.y.own_range || at % grid.columns === 0;
+    const below = view.x.own_range || at + grid.columns >= grid.shown;
+    drawAxes(context, view, plane, left, below);
+    title(context, plane.box, panel.title);
+    context.save();
+    context.beginPath();
+    context.rect(plane.box.left, plane.box.top, plane.box.width, plane.box.height);
+    context.clip();
+    guides(context, plane, panel.guides);
+    panel.layers.forEach((layer, index) => !hidden.has(layer.name) && drawLayer(context, plane, layer, colourOf(layer, index)));
+    context.restore();
+  });
+  const [first, last] = [planes[0]?.box, planes[planes.length - 1]?.box];
+  if (!first || !last) return;
+  context.fillStyle = inkColour();
+  context.font = "11px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.textBaseline = "bottom";
+  context.fillText(view.x.label, size.width / 2, size.height - 2);
+  context.save();
+  context.translate(9, (first.top + last.top + last.height) / 2);
+  context.rotate(-Math.PI / 2);
+  context.textBaseline = "middle";
+  context.fillText(view.y.label, 0, 0);
+  context.restore();
+}
+
+function title(context: CanvasRenderingContext2D, box: Box, text: string) {
+  context.save();
+  context.beginPath();
+  context.rect(box.left, box.top - 16, box.width, 16);
+  context.clip();
+  context.fillStyle = inkColour();
+  context.font = `600 ${box.width < 120 ? 10 : 11}px system-ui, sans-serif`;
+  context.textAlign = "center";
+  context.textBaseline = "bottom";
+  context.fillText(text, box.left + box.width / 2, box.top - 2);
+  context.restore();
+}
+
+function guides(context: CanvasRenderingContext2D, plane: Plane, heights: (number | null)[]) {
+  context.save();
+  context.strokeStyle = GUIDE;
+  context.globalAlpha = 0.5;
+  context.lineWidth = 1;
+  context.setLineDash([4, 3]);
+  context.beginPath();
+  for (const height of heights) {
+    const y = Math.round(placeY(plane, height)) + 0.5;
+    if (Number.isFinite(y)) { context.moveTo(plane.box.left, y); context.lineTo(plane.box.left + plane.box.width, y); }
+  }
+  context.stroke();
+  context.restore();
+}
+
+function ticksOf(axis: Axis, range: Range, pixels: number, room: number): Tick[] {
+  if (range.log) return logTicks(range.low, range.high);
+  const wanted = pixels / room;
+  if (axis.scale === "time") return timeTicks(range.low, range.high, wanted);
+  const told = axis.tick && axis.tick > 0 ? multiples(range.low, range.high, axis.tick) : [];
+  return told.length > 0 ? told : linearTicks(range.low, range.high, wanted);
+}
+
+function drawAxes(context: CanvasRenderingContext2D, view: PanelsView, plane: Plane, left: boolean, below: boolean) {
+  const { box } = plane;
+  const small = Math.min(box.width, box.height) < 120;
+  context.font = `${small ? 9 : 11}px system-ui, sans-serif`;
+  context.strokeStyle = gridColour();
+  context.fillStyle = inkColour();
+  context.lineWidth = 1;
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  let free = Infinity;
+  for (const tick of ticksOf(view.y, plane.y, box.height, 30)) {
+    const y = Math.round(placeY(plane, tick.at)) + 0.5;
+    if (!(y >= box.top - 1 && y <= box.top + box.height + 1) || y > free) continue;
+    free = y - 12;
+    stroke(context, box.left, y, box.left + box.width, y);
+    if (left) context.fillText(tick.text, box.left - 4, y);
+  }
+  context.textAlign = "center";
+  context.textBaseline = "top";
+  free = -Infinity;
+  for (const tick of ticksOf(view.x, plane.x, box.width, view.x.scale === "time" ? 80 : 60)) {
+    const x = Math.round(placeX(plane, tick.at)) + 0.5;
+    if (!(x >= box.left - 1 && x <= box.left + box.width + 1)) continue;
+    stroke(context, x, box.top, x, box.top + box.height);
+    const [text = "", day] = tick.text.split("\n");
+    const half = Math.max(context.measureText(text).width, day ? context.measureText(day).width : 0) / 2;
+    if (!below || x - half < free || x - half < box.left - 14 || x + half > box.left + box.width + 14) continue;
+    context.fillText(text, x, box.top + box.height + 4);
+    if (day && !view.x.own_range) context.fillText(day, x, box.top + box.height + 15);
+    free = x + half + 6;
+  }
+  context.strokeRect(Math.round(box.left) + 0.5, Math.round(box.top) + 0.5, Math.round(box.width), Math.round(box.height));
+}
+
+function stroke(context: CanvasRenderingContext2D, x0: number, y0: number, x1: number, y1: number) {
+  context.beginPath();
+  context.moveTo(x0, y0);
+  context.lineTo(x1, y1);
+  context.stroke();
+}

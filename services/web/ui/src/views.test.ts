@@ -1,0 +1,179 @@
+// Panels, hit maps and stored events: what is computed before anything is drawn.
+
+import { expect, test } from "vitest";
+
+import type { Axis, Colours, HitColumn, HitMapView, Layer, Output, Panel, PanelsView } from "./api";
+import { appendColumns, joined } from "./card";
+import { absent } from "./pages";
+import { fraction, gridOf, heightOf, panelAt, rangeOf, valueAt } from "./plots/grid";
+import { near, pixels, raster, slotsOf } from "./plots/hitmap";
+import { binAt, found, sizeOf } from "./plots/layers";
+import { namesOf } from "./plots/panels";
+import { minorTimes } from "./plots/series";
+import { storedEvent } from "./plots/table";
+import { linearTicks, logTicks, multiples } from "./plots/ticks";
+import { whole } from "./plots/viewport";
+
+const axis = (more: Partial<Axis> = {}): Axis => ({ label: "", scale: "linear", low: null, high: null, tick: null, own_range: false, ...more });
+const layer = (more: Partial<Layer>): Layer => ({ name: "", colour: "red", alpha: 1, shape: "disc", x: [], y: [], z: [], notes: [], ...more });
+const panel = (...layers: Layer[]): Panel => ({ title: "", layers, guides: [] });
+const grid = (panels: number, columns: number): PanelsView => ({ form: "panels", columns, x: axis(), y: axis(), panels: Array.from({ length: panels }, () => panel()) });
+
+test("given ends of an axis win, the others come from the data", () => {
+  const panels = [panel(layer({ x: [0, 100], y: [1, 2] }))];
+  const x = (more: Partial<Axis>) => rangeOf(axis(more), "x", panels, false);
+  expect(x({})).toEqual({ low: -3, high: 103, log: false });
+  expect(x({ low: 10, high: 20 })).toEqual({ low: 10, high: 20, log: false });
+  expect(x({ low: 20, high: 10 })).toEqual({ low: 10, high: 20, log: false });
+  expect(x({ low: 500 })).toEqual({ low: 500, high: 1000, log: false });
+  expect(rangeOf(axis(), "x", [], false)).toBeNull();
+  expect(rangeOf(axis({ low: 2 }), "x", [], false)).toEqual({ low: 2, high: 4, log: false });
+});
+
+test("a histogram fills the width, stands on the ground, and leaves zeros off a logarithmic axis", () => {
+  const panels = [panel(layer({ shape: "steps", x: [-5, 0, 5], y: [0, 100] }))];
+  expect(rangeOf(axis(), "x", panels, false)).toEqual({ low: -5, high: 5, log: false });
+  expect(rangeOf(axis(), "y", panels, false)).toEqual({ low: 0, high: 106, log: false });
+  expect(rangeOf(axis(), "y", panels, true)).toEqual({ low: 50, high: 500, log: true });
+});
+
+test("layers that are switched off do not widen an axis", () => {
+  const panels = [panel(layer({ name: "a", x: [0], y: [0] }), layer({ name: "far", x: [1e6], y: [0] }))];
+  expect(rangeOf(axis(), "x", panels, false, new Set(["far"]))?.high).toBeLessThan(10);
+});
+
+test("numbers and fractions of a range fit together on both scales", () => {
+  const log = { low: 1, high: 100, log: true };
+  expect([fraction(log, 10), valueAt(log, 0.5), fraction(log, 0), fraction(log, null)]).toEqual([0.5, 10, NaN, NaN]);
+  const linear = { low: -10, high: 10, log: false };
+  expect([fraction(linear, 0), valueAt(linear, 0.5)]).toEqual([0.5, 0]);
+});
+
+test("panels fill rows from the top left, and the pointer finds its panel", () => {
+  const { boxes, shown } = gridOf(grid(5, 2), 5, { width: 800, height: 600 });
+  expect(shown).toBe(5);
+  const [first, second, third] = boxes;
+  expect(first && second && first.left + first.width < second.left).toBe(true);
+  expect(first && third && first.top + first.height < third.top).toBe(true);
+  expect(panelAt({ columns: 2, shown, boxes }, (third?.left ?? 0) + 5, (third?.top ?? 0) + 5)).toBe(2);
+  expect(panelAt({ columns: 2, shown, boxes }, 0, 0)).toBe(-1);
+});
+
+test("more panels than fit are left out, never drawn with a negative size", () => {
+  const laid = gridOf(grid(10_000, 4e9), 10_000, { width: 300, height: 200 });
+  expect(laid.shown).toBeLessThan(200);
+  expect(laid.boxes.every((box) => box.width > 0 && box.height > 0)).toBe(true);
+  expect(gridOf(grid(3, 0), 3, { width: 0, height: 0 }).boxes[0]?.width).toBeGreaterThan(0);
+});
+
+test("many panels make a higher card", () => {
+  expect([heightOf(undefined), heightOf(grid(1, 1)), heightOf(grid(115, 11))]).toEqual([300, 320, 1100]);
+});
+
+test("equal names share an entry of the legend", () => {
+  const view = { ...grid(0, 1), panels: [panel(layer({ name: "hits" }), layer({})), panel(layer({ name: "hits", colour: "blue" }))] };
+  expect([...namesOf(view)].map(([name, { colour }]) => [name, colour])).toEqual([["hits", "red"]]);
+});
+
+test("the nearest point under the pointer is found, with what was said of it", () => {
+  const plane = { box: { left: 0, top: 0, width: 100, height: 100 }, x: { low: 0, high: 10, log: false }, y: { low: 0, high: 10, log: false } };
+  const hits = layer({ name: "hits", x: [1, 5], y: [1, 5], notes: ["far", "near"] });
+  const at = found(plane, panel(hits), new Set(), 52, 49);
+  expect(at.map((f) => f.layer.notes[f.at])).toEqual(["near"]);
+  expect(found(plane, panel(hits), new Set(["hits"]), 52, 49)).toEqual([]);
+  expect(found(plane, panel(hits), new Set(), 80, 20)).toEqual([]);
+});
+
+test("of a histogram the bin under the pointer is found", () => {
+  const steps = layer({ shape: "steps", x: [0, 1, 2, 4], y: [5, 6, 7] });
+  expect([-0.1, 0, 1.5, 2, 3.9, 4, 4.1, NaN].map((value) => binAt(steps, value))).toEqual([-1, 0, 1, 2, 2, 2, -1, -1]);
+  expect(binAt(layer({ shape: "steps" }), 1)).toBe(-1);
+});
+
+test("the radius of a point is the root of its area", () => {
+  expect([0, 1, 2, 3].map((at) => sizeOf(layer({ z: [4, null, 1e9] }), at))).toEqual([2, 1, 12, 1]);
+});
+
+test("ticks are round numbers", () => {
+  expect(linearTicks(0, 1, 5).map((t) => t.at)).toEqual([0, 0.2, 0.4, 0.6, 0.8, 1].map((v) => expect.closeTo(v)));
+  expect(logTicks(0.01, 100).map((t) => t.text)).toEqual(["0.01", "0.1", "1", "10", "100"]);
+  expect(multiples(-10, 60, 25).map((t) => t.text)).toEqual(["0", "25", "50"]);
+  expect([multiples(0, 1e9, 25), linearTicks(NaN, 1, 5), logTicks(0, 1)]).toEqual([[], [], []]);
+});
+
+test("minor ticks divide the step of a time axis", () => {
+  expect(minorTimes(0, 3600, 3600)).toEqual([0, 900, 1800, 2700, 3600]);
+  expect(minorTimes(0, 60, 60)).toEqual([0, 15, 30, 45, 60]);
+});
+
+const colours: Colours = { map: "m", low: 1, high: 10, log: true, under: null, over: null, missing: "white", label: "hits" };
+const column = (number: number, rows: number[] = [], counts: number[] = rows.map(() => 1)): HitColumn => ({ number, at_ms: number * 1000, note: "", rows, counts });
+const map = (columns: HitColumn[], more: Partial<HitMapView> = {}): HitMapView =>
+  ({ form: "hitmap", x_label: "event", rows: 10, columns_max: 1000, row_labels: [], columns, marks: [], colours, ...more });
+
+test("the newest event is at the right and there is room for some", () => {
+  expect(slotsOf(map([column(0), column(4)]))).toEqual({ first: -35, count: 40 });
+  expect(slotsOf(map([column(0), column(5000)]))).toEqual({ first: 4001, count: 1000 });
+  expect(slotsOf(map([]))).toEqual({ first: -39, count: 40 });
+});
+
+test("no hit is lost where events and rows share a pixel", () => {
+  const columns = Array.from({ length: 1000 }, (_, n) => column(n));
+  columns[777] = column(777, [1234], [9]);
+  columns[778] = column(778, [1234, 1235], [2, 3]);
+  const cells = raster(map(columns, { rows: 2070 }), whole, 100, 50);
+  expect([cells.columns, cells.rows]).toEqual([100, 50]);
+  const hit = [...cells.counts.entries()].filter(([, n]) => n > 0);
+  expect(hit).toEqual([[(49 - Math.floor((1234 * 50) / 2070)) * 100 + 77, 9]]);
+});
+
+test("a cell of a few events is as wide as its event", () => {
+  const cells = raster(map([column(39, [0], [7])], { rows: 2 }), whole, 80, 4);
+  expect([...cells.counts.keys()].filter((at) => cells.counts[at])).toEqual([78, 79].flatMap((x) => [2 * 80 + x, 3 * 80 + x]).sort((a, b) => a - b));
+  const data = pixels(map([]), cells, () => [1, 2, 3]);
+  expect([...data.slice(0, 4), ...data.slice((3 * 80 + 79) * 4, (3 * 80 + 79) * 4 + 4)]).toEqual([0, 0, 0, 0, 1, 2, 3, 255]);
+});
+
+test("hits outside the visible part are not painted at its edge", () => {
+  const view = map([column(0, [0]), column(39, [9])], { columns_max: 40 });
+  const left = raster(view, { x0: 0, x1: 0.5, y0: 0, y1: 0.5 }, 20, 5);
+  expect([...left.counts].reduce((sum, n) => sum + n, 0)).toBe(1);
+  const middle = raster(view, { x0: 0.25, x1: 0.75, y0: 0.25, y1: 0.75 }, 20, 5);
+  expect([...middle.counts].some((n) => n > 0)).toBe(false);
+});
+
+test("the hit near the pointer is told, and where there is none the event", () => {
+  const view = map([column(0), column(39, [5], [8])], { columns_max: 40 });
+  const size = { width: 400, height: 100, window: whole };
+  expect(near({ x: 0.99, y: 0.55 }, view, size)).toMatchObject({ row: 5, column: { number: 39 } });
+  expect(near({ x: 0.97, y: 0.55 }, view, size)?.column.number).toBe(39);
+  expect(near({ x: 0.99, y: 0.05 }, view, size)).toMatchObject({ row: 0, column: { number: 39 } });
+  expect(near({ x: 0.5, y: 0.5 }, view, size)).toBeNull();
+});
+
+test("newer events are added once and old ones fall off", () => {
+  const old = map([column(1), column(2)], { columns_max: 3 });
+  const newer = map([column(2), column(3), column(5)], { columns_max: 3 });
+  expect(appendColumns(old, newer).columns.map((c) => c.number)).toEqual([2, 3, 5]);
+});
+
+test("events of another start of the monitor are not joined to what the page has", () => {
+  const output = (version: number, view: HitMapView) => ({ version, view }) as Output;
+  const old = output(1, map([column(1), column(2)]));
+  expect(joined(old, output(2, map([column(2), column(3)])))).toMatchObject({ columns: [{ number: 1 }, { number: 2 }, { number: 3 }] });
+  expect(joined(old, output(2, map([])))).toBeUndefined();
+  expect(joined(old, output(2, map([{ ...column(2), at_ms: 5 }])))).toBeUndefined();
+  expect(joined(old, output(0, map([column(2)])))).toBeUndefined();
+});
+
+test("a page names what is not running, but asks nothing of its globs", () => {
+  expect(absent([["ztplot", "hitmap"], ["pmt_rates_du*"], ["ztplot"]], ["hitmap"])).toEqual(["ztplot"]);
+});
+
+test("only names of stored events become links", () => {
+  expect(storedEvent("/event_selection/ztplot_1_FI2_TC3")).toEqual({ href: "/event_selection/ztplot_1_FI2_TC3.png", name: "ztplot_1_FI2_TC3", picture: true });
+  expect(storedEvent("/event_selection/a.dat")?.picture).toBe(false);
+  for (const other of ["/event_selection/", "/event_selection/../x", "/event_selection/a/b", "/event_selection/.x", "x", "/event_selection/a?b"]) {
+    expect(storedEvent(other)).toBeNull();
+  }
+});
