@@ -91,7 +91,7 @@ pub(super) enum Notice {
         version: u64,
         updated: Timestamp,
         output: Arc<Output>,
-        /// The output is an image without the columns that the reader has.
+        /// The output is an image or hit map without the columns that the reader has.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         joins: Option<Joins>,
     },
@@ -229,7 +229,7 @@ impl Notice {
         }
     }
 
-    /// Makes the event again; `None` for an image without its former columns.
+    /// Makes the event again; `None` for an image or hit map without its former columns.
     pub(super) fn event(self, had: &mut Had) -> Option<Event> {
         Some(match self {
             Self::Output {

@@ -1,5 +1,6 @@
 //! What all routes share, and the table of routes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::access::{Access, guard};
-use crate::api::{config, control, incidents, live, logs, outputs, plots, status};
+use crate::api::{config, control, events, incidents, live, logs, outputs, plots, status};
 use crate::assets::{self, Assets};
 use crate::hub::Hub;
 use crate::lite;
@@ -44,6 +45,8 @@ pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) shelf: Shelf,
     pub(crate) assets: Assets,
+    /// Folder of the stored events.
+    pub(crate) events: PathBuf,
 }
 
 /// Makes the table of routes.
@@ -62,6 +65,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/services/{name}/{verb}", post(control::command))
         .route("/api/{*rest}", get(outputs::no_such_route))
         .route("/plots/{file}", get(plots::picture))
+        .route("/event_selection/{file}", get(events::show))
         .route("/lite", get(lite::overview))
         .route("/lite/{page}", get(lite::page))
         .route("/plot/{name}", get(assets::index));

@@ -18,7 +18,14 @@
 //! | `GET /api/logs/NAME?lines=N` | end of a service's log; `_` is the supervisor |
 //! | `POST /api/services/NAME/VERB` | `start`, `stop`, `restart`, for operators |
 //! | `GET /plots/NAME.png?w=&h=` | an output as a picture |
+//! | `GET /event_selection/NAME.png?w=&h=`, `.json`, `.dat` | a stored event: picture, output, message |
 //! | `GET /healthz` | `ok`, without login |
+//!
+//! Other services get pictures through the control handle, by the request `picture` to this service:
+//! with `{"name": "dom_rates"}` the output of that name, with `{"view": {...}}` an output given as JSON,
+//! with `{"event": "ztplot_..."}` a stored event, each with `width` and `height` where wished. The answer
+//! is `{"name": ..., "title": ..., "media_type": "image/png", "base64": "..."}`. Further requests are
+//! `clients` (`{"live": 3}`) and `reset`, which empties the cache.
 //!
 //! Outputs and pictures have entity tags; failures are `{"error": "..."}` with their status.
 
@@ -32,6 +39,7 @@ mod lite;
 mod options;
 mod pages;
 pub mod picture;
+mod requests;
 mod serve;
 mod shelf;
 mod stall;

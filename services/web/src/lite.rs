@@ -1,5 +1,6 @@
 //! `/lite`: the same in plain pages, without scripts, for any browser.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -12,7 +13,7 @@ use crate::api::status::ask_status;
 use crate::api::{Fault, age_s};
 use crate::app::App;
 use crate::options::{PageConfig, PageView};
-use crate::pages::expand;
+use crate::pages::{expand, is_glob};
 
 /// How often a browser asks again [s].
 const REFRESH_S: u32 = 15;
@@ -82,8 +83,9 @@ async fn render(app: &App, page: Option<&PageConfig>) -> Response {
 }
 
 fn navigation(app: &App, current: Option<&PageConfig>) -> Markup {
-    // Logs have no plain page; `fathom ctl tail` shows them.
-    let pages = app.pages.iter().filter(|page| page.view != PageView::Logs);
+    // Lines of logs have no plain page; `fathom ctl tail` shows them.
+    let has_plots = |page: &&PageConfig| page.view != PageView::Logs || !page.rows.is_empty();
+    let pages = app.pages.iter().filter(has_plots);
     html! {
         @for page in pages {
             @if current == Some(page) { b { (page.title) } } @else { a href=(link_of(page)) { (page.title) } }
@@ -97,16 +99,22 @@ fn outputs(app: &App, page: Option<&PageConfig>, now: Timestamp) -> Markup {
     let entries = app.board.entries();
     let names = || entries.iter().map(|entry| entry.output.name.as_str());
     let find = |name: &str| entries.iter().find(|entry| entry.output.name == name);
+    let rows = page.map(|page| page.rows.as_slice()).unwrap_or_default();
+    let named = rows.iter().flatten().filter(|entry| !is_glob(entry));
+    let absent: BTreeSet<&str> = named
+        .map(String::as_str)
+        .filter(|name| find(name).is_none())
+        .collect();
     html! {
-        @for row in page.map(|page| page.rows.as_slice()).unwrap_or_default() {
+        @for row in rows {
             section {
                 @for name in row.iter().flat_map(|pattern| expand(pattern, names())) {
-                    @match find(name) {
-                        Some(entry) => (figure(entry, now)),
-                        None => figure { figcaption { b { (name) } " has no data yet" } },
-                    }
+                    @if let Some(entry) = find(name) { (figure(entry, now)) }
                 }
             }
+        }
+        @if !absent.is_empty() {
+            p.foot { "Not running here: " @for (index, name) in absent.iter().enumerate() { @if index > 0 { ", " } (name) } }
         }
     }
 }

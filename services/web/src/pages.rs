@@ -7,74 +7,189 @@ const PAGES_MAX: usize = 64;
 const ENTRIES_MAX: usize = 1_000;
 
 /// Paths that belong to the server itself.
-const RESERVED: [&str; 6] = ["/api", "/plots", "/plot/", "/lite", "/healthz", "/assets"];
+const RESERVED: [&str; 7] = [
+    "/api",
+    "/plots",
+    "/plot/",
+    "/event_selection",
+    "/lite",
+    "/healthz",
+    "/assets",
+];
 
-/// Returns km3mon's pages as far as their outputs exist, and what else the monitors say. Outputs that
-/// come only when something is wrong stand there as globs, so that nobody waits for them.
+/// The default pages: path, title, what they show, rows.
+type Pages = [(
+    &'static str,
+    &'static str,
+    PageView,
+    &'static [&'static [&'static str]],
+)];
+
+/// km3mon's pages, and what else the monitors say. Outputs that come only when something is wrong, or
+/// on some stacks, stand there as globs, so that nobody waits for them.
+const PAGES: &Pages = &[
+    (
+        "/",
+        "Overview",
+        PageView::Plots,
+        &[
+            &["dom_activity", "dom_rates"],
+            &["trigger_rates"],
+            &["ztplot", "triggermap"],
+            &["pmt_rates_du*"],
+        ],
+    ),
+    (
+        "/trigger.html",
+        "Trigger",
+        PageView::Plots,
+        &[
+            &["trigger_rates"],
+            &["trigger_rates_lin"],
+            &["ztplot"],
+            &["triggermap", "hitmap"],
+            &["hitmap_*", "triggermap_*"],
+            &["trigger_lost"],
+            &["trigger_hits", "trigger_overlays"],
+            &["trigger_multiplicity", "trigger_counts"],
+        ],
+    ),
+    (
+        "/doms.html",
+        "DOMs",
+        PageView::Plots,
+        &[
+            &["dom_activity", "dom_rates"],
+            &["dom_rates_trend"],
+            &["dom_rates_history"],
+            &["dom_activity_summary", "dom_*_unknown"],
+            &["timesync_*"],
+        ],
+    ),
+    (
+        "/pmts.html",
+        "PMTs",
+        PageView::Plots,
+        &[
+            &["pmt_rates_du*"],
+            &["pmt_hrv_du*"],
+            &["pmt_rates_summary", "pmt_outliers", "pmt_*_unknown"],
+        ],
+    ),
+    (
+        "/ahrs.html",
+        "AHRS",
+        PageView::Plots,
+        &[
+            &["yaw_calib_du*"],
+            &["pitch_calib_du*"],
+            &["roll_calib_du*"],
+            &["ahrs_*"],
+        ],
+    ),
+    (
+        "/rttc.html",
+        "RTTC",
+        PageView::Plots,
+        &[&["rttc"], &["rttc_*"]],
+    ),
+    (
+        "/reco.html",
+        "Reco",
+        PageView::Plots,
+        &[
+            &["time_residuals"],
+            &["time_residuals_*"],
+            &["ztplot_roy"],
+            &["royfit_*"],
+            &["reco_zenith", "reco_quality"],
+            &[
+                "reco_zenith_*",
+                "reco_quality_*",
+                "reco_rates",
+                "reco_counts",
+            ],
+        ],
+    ),
+    (
+        "/k40.html",
+        "K40",
+        PageView::Plots,
+        &[&["intradom"], &["angular_k40rate_distribution"], &["k40_*"]],
+    ),
+    (
+        "/top10.html",
+        "Top10",
+        PageView::Plots,
+        &[
+            &["event_selection_overlays"],
+            &["event_selection_n_hits"],
+            &["event_selection_n_triggered_hits"],
+        ],
+    ),
+    (
+        "/acoustics.html",
+        "Acoustics",
+        PageView::Plots,
+        &[&["Online_Acoustic_Monitoring"], &["acoustics_*"]],
+    ),
+    (
+        "/alarms.html",
+        "Alarms",
+        PageView::Plots,
+        &[&["alarms"], &["alarm_history"]],
+    ),
+    (
+        "/daq.html",
+        "DAQ",
+        PageView::Plots,
+        &[
+            &["*_tags"],
+            &["*_clients", "*_links"],
+            &["timeslice_rates"],
+            &["timeslice_rates_lin"],
+            &[
+                "timeslice_gaps",
+                "timeslice_completeness",
+                "timeslice_counts",
+            ],
+            &["messages"],
+        ],
+    ),
+    (
+        "/compact.html",
+        "Compact",
+        PageView::Plots,
+        &[
+            &["dom_activity", "dom_rates", "pmt_rates_summary"],
+            &["trigger_rates", "trigger_rates_lin"],
+            &["ztplot", "ztplot_roy", "triggermap"],
+        ],
+    ),
+    ("/services.html", "Services", PageView::Services, &[]),
+    ("/logs.html", "Logs", PageView::Logs, &[&["log_stats"]]),
+    (
+        "/rasp.html",
+        "Wall",
+        PageView::Wall,
+        &[
+            &["dom_rates", "ztplot", "triggermap"],
+            &["pmt_rates_du?"],
+            &["trigger_rates", "trigger_rates_lin"],
+        ],
+    ),
+];
+
+/// Returns the pages that a stack without own ones has.
 pub(crate) fn default_pages() -> Vec<PageConfig> {
-    let trigger = [
-        vec!["trigger_rates"],
-        vec!["trigger_rates_lin"],
-        vec!["trigger_lost"],
-        vec!["trigger_hits", "trigger_overlays"],
-        vec!["trigger_multiplicity", "trigger_counts"],
-    ];
-    let doms = [
-        vec!["dom_activity", "dom_rates"],
-        vec!["dom_rates_trend"],
-        vec!["dom_rates_history"],
-        vec!["dom_activity_summary", "dom_*_unknown"],
-    ];
-    let pmts = [
-        vec!["pmt_rates_du*"],
-        vec!["pmt_rates_summary", "pmt_outliers", "pmt_*_unknown"],
-    ];
-    let daq = [
-        vec!["*_tags"],
-        vec!["*_clients", "*_links"],
-        vec!["messages"],
-    ];
-    vec![
-        page(
-            "/",
-            "Overview",
-            PageView::Plots,
-            &[
-                vec!["dom_activity", "dom_rates"],
-                vec!["trigger_rates"],
-                vec!["pmt_rates_du*"],
-            ],
-        ),
-        page("/trigger.html", "Trigger", PageView::Plots, &trigger),
-        page("/doms.html", "DOMs", PageView::Plots, &doms),
-        page("/pmts.html", "PMTs", PageView::Plots, &pmts),
-        page("/daq.html", "DAQ", PageView::Plots, &daq),
-        page(
-            "/compact.html",
-            "Compact",
-            PageView::Plots,
-            &[
-                vec!["dom_activity", "dom_rates"],
-                vec!["trigger_rates", "trigger_rates_lin"],
-            ],
-        ),
-        page("/services.html", "Services", PageView::Services, &[]),
-        page("/logs.html", "Logs", PageView::Logs, &[]),
-        page(
-            "/rasp.html",
-            "Wall",
-            PageView::Wall,
-            &[
-                vec!["dom_activity", "dom_rates"],
-                vec!["trigger_rates"],
-                vec!["pmt_rates_du?"],
-            ],
-        ),
-    ]
+    let pages = PAGES.iter();
+    pages
+        .map(|(path, title, view, rows)| page(path, title, *view, rows))
+        .collect()
 }
 
-fn page(path: &str, title: &str, view: PageView, rows: &[Vec<&str>]) -> PageConfig {
-    let row = |row: &Vec<&str>| row.iter().map(|&entry| entry.to_owned()).collect();
+fn page(path: &str, title: &str, view: PageView, rows: &[&[&str]]) -> PageConfig {
+    let row = |row: &&[&str]| row.iter().map(|&entry| entry.to_owned()).collect();
     PageConfig {
         path: path.to_owned(),
         title: title.to_owned(),
@@ -114,10 +229,15 @@ pub(crate) fn problem(pages: &[PageConfig]) -> Option<String> {
     None
 }
 
+/// Tells whether an entry of a row stands for any number of outputs.
+pub(crate) fn is_glob(entry: &str) -> bool {
+    entry.contains(['*', '?'])
+}
+
 /// Returns the names that an entry of a row stands for: itself, or for a glob all matching names,
 /// sorted so that `du2` comes before `du10`.
 pub(crate) fn expand<'a>(entry: &'a str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    if !entry.contains(['*', '?']) {
+    if !is_glob(entry) {
         return vec![entry];
     }
     let mut found: Vec<&str> = names.filter(|name| matches(entry, name)).collect();
@@ -205,7 +325,15 @@ mod tests {
 
     #[test]
     fn a_page_cannot_take_a_path_of_the_server() {
-        for path in ["/api/x", "x", "/plots/a", "/a/../b", "/a b", "/{x}"] {
+        for path in [
+            "/event_selection/x",
+            "/api/x",
+            "x",
+            "/plots/a",
+            "/a/../b",
+            "/a b",
+            "/{x}",
+        ] {
             let pages = [page(path, "t", PageView::Plots, &[])];
             assert!(problem(&pages).is_some(), "{path}");
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What one entry costs beside its bytes.
 const OVERHEAD_BYTES: usize = 256;
@@ -86,25 +86,44 @@ impl Shelf {
         edition: Edition,
         make: impl FnOnce() -> Vec<u8> + Send + 'static,
     ) -> Result<Bytes, NotMade> {
+        self.fetch_or(key, edition, || Ok(make())).await
+    }
+
+    /// The same for a rendering that may not succeed; a failure is not kept.
+    pub(crate) async fn fetch_or<E: From<NotMade> + Send + 'static>(
+        &self,
+        key: Key,
+        edition: Edition,
+        make: impl FnOnce() -> Result<Vec<u8>, E> + Send + 'static,
+    ) -> Result<Bytes, E> {
         if let Some(body) = self.lock().take(&key, edition) {
             return Ok(body);
         }
-        let turn = self.turns.clone().acquire_owned();
-        let Ok(Ok(turn)) = tokio::time::timeout(TURN_WAIT, turn).await else {
-            return Err(NotMade::Busy);
-        };
+        let turn = self.turn().await?;
         // Others may have asked for the same while this one waited.
         if let Some(body) = self.lock().take(&key, edition) {
             return Ok(body);
         }
-        let made = tokio::task::spawn_blocking(move || {
-            let body = make();
-            drop(turn);
-            body
-        });
-        let body = Bytes::from(made.await.map_err(|_| NotMade::Failed)?);
+        let body = Bytes::from(work(turn, make).await?);
         self.lock().put(key, edition, body.clone());
         Ok(body)
+    }
+
+    /// Makes something on a blocking thread when it is its turn, and keeps nothing.
+    pub(crate) async fn make<E: From<NotMade> + Send + 'static>(
+        &self,
+        make: impl FnOnce() -> Result<Vec<u8>, E> + Send + 'static,
+    ) -> Result<Vec<u8>, E> {
+        let turn = self.turn().await?;
+        work(turn, make).await
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, NotMade> {
+        let turn = self.turns.clone().acquire_owned();
+        match tokio::time::timeout(TURN_WAIT, turn).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(NotMade::Busy),
+        }
     }
 
     /// Forgets everything.
@@ -119,6 +138,18 @@ impl Shelf {
     fn lock(&self) -> std::sync::MutexGuard<'_, Stock> {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn work<E: From<NotMade> + Send + 'static>(
+    turn: OwnedSemaphorePermit,
+    make: impl FnOnce() -> Result<Vec<u8>, E> + Send + 'static,
+) -> Result<Vec<u8>, E> {
+    let made = tokio::task::spawn_blocking(move || {
+        let body = make();
+        drop(turn);
+        body
+    });
+    made.await.map_err(|_| E::from(NotMade::Failed))?
 }
 
 impl Stock {

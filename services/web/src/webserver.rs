@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use fathom_kernel::{BoxFuture, FromConfig, Request, Service, ServiceCx, ServiceError, Setup};
-use serde_json::json;
+use fathom_kernel::{BoxFuture, FromConfig, Service, ServiceCx, ServiceError, Setup};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::api::events::FOLDER;
 use crate::app::{App, router};
 use crate::assets::Assets;
 use crate::feed;
 use crate::hub::Hub;
 use crate::options::WebServerConfig;
+use crate::requests::answer_until_stop;
 use crate::serve::serve;
 use crate::shelf::Shelf;
 
@@ -105,36 +105,7 @@ impl WebServer {
             hub: Arc::new(Hub::new(cx.counters.clone(), config.live_max)),
             shelf: Shelf::new(config.cache.len()),
             assets: Assets::load(),
-        }
-    }
-}
-
-/// Answers requests to the service itself: `clients` counts the live clients, `reset` empties the
-/// cache.
-async fn answer_until_stop(
-    inbox: &mut mpsc::Receiver<Request>,
-    stop: &CancellationToken,
-    app: &App,
-) {
-    loop {
-        let request = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            request = inbox.recv() => request,
-        };
-        let Some(request) = request else {
-            return stop.cancelled().await;
-        };
-        let answer = match request.verb.as_str() {
-            "clients" => Ok(json!({ "live": app.hub.clients_now() })),
-            "reset" => {
-                app.shelf.clear();
-                Ok(json!({}))
-            }
-            verb => Err(format!("unknown request `{verb}`; known: clients, reset")),
-        };
-        if request.reply.send(answer).is_err() {
-            tracing::debug!("who asked is gone");
+            events: cx.data_dir.join("files").join(FOLDER),
         }
     }
 }

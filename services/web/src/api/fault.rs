@@ -32,6 +32,11 @@ impl Fault {
         Self::new(StatusCode::NOT_FOUND, format!("no output {name:?}"))
     }
 
+    /// The asker is wrong.
+    pub(crate) fn bad_request(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
     /// Returns the text for people.
     pub(crate) fn text(&self) -> &str {
         &self.text

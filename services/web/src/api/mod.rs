@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod control;
 mod etag;
+pub(crate) mod events;
 mod fault;
 mod head;
 pub(crate) mod incidents;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use fathom_kernel::{Entry, Timestamp};
 use serde::Deserialize;
 
@@ -13,11 +14,18 @@ use crate::app::App;
 use crate::picture::{self, Size};
 use crate::shelf::{Edition, Key, Variant};
 
-/// Query of [`picture()`].
+/// Query of pictures.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wanted {
     w: Option<u32>,
     h: Option<u32>,
+}
+
+impl Wanted {
+    /// Returns width and height, where they are given.
+    pub(crate) fn size(&self) -> (Option<u32>, Option<u32>) {
+        (self.w, self.h)
+    }
 }
 
 /// Draws an output.
@@ -34,23 +42,30 @@ pub(crate) async fn picture(
         .board
         .entry(name)
         .ok_or_else(|| Fault::no_output(name))?;
-    let now = app.clock.now();
-    let edition = Edition {
-        version: entry.version,
-        staleness: staleness(&entry, now),
-    };
-    let tag = ETag::of(&app.boot, edition);
+    let tag = ETag::of(&app.boot, edition(&entry, app.clock.now()));
     if tag.is_known(&headers) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag.value())]).into_response());
     }
-    let natural = Size::of(&entry.output.view);
-    let size = Size {
-        width: wanted.w.unwrap_or(natural.width),
-        height: wanted.h.unwrap_or(natural.height),
-    }
-    .within_limits();
+    let (body, edition) = drawn(&app, entry, wanted.size()).await?;
+    let tag = ETag::of(&app.boot, edition);
+    let mut response = body.into_response();
+    let set = response.headers_mut();
+    set.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
+    set.insert(header::ETAG, tag.value());
+    Ok(response)
+}
+
+/// Returns the picture of an entry of the board, drawn now unless that was done already.
+pub(crate) async fn drawn(
+    app: &App,
+    entry: Entry,
+    wanted: (Option<u32>, Option<u32>),
+) -> Result<(Bytes, Edition), Fault> {
+    let now = app.clock.now();
+    let edition = edition(&entry, now);
+    let size = Size::wanted(&entry.output.view, wanted);
     let key = Key {
-        name: name.to_owned(),
+        name: entry.output.name.clone(),
         variant: Variant::Picture {
             width: size.width,
             height: size.height,
@@ -58,11 +73,14 @@ pub(crate) async fn picture(
     };
     let make = move || picture::draw(&entry.output, entry.updated, now, size);
     let body = app.shelf.fetch(key, edition, make).await?;
-    let mut response = body.into_response();
-    let set = response.headers_mut();
-    set.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
-    set.insert(header::ETAG, tag.value());
-    Ok(response)
+    Ok((body, edition))
+}
+
+fn edition(entry: &Entry, now: Timestamp) -> Edition {
+    Edition {
+        version: entry.version,
+        staleness: staleness(entry, now),
+    }
 }
 
 /// A picture tells its age once it is stale; it is drawn again when that age changes visibly.

@@ -36,6 +36,16 @@ impl Size {
         Self { width, height }.within_limits()
     }
 
+    /// Returns a size asked for, within the limits; what is not given suits the view.
+    pub fn wanted(view: &View, (width, height): (Option<u32>, Option<u32>)) -> Self {
+        let natural = Self::of(view);
+        Self {
+            width: width.unwrap_or(natural.width),
+            height: height.unwrap_or(natural.height),
+        }
+        .within_limits()
+    }
+
     /// Returns the nearest size that is drawn.
     #[must_use]
     pub fn within_limits(self) -> Self {

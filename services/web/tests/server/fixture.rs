@@ -1,16 +1,18 @@
 //! A running web server with a board to write on and a supervisor that only answers.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fathom_kernel::{
-    Ask, Board, Bus, Command, ControlError, FromConfig, Outcome, Output, Reply, Service, ServiceCx,
-    ServiceError, Setup, StackStatus, Timestamp, Verdict,
+    Ask, Board, Bus, Command, ControlError, FileEdit, FromConfig, Outcome, Output, Reply, Request,
+    Service, ServiceCx, ServiceError, Setup, StackStatus, Timestamp, Verdict,
 };
 use fathom_web::WebServer;
 use reqwest::{Client, Response};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +23,9 @@ pub(crate) struct Server {
     pub(crate) client: Client,
     pub(crate) address: SocketAddr,
     pub(crate) commands: Arc<Mutex<Vec<(Command, String)>>>,
+    /// Folder of the stack, which need not be there.
+    pub(crate) data_dir: PathBuf,
+    inbox: mpsc::Sender<Request>,
     stop: CancellationToken,
     run: JoinHandle<Result<(), ServiceError>>,
     _supervisor: JoinHandle<()>,
@@ -37,7 +42,8 @@ impl Server {
         let config = toml::from_str(&format!("listen = \"{listen}\"\n{options}")).unwrap();
         WebServer::check(&config, &Setup::default()).unwrap();
         let server = Box::new(WebServer::from_config(&config, &Setup::default()));
-        let (cx, mut outside) = ServiceCx::alone("webserver", "/nonexistent");
+        let data_dir = data_dir();
+        let (cx, mut outside) = ServiceCx::alone("webserver", &data_dir);
         let (board, bus, stop) = (cx.board.clone(), cx.bus.clone(), cx.stop.clone());
         let addresses = cx.addresses.clone();
         let run = tokio::spawn(server.run(cx));
@@ -49,6 +55,8 @@ impl Server {
             client: client(),
             address: addresses.of("webserver").unwrap(),
             commands: Arc::clone(&commands),
+            data_dir,
+            inbox: outside.inbox,
             stop,
             run,
             _supervisor: tokio::spawn(supervise(outside.asks, commands)),
@@ -81,12 +89,49 @@ impl Server {
         response.json().await.unwrap()
     }
 
+    /// Asks the service itself, as other services do.
+    pub(crate) async fn request(
+        &self,
+        verb: &str,
+        args: serde_json::Value,
+    ) -> Result<serde_json::Value, String> {
+        let (reply, answer) = oneshot::channel();
+        let verb = verb.to_owned();
+        self.inbox
+            .send(Request { verb, args, reply })
+            .await
+            .unwrap();
+        answer.await.unwrap()
+    }
+
+    /// Writes a file below the folder of files.
+    pub(crate) fn write(&self, path: &str, bytes: &[u8]) {
+        let edit = FileEdit::Write {
+            path: path.into(),
+            bytes: bytes.to_vec(),
+        };
+        edit.apply(&self.data_dir.join("files")).unwrap();
+    }
+
     /// Stops the server and returns how it ended.
-    pub(crate) async fn stop(self) -> Result<(), ServiceError> {
+    pub(crate) async fn stop(mut self) -> Result<(), ServiceError> {
         self.stop.cancel();
-        let ended = tokio::time::timeout(Duration::from_secs(4), self.run).await;
+        let ended = tokio::time::timeout(Duration::from_secs(4), &mut self.run).await;
         ended.expect("the server ends in time").unwrap()
     }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.data_dir).ok();
+    }
+}
+
+/// Returns a folder of its own for each server.
+fn data_dir() -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("fathom-web-{}-{count}", std::process::id()))
 }
 
 async fn supervise(mut asks: mpsc::Receiver<Ask>, seen: Arc<Mutex<Vec<(Command, String)>>>) {

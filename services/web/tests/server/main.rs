@@ -4,6 +4,8 @@
     reason = "a test that cannot set up its server shall panic"
 )]
 
+mod events;
 mod fixture;
 mod login;
+mod requests;
 mod routes;

@@ -143,14 +143,20 @@ async fn of_a_hit_map_only_newer_events_are_sent_when_asked_so() {
     let numbers = async |path: &str| {
         let answer = server.json(path).await;
         let columns = answer["view"]["columns"].as_array().unwrap().clone();
-        let numbers: Vec<_> = columns.iter().map(|c| c["number"].as_u64().unwrap()).collect();
+        let numbers: Vec<_> = columns
+            .iter()
+            .map(|c| c["number"].as_u64().unwrap())
+            .collect();
         (numbers, answer)
     };
     let (all, answer) = numbers("/api/outputs/hitmap").await;
     assert_eq!((all, &answer["since"]), (vec![0, 1, 2, 3, 4], &json!(null)));
     let (newer, answer) = numbers("/api/outputs/hitmap?since=2").await;
     assert_eq!((newer, &answer["since"]), (vec![3, 4], &json!(2)));
-    assert_eq!(answer["view"]["marks"][0]["text"], "RUN 7", "marks always come");
+    assert_eq!(
+        answer["view"]["marks"][0]["text"], "RUN 7",
+        "marks always come"
+    );
     assert_eq!(numbers("/api/outputs/hitmap?since=-1").await.0.len(), 5);
     assert!(numbers("/api/outputs/hitmap?since=9").await.0.is_empty());
 }

@@ -71,10 +71,10 @@ export function App() {
 function Content({ path, page }: { path: string; page: Page | undefined }) {
   if (path.startsWith("/plot/")) return <PlotPage name={decodeURIComponent(path.slice(6))} />;
   switch (page?.view) {
-    case "services": return <Services />;
-    case "logs": return <Logs />;
-    case "plots":
-    case "wall": return <Rows rows={page.rows} />;
+    case "services": return <><Services /><Rows rows={page.rows} /></>;
+    case "logs": return <><Logs /><Rows rows={page.rows} /></>;
+    case "plots": return <Rows rows={page.rows} />;
+    case "wall": return <Rows rows={page.rows} wall />;
     case undefined: return <p class="notice">There is no page of this name.</p>;
   }
 }

@@ -7,7 +7,8 @@ import { isGlob, matching, utcDateTime } from "./format";
 import { useLive } from "./live";
 import { PlotCard } from "./card";
 
-export function Rows({ rows }: { rows: string[][] }) {
+// A wall shows what there is and says no more.
+export function Rows({ rows, wall = false }: { rows: string[][]; wall?: boolean }) {
   const names = [...useLive().outputs.keys()];
   const filled = rows.map((row) => row.flatMap((entry) => matching(entry, names)));
   const missing = absent(rows, names);
@@ -16,8 +17,8 @@ export function Rows({ rows }: { rows: string[][] }) {
       {filled.map((row, at) => row.length > 0 && (
         <section key={rows[at]?.join()} class="row">{row.map((name) => <PlotCard key={name} name={name} />)}</section>
       ))}
-      {missing.length > 0 && <p class="absent">Not running here: {missing.join(", ")}</p>}
-      {filled.every((row) => row.length === 0) && missing.length === 0 && <p class="notice">Nothing of this page is running here.</p>}
+      {missing.length > 0 && !wall && <p class="absent">Not running here: {missing.join(", ")}</p>}
+      {rows.length > 0 && filled.every((row) => row.length === 0) && (wall || missing.length === 0) && <p class="notice">Nothing of this page is running here.</p>}
     </>
   );
 }
