@@ -255,7 +255,7 @@ async function json<T>(response: Response): Promise<T> {
 export const fetchConfig = async () => json<Config>(await fetch("/api/config"));
 export const fetchOutputs = async () => json<OutputList>(await fetch("/api/outputs"));
 export const fetchStatus = async () => json<Stack>(await fetch("/api/status"));
-export const fetchAlarms = async () => json<{ firing: Alarm[] }>(await fetch("/api/alarms"));
+export const fetchAlarms = async () => json<{ firing: Alarm[]; truncated?: number }>(await fetch("/api/alarms"));
 
 export async function fetchLog(service: string, lines: number): Promise<string[]> {
   const path = `/api/logs/${encodeURIComponent(service || "_")}?lines=${lines}`;

@@ -55,7 +55,7 @@ export function App() {
           <a class="brand" href="/">{live.config.stack}</a>
           <nav>{pages.map((p) => <a key={p.path} href={p.path} aria-current={p === page ? "page" : undefined}>{p.title}</a>)}</nav>
           <StackBadge stack={live.stack} />
-          <Alarms alarms={live.alarms} />
+          <Alarms alarms={live.alarms} unlisted={live.unlisted} />
           <span class={live.connected ? "badge good" : "badge bad"} title="Live connection">
             {live.connected ? "live" : "no connection"}
           </span>

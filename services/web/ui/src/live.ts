@@ -12,6 +12,8 @@ export interface Live {
   stack: Stack | null;
   outputs: Map<string, OutputHead>;
   alarms: Map<string, Alarm>;
+  // Conditions that hold beyond those that are listed.
+  unlisted: number;
   // Server clock minus browser clock [ms]: ages are computed with the server's clock.
   skew_ms: number;
   error: string | null;
@@ -21,7 +23,7 @@ const ALARMS_MAX = 1000;
 const RETRY_MS = 2000;
 
 export const live: Live = {
-  connected: false, config: null, stack: null, outputs: new Map(), alarms: new Map(), skew_ms: 0, error: null,
+  connected: false, config: null, stack: null, outputs: new Map(), alarms: new Map(), unlisted: 0, skew_ms: 0, error: null,
 };
 const listeners = new Set<() => void>();
 let pending = false;
@@ -54,6 +56,7 @@ async function load() {
   live.config = config;
   live.alarms = new Map();
   for (const alarm of alarms.firing) mergeAlarm(alarm, live.alarms);
+  live.unlisted = (alarms.truncated ?? 0) + alarms.firing.length - live.alarms.size;
   live.skew_ms = outputs.now_ms - Date.now();
   // Versions start anew when the server was restarted, so older ones must not win.
   live.outputs = new Map(outputs.outputs.map((head) => [head.name, head]));

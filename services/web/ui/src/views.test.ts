@@ -2,9 +2,9 @@
 
 import { expect, test } from "vitest";
 
-import type { Axis, Colours, HitColumn, HitMapView, Layer, Output, Panel, PanelsView } from "./api";
+import type { Alarm, Axis, Colours, HitColumn, HitMapView, Layer, Output, Panel, PanelsView } from "./api";
 import { appendColumns, joined } from "./card";
-import { absent } from "./pages";
+import { absent, ranked } from "./pages";
 import { fraction, gridOf, heightOf, panelAt, rangeOf, valueAt } from "./plots/grid";
 import { near, pixels, raster, slotsOf } from "./plots/hitmap";
 import { binAt, found, sizeOf } from "./plots/layers";
@@ -176,4 +176,10 @@ test("only names of stored events become links", () => {
   for (const other of ["/event_selection/", "/event_selection/../x", "/event_selection/a/b", "/event_selection/.x", "x", "/event_selection/a?b"]) {
     expect(storedEvent(other)).toBeNull();
   }
+});
+
+test("the worst alarm stands first, and one without a time does no harm", () => {
+  const alarm = (severity: string, at?: string) => ({ severity, at, rule: `${severity} ${at}` }) as Alarm;
+  const list = ranked([alarm("info", "2026-01-03"), alarm("alert", undefined), alarm("alert", "2026-01-01"), alarm("warning", "2026-01-02"), alarm("other")]);
+  expect(list.map((a) => a.rule)).toEqual(["alert 2026-01-01", "alert undefined", "warning 2026-01-02", "other undefined", "info 2026-01-03"]);
 });
