@@ -18,7 +18,7 @@
 
 mod asked;
 mod counts;
-mod drawing;
+pub(crate) mod drawing;
 mod gauge;
 mod kept;
 mod options;

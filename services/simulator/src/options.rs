@@ -157,6 +157,9 @@ pub struct EventOptions {
     pub showers: f64,
     /// Share of muons that come from below.
     pub upgoing: f64,
+    /// Cosine of the zenith angle of all muons: 1 is straight down, -1 straight up. When not given,
+    /// muons come as in the atmosphere, the more the steeper.
+    pub cos_zenith: Option<f64>,
     /// Time around the first and last triggered hit whose hits go into the snapshot.
     pub margin: Span,
 }
@@ -168,6 +171,7 @@ impl Default for EventOptions {
             rate_hz: None,
             showers: 0.1,
             upgoing: 0.02,
+            cos_zenith: None,
             margin: Span::from(std::time::Duration::from_micros(1)),
         }
     }
@@ -259,6 +263,8 @@ impl FakeDetectorOptions {
         )?;
         in_range("io_evt.showers", self.io_evt.showers, 0.0, 1.0)?;
         in_range("io_evt.upgoing", self.io_evt.upgoing, 0.0, 1.0)?;
+        let cos_zenith = self.io_evt.cos_zenith.unwrap_or(0.0);
+        in_range("io_evt.cos_zenith", cos_zenith, -1.0, 1.0)?;
         in_range("io_evt.margin", self.io_evt.margin.seconds(), 0.0, 1e-3)?;
         in_range("msg.rate_hz", self.msg.rate_hz, 0.0, 10_000.0)?;
         let run_length_s = self.run_length.seconds();

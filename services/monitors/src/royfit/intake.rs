@@ -9,8 +9,9 @@ use super::history::{Listed, MINUTE_MS};
 use super::picture::Drawn;
 use super::residuals::{Kept, key_of};
 use super::{LineFit, Royfit};
-use crate::clock::{ms_of_header, timestamp};
+use crate::clock::ms_of_header;
 use crate::timeline::Fit;
+use crate::ztplot::drawing::name_of;
 
 impl Royfit {
     pub(super) fn take(&mut self, frame: &Frame, event: &Payload<'_>, out: &mut Outputs) {
@@ -137,18 +138,8 @@ fn residuals_of(hit: &CalibratedHit, fit: &LineFit) -> (f64, f64) {
 }
 
 fn title(event: &Payload<'_>, fits: &EventFits) -> String {
-    let header = &event.header;
-    let each = fits
-        .dus
-        .iter()
-        .map(|(du, fit)| format!("DU {du} {:.1}", fit.q()));
-    format!(
-        "ROy fit, Q: {}; DetID {} Run {}, FrameIndex {}, TriggerCounter {}, {} UTC",
-        each.collect::<Vec<_>>().join(", "),
-        header.detector_id,
-        header.run,
-        header.frame_index,
-        event.trigger_counter,
-        timestamp(ms_of_header(header)).strftime("%a %b %e %H:%M:%S %Y"),
-    )
+    let each = fits.dus.iter();
+    let each = each.map(|(du, fit)| format!("DU {du} {:.1}", fit.q()));
+    let each = each.collect::<Vec<_>>().join(", ");
+    format!("ROy fit of {}, Q: {each}", name_of(event))
 }

@@ -7,6 +7,7 @@ use fathom_formats::km3net::{CalibratedHit, slew_ns};
 use fathom_kernel::view::{Axis, Layer, Panel, Panels, Shape};
 
 use super::fit::LineFit;
+use crate::ztplot::drawing::{columns_of, height_ends_m, rounded};
 
 /// km3mon's palette.
 const PALETTE: [&str; 10] = [
@@ -48,15 +49,10 @@ pub(super) struct Paper {
 
 impl Paper {
     pub(super) fn new(detector: &Detector, split_dus: bool) -> Self {
-        let pmts = detector.optical_modules().flat_map(|module| &module.pmts);
-        let heights = pmts.map(|pmt| pmt.position_m[2]);
-        let (low, high) = heights.fold((0.0_f64, 0.0_f64), |(low, high), z| {
-            (low.min(z), high.max(z))
-        });
-        let tens = |number: f64| (number / 10.0).round_ties_even() * 10.0;
+        let (low_m, high_m) = height_ends_m(detector).unwrap_or((0.0, 10.0));
         Self {
-            low_m: if low < 0.0 { tens(low - 10.0) } else { 0.0 },
-            high_m: tens(high + 10.0),
+            low_m,
+            high_m,
             split_dus,
         }
     }
@@ -152,16 +148,4 @@ fn note(hit: &CalibratedHit, fit: &LineFit) -> String {
         hit.tot_ns,
         residual_ns - slew_ns(hit.tot_ns)
     )
-}
-
-/// Cuts what nobody sees, so that a picture takes less space.
-fn rounded(number: f64, steps: f64) -> f64 {
-    (number * steps).round() / steps
-}
-
-/// Returns the panels per row: the square root, rounded up.
-fn columns_of(panels: usize) -> u32 {
-    let square = u32::try_from(panels).unwrap_or(u32::MAX);
-    let root = square.isqrt();
-    (root + u32::from(root.saturating_mul(root) < square)).max(1)
 }

@@ -32,25 +32,14 @@ pub(super) struct Paper {
 
 impl Paper {
     pub(super) fn new(detector: &Detector, tick_m: f64, dus_max: usize) -> Self {
-        let pmts = detector.optical_modules().flat_map(|m| &m.pmts);
-        let heights = pmts.map(|pmt| pmt.position_m[2]);
-        let (low, high) = heights.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), z| {
-            (low.min(z), high.max(z))
-        });
-        // A file with heights below the sea surface does not begin at 0.
-        let low_m = if low < 0.0 {
-            round_to_tens(low - 10.0)
-        } else {
-            0.0
-        };
-        let is_there = low.is_finite() && high.is_finite();
+        let ends_m = height_ends_m(detector);
         let lowest = detector.optical_modules().map(|m| m.place.du).min();
         let floors = detector
             .optical_modules()
             .filter(|m| Some(m.place.du) == lowest);
         Self {
-            low_m: is_there.then_some(low_m),
-            high_m: is_there.then(|| max_z_m(high)),
+            low_m: ends_m.map(|(low_m, _)| low_m),
+            high_m: ends_m.map(|(_, high_m)| high_m),
             tick_m,
             guides_m: floors
                 .filter_map(|m| Some(m.pmts.first()?.position_m[2]))
@@ -129,13 +118,16 @@ impl Paper {
     }
 }
 
-/// Says which event it is, and when.
 pub(super) fn title(event: &Payload<'_>) -> String {
+    format!("z-t-Plot for {}", name_of(event))
+}
+
+/// Says which event it is, what triggered and when.
+pub(crate) fn name_of(event: &Payload<'_>) -> String {
     let header = &event.header;
     let at = crate::clock::timestamp(crate::clock::ms_of_header(header));
     format!(
-        "z-t-Plot for DetID-{} Run {}, FrameIndex {}, TriggerCounter {}, Overlays {}, \
-         Trigger: {}, {} UTC",
+        "DetID-{} Run {}, FrameIndex {}, TriggerCounter {}, Overlays {}, Trigger: {}, {} UTC",
         header.detector_id,
         header.run,
         header.frame_index,
@@ -171,6 +163,21 @@ fn note(hit: &CalibratedHit) -> String {
     )
 }
 
+/// Returns the ends of the height axis: 0, and above the highest PMT. `None` without PMTs.
+pub(crate) fn height_ends_m(detector: &Detector) -> Option<(f64, f64)> {
+    let pmts = detector.optical_modules().flat_map(|m| &m.pmts);
+    let heights = pmts.map(|pmt| pmt.position_m[2]);
+    let (low, high) = heights.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), z| {
+        (low.min(z), high.max(z))
+    });
+    // A file with heights below the sea surface does not begin at 0.
+    let low_m = match low < 0.0 {
+        true => round_to_tens(low - 10.0),
+        false => 0.0,
+    };
+    (low.is_finite() && high.is_finite()).then(|| (low_m, max_z_m(high)))
+}
+
 /// Returns the upper end of the height axis: 10 m above the highest PMT, rounded to tens.
 fn max_z_m(highest_m: f64) -> f64 {
     round_to_tens(highest_m + 10.0)
@@ -182,12 +189,12 @@ fn round_to_tens(number: f64) -> f64 {
 }
 
 /// Cuts what nobody sees, so that a picture takes less space.
-fn rounded(number: f64, steps: f64) -> f64 {
+pub(crate) fn rounded(number: f64, steps: f64) -> f64 {
     (number * steps).round() / steps
 }
 
 /// Returns the panels per row: the square root, rounded up.
-fn columns_of(panels: usize) -> u32 {
+pub(crate) fn columns_of(panels: usize) -> u32 {
     let square = u32::try_from(panels).unwrap_or(u32::MAX);
     let root = square.isqrt();
     (root + u32::from(root.saturating_mul(root) < square)).max(1)

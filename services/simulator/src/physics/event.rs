@@ -173,10 +173,12 @@ impl Events {
         // Atmospheric muons come from above, the more the steeper: density ~ cos^2.
         let cos_down = rng.random::<f64>().cbrt();
         let up = rng.random::<f64>() < self.options.upgoing;
-        let cos_zenith = if up { cos_down } else { -cos_down };
+        let drawn = if up { -cos_down } else { cos_down };
+        let cos_zenith = self.options.cos_zenith.unwrap_or(drawn).clamp(-1.0, 1.0);
         Source::Track {
             position_m,
-            direction: direction(cos_zenith, rng.random_range(0.0..TAU)),
+            // A direction says where a muon goes, a zenith angle where it comes from.
+            direction: direction(-cos_zenith, rng.random_range(0.0..TAU)),
             brightness: 1.0 + (0.2 + self.tables.normal(rng)).exp(),
         }
     }

@@ -1,13 +1,11 @@
 //! The line fit against the numbers of the reference suite.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod common;
-
-use common::vectors;
 use fathom_formats::detx::Place;
 use fathom_formats::km3net::{CalibratedHit, photoelectrons, slew_ns};
 use fathom_monitors::{LineTrack, Selection, first_guess, fit_line, q_sum, seed_hits, select_hits};
 use serde_json::Value;
+
+use super::common::vectors;
 
 fn number(value: &Value, key: &str) -> f64 {
     value[key].as_f64().unwrap_or_else(|| panic!("{key}"))
