@@ -205,7 +205,7 @@ pub enum Command {
 
 impl Command {
     /// Requests that services ask each other regularly, and that change nothing anywhere.
-    const QUESTIONS: [&str; 4] = ["conditions", "history", "list", "picture"];
+    const QUESTIONS: [&str; 5] = ["conditions", "history", "list", "picture", "search"];
 
     /// Tells whether the command does something, or only asks.
     pub fn changes(&self) -> bool {

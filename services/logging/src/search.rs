@@ -31,11 +31,31 @@ pub(crate) struct Wanted {
     class: Vec<LogSource>,
     /// Part of the text, in upper or lower case.
     text: String,
+    /// Regular expression that the text fits, in upper or lower case.
+    regex: Option<Pattern>,
     /// Arrival, from and to (included).
     from: Option<Timestamp>,
     to: Option<Timestamp>,
     /// Most messages in the answer; the newest ones.
     limit: Option<usize>,
+}
+
+/// Most memory of a regular expression [bytes].
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+/// A regular expression.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+struct Pattern(regex::Regex);
+
+impl TryFrom<String> for Pattern {
+    type Error = regex::Error;
+
+    fn try_from(text: String) -> Result<Self, regex::Error> {
+        let mut builder = regex::RegexBuilder::new(&text);
+        builder.case_insensitive(true).size_limit(PATTERN_BYTES_MAX);
+        builder.build().map(Self)
+    }
 }
 
 /// What was found.
@@ -147,12 +167,17 @@ impl Wanted {
     }
 
     fn fits_text(&self, text: &str) -> bool {
-        self.text.is_empty() || text.to_lowercase().contains(&self.text)
+        let has_words = self.text.is_empty() || text.to_lowercase().contains(&self.text);
+        let fits_pattern = |pattern: &Pattern| pattern.0.is_match(text);
+        has_words && self.regex.as_ref().is_none_or(fits_pattern)
     }
 }
 
 /// A past day has its text plain or compressed; both, when the service was stopped in between.
-fn past_files(names: &Names, day: Date) -> Vec<(std::path::PathBuf, Option<std::path::PathBuf>)> {
+pub(crate) fn past_files(
+    names: &Names,
+    day: Date,
+) -> Vec<(std::path::PathBuf, Option<std::path::PathBuf>)> {
     let (plain, packed) = (names.of_day(day, "log"), names.of_day(day, "log.gz"));
     let index = Some(names.of_day(day, "idx")).filter(|path| path.exists());
     match (packed.exists(), plain.exists()) {

@@ -33,6 +33,14 @@ pub(crate) enum Purpose {
     Compass = 9,
     /// Round-trip times of cables.
     Cables = 10,
+    /// Hits of time slices of level 0.
+    Level0 = 11,
+    /// Hits of time slices of level 2.
+    Level2 = 12,
+    /// What the reconstruction makes of events.
+    Reconstruction = 13,
+    /// Sound.
+    Acoustics = 14,
 }
 
 /// Makes the generator of a purpose; the same seed gives the same numbers.

@@ -50,6 +50,7 @@ impl FromConfig<FakeDetectorOptions> for FakeDetector {
             detector_id: 0.into(),
             doms: Vec::new(),
             bases: Vec::new(),
+            base_positions_m: Vec::new(),
         };
         let layout = setup.detector.as_deref().map_or_else(empty, Layout::new);
         Self::new(options.clone(), Arc::new(layout))

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
 
+/// Largest number of an acoustic beacon.
+const BEACON_MAX: u32 = 120;
 /// Most faults known at the same time.
 pub(crate) const FAULTS_MAX: usize = 256;
 
@@ -37,6 +39,8 @@ pub enum FaultKind {
     SourceSilent,
     /// The connection is closed in mid-frame and made again.
     SourceReconnecting,
+    /// Acoustic beacons send no pings any more.
+    BeaconLost,
 }
 
 /// A fault: what, where, how often and when.
@@ -45,7 +49,7 @@ pub enum FaultKind {
 pub struct FaultSpec {
     /// What is wrong: `dom_dead`, `pmt_hrv`, `pmt_shifted`, `time_sync_lost`, `rotate`,
     /// `trigger_rate_zero`, `corrupt_frames`, `truncated_frames`, `oversized_frames`, `source_silent`,
-    /// `source_reconnecting`.
+    /// `source_reconnecting`, `beacon_lost`.
     pub fault: FaultKind,
     /// Modules concerned, by id; all when neither these nor `dus` nor `floors` are given.
     pub doms: Vec<u32>,
@@ -58,6 +62,8 @@ pub struct FaultSpec {
     /// How much later the hits of shifted PMTs are.
     #[schemars(extend("unit" = "ns"))]
     pub shift_ns: f64,
+    /// Acoustic beacons concerned, by number, for `beacon_lost`; all when none is given.
+    pub beacons: Vec<u32>,
     /// Tags of the frames concerned, for damaged frames; all when none is given.
     #[schemars(with = "Vec<String>")]
     pub tags: Vec<Tag>,
@@ -85,6 +91,7 @@ impl Default for FaultSpec {
             floors: Vec::new(),
             channels: Vec::new(),
             shift_ns: 3.0,
+            beacons: Vec::new(),
             tags: Vec::new(),
             degrees: 30.0,
             share: 0.01,
@@ -193,6 +200,8 @@ pub(crate) struct Effects {
     pub(crate) doms: Vec<DomFault>,
     pub(crate) bases: Vec<DomFault>,
     pub(crate) no_trigger: bool,
+    /// Acoustic beacons that are silent.
+    pub(crate) silent_beacons: Vec<u32>,
     pub(crate) silent: bool,
     pub(crate) damage: Vec<Damage>,
     pub(crate) recurring: Vec<Recurring>,
@@ -305,6 +314,15 @@ impl Faults {
 }
 
 impl Effects {
+    /// Tells whether a module is dead: one with PMTs by its rank, or a base module.
+    pub(crate) fn is_deaf(&self, place: Result<usize, usize>) -> bool {
+        let fault = match place {
+            Ok(dom) => self.doms.get(dom),
+            Err(base) => self.bases.get(base),
+        };
+        fault.is_some_and(|fault| fault.dead)
+    }
+
     fn add(&mut self, fault: &Fault, layout: &Layout) {
         let spec = &fault.spec;
         match spec.fault {
@@ -325,6 +343,10 @@ impl Effects {
                 }
             }
             FaultKind::TriggerRateZero => self.no_trigger = true,
+            FaultKind::BeaconLost => match &*spec.beacons {
+                [] => self.silent_beacons.extend(0..=BEACON_MAX),
+                some => self.silent_beacons.extend(some),
+            },
             FaultKind::SourceSilent => self.silent = true,
             FaultKind::CorruptFrames | FaultKind::TruncatedFrames => self.damage.push(Damage {
                 kind: spec.fault,

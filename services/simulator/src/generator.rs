@@ -21,8 +21,10 @@ use crate::physics::coincidences::{Coincidences, Module};
 use crate::physics::event::{Events, Surroundings};
 use crate::physics::pmts::DomPmts;
 use crate::physics::rates::Rates;
+use crate::streams::acoustics::Acoustics;
 use crate::streams::messages::Messages;
 use crate::streams::monitoring::Monitoring;
+use crate::streams::reconstruction::Reconstruction;
 use crate::streams::slices::Filters;
 use crate::streams::summary::Summaries;
 use crate::streams::timeslices::TimeSlices;
@@ -45,8 +47,13 @@ pub struct Generator {
     coincidences: Coincidences,
     events: Option<Events>,
     summaries: Summaries,
+    /// L1 and supernova slices, whose hits are of one source of chance.
     l1: TimeSlices,
     supernova: TimeSlices,
+    /// L0 and L2 slices, each with hits of its own.
+    others: Vec<(TimeSlices, Coincidences)>,
+    reconstruction: Option<Reconstruction>,
+    acoustics: Option<Acoustics>,
     monitoring: Option<(Monitoring, u64)>,
     messages: Option<Messages>,
     damage: SmallRng,
@@ -115,7 +122,16 @@ impl Generator {
             faults: Faults::new(&options.faults, &layout),
             bursts: Bursts::new(&layout, &options.bursts, seed),
             rates: Rates::new(&layout, &pmts, &options.rates, seed),
-            coincidences: Coincidences::new(&layout, &pmts, seed),
+            coincidences: Coincidences::new(&layout, &pmts, seed, Purpose::Slices),
+            others: other_slices(&layout, &pmts, options),
+            reconstruction: options
+                .io_oline
+                .enabled
+                .then(|| Reconstruction::new(&options.io_oline, seed)),
+            acoustics: options
+                .io_toa
+                .enabled
+                .then(|| Acoustics::new(&layout, &options.io_toa, seed)),
             events: events.then(|| Events::new(&layout, &options.io_evt, seed)),
             summaries: Summaries::new(Filters::new(&options.io_sum)),
             l1: TimeSlices::new(SliceLevel::L1, Filters::new(&options.io_tsl1)),
@@ -139,7 +155,7 @@ impl Generator {
         }
         self.slice_hits();
         chunks.extend(self.monitoring_packets());
-        chunks.push(self.event_messages());
+        chunks.extend(self.event_messages());
         self.step += 1;
         if self.step == STEPS_PER_FRAME {
             self.end_frame(&mut chunks);
@@ -250,6 +266,11 @@ impl Generator {
                     slices.add(&module, &mut self.coincidences);
                 }
             }
+            for (slices, coincidences) in &mut self.others {
+                if slices.filters.wants(frame) {
+                    slices.add(&module, coincidences);
+                }
+            }
         }
     }
 
@@ -264,16 +285,17 @@ impl Generator {
         })
     }
 
-    fn event_messages(&mut self) -> Chunk {
-        let mut chunk = Chunk::default();
+    /// Returns the events of this step, and what the reconstruction makes of them.
+    fn event_messages(&mut self) -> [Chunk; 2] {
+        let (mut chunk, mut reconstructed) = (Chunk::default(), Chunk::default());
         let until_s = (self.step + 1) as f64 * STEP_S;
         let effects = self.faults.effects();
         let Some(events) = &mut self.events else {
-            return chunk;
+            return [chunk, reconstructed];
         };
         if effects.no_trigger {
             events.pause_until(until_s);
-            return chunk;
+            return [chunk, reconstructed];
         }
         let around = Surroundings {
             layout: &self.layout,
@@ -281,14 +303,23 @@ impl Generator {
             counts: &self.rates.counts,
             faults: &effects.doms,
         };
-        events.until(until_s, &self.timeline.header(), &around, |event| {
-            chunk.push(tags::IO_EVT, |out| {
-                event
-                    .encode(out)
-                    .expect("an event has far fewer hits than 2 GiB");
-            });
-        });
-        chunk
+        let reconstruction = &mut self.reconstruction;
+        events.until(
+            until_s,
+            &self.timeline.header(),
+            &around,
+            |event, source| {
+                chunk.push(tags::IO_EVT, |out| {
+                    event
+                        .encode(out)
+                        .expect("an event has far fewer hits than 2 GiB");
+                });
+                if let Some(reconstruction) = reconstruction {
+                    reconstruction.reconstruct(event, source, &mut reconstructed);
+                }
+            },
+        );
+        [chunk, reconstructed]
     }
 
     fn end_frame(&mut self, chunks: &mut Vec<Chunk>) {
@@ -308,12 +339,19 @@ impl Generator {
             counted: &counts[at],
             fault: &effects.doms[at],
         };
-        for slices in [&mut self.supernova, &mut self.l1] {
+        let others = self.others.iter_mut().map(|(slices, _)| slices);
+        for slices in [&mut self.supernova, &mut self.l1]
+            .into_iter()
+            .chain(others)
+        {
             let slice = slices
                 .filters
                 .wants(self.frame)
                 .then(|| slices.finish(&header, layout.doms.len(), module, &effects.doms));
             slices.filters.pass(self.frame, slice, chunks);
+        }
+        if let Some(acoustics) = &mut self.acoustics {
+            chunks.push(acoustics.frame(self.timeline.start_ns(), self.frame, effects));
         }
         if let Some((monitoring, _)) = &mut self.monitoring {
             monitoring.next_frame();
@@ -356,6 +394,25 @@ impl Generator {
             })
             .collect()
     }
+}
+
+/// Makes the streams that are off unless asked for.
+fn other_slices(
+    layout: &Layout,
+    pmts: &[DomPmts],
+    options: &FakeDetectorOptions,
+) -> Vec<(TimeSlices, Coincidences)> {
+    [
+        (SliceLevel::L0, &options.io_tsl0, Purpose::Level0),
+        (SliceLevel::L2, &options.io_tsl2, Purpose::Level2),
+    ]
+    .into_iter()
+    .filter(|(_, slices, _)| slices.enabled)
+    .map(|(level, slices, purpose)| {
+        let hits = Coincidences::new(layout, pmts, options.seed, purpose);
+        (TimeSlices::new(level, Filters::new(slices)), hits)
+    })
+    .collect()
 }
 
 impl Damage {

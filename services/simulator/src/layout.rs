@@ -14,6 +14,8 @@ pub struct Layout {
     pub doms: Vec<Dom>,
     /// Base modules, which send monitoring packets without rates.
     pub bases: Vec<DomId>,
+    /// Where the base modules stand (m), in the same order.
+    pub base_positions_m: Vec<[f64; 3]>,
 }
 
 /// An optical module.
@@ -55,6 +57,12 @@ impl Layout {
                 .iter()
                 .filter(|module| module.is_base())
                 .map(|module| module.id)
+                .collect(),
+            base_positions_m: detector
+                .modules()
+                .iter()
+                .filter(|module| module.is_base())
+                .map(|module| module.position_m)
                 .collect(),
         }
     }

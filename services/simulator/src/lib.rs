@@ -34,8 +34,8 @@ pub use generator::{Disturbance, Generator, PmtTruth, Position, STEP_S, STEPS_PE
 pub use input::{FileMessage, FileProblem, InputFile, OpenError, guess_tag};
 pub use layout::{Dom, Layout, Pmt};
 pub use options::{
-    BurstOptions, EventOptions, FakeDetectorOptions, MessageOptions, RateOptions, SliceOptions,
-    StreamOptions,
+    AcousticOptions, BurstOptions, EventOptions, FakeDetectorOptions, MessageOptions, RateOptions,
+    RecoOptions, SliceOptions, StreamOptions,
 };
 pub use outlet::{Outlet, OutletParts, Target};
 

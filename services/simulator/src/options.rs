@@ -39,10 +39,18 @@ pub struct FakeDetectorOptions {
     pub io_sum: SliceOptions,
     /// Monitoring packets (`IO_MONIT`), ten per second and module.
     pub io_monit: StreamOptions,
+    /// Time slices of all hits (`IO_TSL0`), off unless asked for: 140 kB per module and slice.
+    pub io_tsl0: SliceOptions,
     /// Time slices of coincidences (`IO_TSL1`). At `every = 1` two ARCA blocks send 80 MB/s.
     pub io_tsl1: SliceOptions,
+    /// Time slices of coincidences of PMTs that look the same way (`IO_TSL2`), off unless asked for.
+    pub io_tsl2: SliceOptions,
     /// Time slices of the supernova stream (`IO_TSSN`).
     pub io_tssn: SliceOptions,
+    /// Reconstructed events (`IO_OLINE`), one per triggered event.
+    pub io_oline: RecoOptions,
+    /// Arrivals of the pings of acoustic beacons (`IO_TOA`).
+    pub io_toa: AcousticOptions,
     /// Text messages of the DAQ programs (`MSG`).
     pub msg: MessageOptions,
     /// File with the constants of the compass boards, written at the start under `files` in the data
@@ -72,11 +80,23 @@ impl Default for FakeDetectorOptions {
             io_evt: EventOptions::default(),
             io_sum: SliceOptions::default(),
             io_monit: StreamOptions::default(),
+            io_tsl0: SliceOptions {
+                enabled: false,
+                every: 10,
+                ..SliceOptions::default()
+            },
             io_tsl1: SliceOptions {
                 every: 10,
                 ..SliceOptions::default()
             },
+            io_tsl2: SliceOptions {
+                enabled: false,
+                every: 10,
+                ..SliceOptions::default()
+            },
             io_tssn: SliceOptions::default(),
+            io_oline: RecoOptions::default(),
+            io_toa: AcousticOptions::default(),
             msg: MessageOptions::default(),
             calibration_file: None,
             faults: Vec::new(),
@@ -177,6 +197,54 @@ impl Default for EventOptions {
     }
 }
 
+/// Reconstructed events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecoOptions {
+    /// Send this stream.
+    pub enabled: bool,
+    /// Spread of the fitted direction of a track in each of two planes.
+    #[schemars(extend("unit" = "deg"))]
+    pub track_spread_deg: f64,
+    /// Share of the tracks whose fit converges.
+    pub converged: f64,
+}
+
+impl Default for RecoOptions {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            track_spread_deg: 2.0,
+            converged: 0.95,
+        }
+    }
+}
+
+/// Acoustic beacons around the detector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AcousticOptions {
+    /// Send this stream.
+    pub enabled: bool,
+    /// Beacons around the detector, numbered from 11.
+    pub beacons: u32,
+    /// Time from one series of pings of a beacon to the next, from a minute to an hour.
+    pub cycle: Span,
+    /// Sounds per module and minute that look like pings.
+    pub noise_per_minute: f64,
+}
+
+impl Default for AcousticOptions {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            beacons: 3,
+            cycle: Span::from_secs(600),
+            noise_per_minute: 1.0,
+        }
+    }
+}
+
 /// A stream of slices.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -266,6 +334,13 @@ impl FakeDetectorOptions {
         let cos_zenith = self.io_evt.cos_zenith.unwrap_or(0.0);
         in_range("io_evt.cos_zenith", cos_zenith, -1.0, 1.0)?;
         in_range("io_evt.margin", self.io_evt.margin.seconds(), 0.0, 1e-3)?;
+        let spread = self.io_oline.track_spread_deg;
+        in_range("io_oline.track_spread_deg", spread, 0.0, 90.0)?;
+        in_range("io_oline.converged", self.io_oline.converged, 0.0, 1.0)?;
+        let (cycle_s, noise) = (self.io_toa.cycle.seconds(), self.io_toa.noise_per_minute);
+        in_range("io_toa.cycle", cycle_s, 60.0, 3600.0)?;
+        in_range("io_toa.noise_per_minute", noise, 0.0, 600.0)?;
+        in_range("io_toa.beacons", self.io_toa.beacons.into(), 0.0, 100.0)?;
         in_range("msg.rate_hz", self.msg.rate_hz, 0.0, 10_000.0)?;
         let run_length_s = self.run_length.seconds();
         if run_length_s.fract() != 0.0 {
@@ -278,7 +353,9 @@ impl FakeDetectorOptions {
         }
         for (name, slices) in [
             ("io_sum", &self.io_sum),
+            ("io_tsl0", &self.io_tsl0),
             ("io_tsl1", &self.io_tsl1),
+            ("io_tsl2", &self.io_tsl2),
             ("io_tssn", &self.io_tssn),
         ] {
             slices.check(name)?;

@@ -97,6 +97,96 @@ fn every_message_decodes_and_every_stream_has_its_rate() {
     assert_eq!(counts[&tags::IO_MONIT], 50 * 38);
     assert!((130..270).contains(&counts[&tags::IO_EVT]), "{counts:?}");
     assert!(counts[&tags::MSG] >= 9);
+    assert_eq!(counts[&tags::IO_OLINE], counts[&tags::IO_EVT]);
+    assert!(!counts.contains_key(&tags::IO_TSL0) && !counts.contains_key(&tags::IO_TSL2));
+}
+
+#[test]
+fn all_hits_and_near_coincidences_are_sent_when_asked_for_and_change_nothing_else() {
+    let mut options = busy();
+    for slices in [&mut options.io_tsl0, &mut options.io_tsl2] {
+        (slices.enabled, slices.every) = (true, 5);
+    }
+    let (all, some) = (run(&options, 1, 20), run(&busy(), 1, 20));
+    let of = |messages: &[(Tag, Bytes)], tag| {
+        let of_tag = messages.iter().filter(move |(t, _)| *t == tag).cloned();
+        of_tag.map(|(_, body)| body).collect::<Vec<_>>()
+    };
+    for tag in [
+        tags::IO_TSL1,
+        tags::IO_TSSN,
+        tags::IO_EVT,
+        tags::IO_OLINE,
+        tags::IO_SUM,
+    ] {
+        assert!(of(&all, tag) == of(&some, tag), "{tag}");
+    }
+    let hits = |tag| {
+        let bodies = of(&all, tag);
+        assert_eq!(bodies.len(), 4);
+        let mut hits = 0;
+        for body in bodies {
+            let Ok(Payload::TimeSlice(slice)) = Payload::decode(tag, &body) else {
+                panic!("a time slice")
+            };
+            assert!(slice.frames().all(|frame| frame.defect().is_none()));
+            hits += slice.hit_count();
+        }
+        hits
+    };
+    let (l0, l1, l2) = (
+        hits(tags::IO_TSL0),
+        of(&all, tags::IO_TSL1).len(),
+        hits(tags::IO_TSL2),
+    );
+    // 18 modules of 31 PMTs at 7.5 kHz, four frames: 1.7 million; coincidences are far fewer.
+    assert!((1_200_000..3_000_000).contains(&l0), "{l0}");
+    assert_eq!(l1, 10);
+    assert!((1000..100_000).contains(&l2), "{l2}");
+}
+
+#[test]
+fn tracks_come_from_where_the_muons_come() {
+    let messages = run(&busy(), 4, 200);
+    let (mut down, mut up, mut showers, mut failed) = (0, 0, 0, 0);
+    for (tag, body) in messages {
+        let Payload::Online(reco) = Payload::decode(tag, &body).unwrap() else {
+            continue;
+        };
+        showers += u32::from(reco.shower.is_fitted());
+        if reco.track.status != 1 {
+            failed += 1;
+            continue;
+        }
+        let length = reco.track.direction.iter().map(|x| x * x).sum::<f64>();
+        assert!((length - 1.0).abs() < 1e-9);
+        down += u32::from(reco.track.cos_zenith() > 0.0);
+        up += u32::from(reco.track.cos_zenith() <= 0.0);
+    }
+    // 20 s at 40 Hz: a tenth showers, one muon in fifty from below, and a few wrong fits.
+    assert!((40..130).contains(&showers), "{showers}");
+    assert!(down > 500 && (5..60).contains(&up), "{down} {up}");
+    assert!(failed >= showers && failed < 200, "{failed}");
+}
+
+#[test]
+fn a_lost_beacon_is_silent_and_the_others_go_on() {
+    let mut options = with_fault(FaultSpec {
+        beacons: vec![11],
+        ..FaultSpec::of(FaultKind::BeaconLost)
+    });
+    options.io_toa.cycle = Span::from_secs(60);
+    options.io_toa.noise_per_minute = 0.0;
+    options.io_evt.enabled = false;
+    options.io_tsl1.enabled = false;
+    options.io_tssn.enabled = false;
+    let mut emitters = std::collections::BTreeSet::new();
+    for (tag, body) in run(&options, 1, 600) {
+        if let Payload::Arrivals(arrivals) = Payload::decode(tag, &body).unwrap() {
+            emitters.extend(arrivals.iter().map(|arrival| arrival.emitter));
+        }
+    }
+    assert_eq!(emitters, std::collections::BTreeSet::from([12, 13]));
 }
 
 #[test]

@@ -17,10 +17,13 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::access::{Access, guard};
-use crate::api::{config, control, events, incidents, live, logs, outputs, plots, status};
+use crate::api::{
+    config, control, events, incidents, live, logs, messages, outputs, plots, status,
+};
 use crate::assets::{self, Assets};
 use crate::hub::Hub;
 use crate::lite;
+use crate::messages::Messages;
 use crate::options::PageConfig;
 use crate::shelf::Shelf;
 
@@ -43,6 +46,8 @@ pub(crate) struct App {
     pub(crate) hosts: Vec<String>,
     pub(crate) pages: Vec<PageConfig>,
     pub(crate) hub: Arc<Hub>,
+    /// Those who follow the detector's log.
+    pub(crate) messages: Messages,
     pub(crate) shelf: Shelf,
     pub(crate) assets: Assets,
     /// Folder of the stored events.
@@ -60,6 +65,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/status", get(status::show))
         .route("/api/alarms", get(status::alarms))
         .route("/api/life", get(status::life))
+        .route("/api/messages", get(messages::search))
+        .route("/api/messages/live", get(messages::follow))
         .route("/api/logs/{name}", get(logs::tail))
         .route("/api/incidents/{id}", get(incidents::text))
         .route("/api/services/{name}/{verb}", post(control::command))

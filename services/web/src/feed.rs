@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::Head;
 use crate::api::status::ask_status;
 use crate::app::App;
+use crate::messages;
 
 /// Changes of outputs are gathered for this long, so that a client hears at most four times a second.
 const GATHER: Duration = Duration::from_millis(250);
@@ -83,6 +84,9 @@ pub(crate) async fn feed(app: Arc<App>, mut events: Subscription, stop: Cancella
 fn sort(app: &App, event: &Event, changed: &mut BTreeSet<String>) {
     match event {
         Event::Output(change) => {
+            if change.output.name == messages::LINES {
+                app.messages.tell(&change.output);
+            }
             if !changed.contains(&change.output.name) {
                 changed.insert(change.output.name.clone());
             }

@@ -15,6 +15,8 @@
 //! | `GET /api/outputs/NAME?since=N` | one output with its value; of an image only columns after a time (ms), of a hit map only those after a number |
 //! | `GET /api/live` | server-sent events: `hello`, `outputs`, `status`, `nostatus`, `life`, `alarm`, `lagged` |
 //! | `GET /api/status`, `/api/alarms`, `/api/life` | state of all services, conditions that hold, recent state changes |
+//! | `GET /api/messages?text=&regex=&level=&class=&from=&to=&limit=` | the detector's log, searched in its files |
+//! | `GET /api/messages/live` | server-sent events: `hello` with the last messages and highlights, `lines`, `lagged` |
 //! | `GET /api/logs/NAME?lines=N` | end of a service's log; `_` is the supervisor |
 //! | `POST /api/services/NAME/VERB` | `start`, `stop`, `restart`, for operators |
 //! | `GET /plots/NAME.png?w=&h=` | an output as a picture |
@@ -36,6 +38,7 @@ mod assets;
 mod feed;
 mod hub;
 mod lite;
+mod messages;
 mod options;
 mod pages;
 pub mod picture;

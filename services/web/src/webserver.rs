@@ -13,6 +13,7 @@ use crate::app::{App, router};
 use crate::assets::Assets;
 use crate::feed;
 use crate::hub::Hub;
+use crate::messages::Messages;
 use crate::options::WebServerConfig;
 use crate::requests::answer_until_stop;
 use crate::serve::serve;
@@ -85,6 +86,7 @@ impl WebServer {
 
         cx.addresses.withdraw(&cx.name);
         app.hub.close();
+        app.messages.close();
         halt.cancel();
         while tasks.join_next().await.is_some() {}
         Ok(())
@@ -103,6 +105,7 @@ impl WebServer {
             hosts: config.hosts,
             pages: config.pages,
             hub: Arc::new(Hub::new(cx.counters.clone(), config.live_max)),
+            messages: Messages::new(cx.counters.clone(), config.live_max),
             shelf: Shelf::new(config.cache.len()),
             assets: Assets::load(),
             events: cx.data_dir.join("files").join(FOLDER),

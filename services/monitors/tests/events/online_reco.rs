@@ -4,7 +4,7 @@ use fathom_formats::km3net::{DetectorId, Fit, OnlineReco as Payload, RunNumber, 
 use fathom_kernel::view::{Panels, View};
 use fathom_kernel::{Content, Event, Fetched, Location, Monitor as _, Setup, tags};
 use fathom_monitors::{OnlineReco, OnlineRecoConfig as Config};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::common::{Bench, Store, close, frame, ms, unhex, vectors};
 
@@ -56,6 +56,34 @@ fn filled(panels: &Panels, panel: usize, layer: usize) -> Vec<(f64, f64)> {
     bins.map(|(n, share)| (middle(n), *share)).collect()
 }
 
+/// Both fits of a case, number by number.
+fn check_fits(case: &Value, payload: &Payload) {
+    for (section, fit) in [("track", &payload.track), ("shower", &payload.shower)] {
+        let number = |key: &str| case[section][key].as_f64().unwrap();
+        let [x, y, z] = fit.position_m;
+        let [dx, dy, dz] = fit.direction;
+        let got = [
+            x,
+            y,
+            z,
+            dx,
+            dy,
+            dz,
+            fit.energy_gev,
+            fit.quality,
+            fit.time_ns,
+        ];
+        let expected = ["x", "y", "z", "dx", "dy", "dz", "E", "Q", "t"].map(number);
+        let pairs = got.into_iter().zip(expected);
+        assert!(
+            pairs.into_iter().all(|(a, b)| close(a, b, 1e-14)),
+            "{got:?}"
+        );
+        let got = [fit.kind, fit.status, fit.ndf].map(f64::from);
+        assert_eq!(got, ["type", "status", "ndf"].map(number));
+    }
+}
+
 #[test]
 fn online_reco_vectors() {
     let all = vectors();
@@ -65,34 +93,7 @@ fn online_reco_vectors() {
     for case in cases {
         let mut body = unhex(case["payload_hex"].as_str().unwrap());
         let payload = Payload::decode(&body).unwrap();
-        let number = |section: &str, key: &str| case[section][key].as_f64().unwrap();
-        for (section, fit) in [("track", &payload.track), ("shower", &payload.shower)] {
-            let [x, y, z] = fit.position_m;
-            let [dx, dy, dz] = fit.direction;
-            let got = [
-                x,
-                y,
-                z,
-                dx,
-                dy,
-                dz,
-                fit.energy_gev,
-                fit.quality,
-                fit.time_ns,
-            ];
-            let names = ["x", "y", "z", "dx", "dy", "dz", "E", "Q", "t"];
-            let expected = names.map(|key| number(section, key));
-            let pairs = got.into_iter().zip(expected);
-            assert!(
-                pairs.into_iter().all(|(a, b)| close(a, b, 1e-14)),
-                "{got:?}"
-            );
-            let got = [fit.kind, fit.status, fit.ndf].map(f64::from);
-            assert_eq!(
-                got,
-                ["type", "status", "ndf"].map(|key| number(section, key))
-            );
-        }
+        check_fits(case, &payload);
         let at_ms = i64::from(payload.utc_seconds) * 1000;
         // Both forms: with and without the variables behind.
         bench.take(&frame(tags::IO_OLINE, body.clone(), at_ms));
@@ -100,7 +101,8 @@ fn online_reco_vectors() {
         body[..4].copy_from_slice(&256_i32.to_le_bytes());
         bench.take(&frame(tags::IO_OLINE, body, at_ms));
         if case["accepted"].as_bool().unwrap() {
-            expected.push((case["cos_zenith"].as_f64().unwrap(), number("track", "Q")));
+            let quality = case["track"]["Q"].as_f64().unwrap();
+            expected.push((case["cos_zenith"].as_f64().unwrap(), quality));
         }
     }
     assert!(bench.out.bad.is_empty());

@@ -6,6 +6,7 @@ use rand::rngs::SmallRng;
 
 use crate::chance::{Purpose, Tables, generator, round_u32};
 use crate::fault::DomFault;
+use crate::layout::vector::dot;
 use crate::layout::{Dom, Layout};
 use crate::timeline::FRAME_S;
 
@@ -19,6 +20,10 @@ pub(crate) const WINDOW_NS: f64 = 25.0;
 const FURTHER_PMT: f64 = 0.1;
 /// Coincidences of four and more PMTs, relative to pairs: two further ones.
 const SUPERNOVA_SHARE: f64 = FURTHER_PMT * FURTHER_PMT;
+/// Hits of a channel in a frame after which it goes into veto: 20 kHz.
+const VETO_HITS: u32 = 2000;
+/// Hits that follow each other this closely are one coincidence, PMT offsets included (ns).
+const GROUP_NS: u32 = 300;
 /// Most coincidences of one module in one frame; a saturated module sends no more.
 const GROUPS_MAX: usize = 4000;
 const FRAME_NS: f64 = FRAME_S * 1e9;
@@ -41,11 +46,11 @@ pub(crate) struct Module<'a> {
 }
 
 impl Coincidences {
-    pub(crate) fn new(layout: &Layout, pmts: &[DomPmts], seed: u64) -> Self {
+    pub(crate) fn new(layout: &Layout, pmts: &[DomPmts], seed: u64, purpose: Purpose) -> Self {
         let pairs = layout.doms.iter().zip(pmts);
         Self {
             pairs: pairs.map(|(dom, pmts)| Pairs::of(dom, pmts)).collect(),
-            rng: generator(seed, Purpose::Slices),
+            rng: generator(seed, purpose),
             tables: Tables::new(),
         }
     }
@@ -70,6 +75,56 @@ impl Coincidences {
                 self.chance(module, &heard, at_ns, out);
             }
             settle(out, first, newest);
+        }
+    }
+
+    /// Appends all hits: decays seen by two PMTs, and beside them as many as each channel counts; in
+    /// veto only those before it began.
+    pub(crate) fn all_hits(&mut self, module: &Module<'_>, out: &mut Vec<SliceHit>) {
+        let first = out.len();
+        let genuine_hz = self.pairs[module.index].rate_hz();
+        let mut at_ns = self.gap_ns(genuine_hz);
+        while at_ns < FRAME_NS {
+            self.decay(module, at_ns, 0, out);
+            at_ns += self.gap_ns(genuine_hz);
+        }
+        let mut left = module.counted.counts;
+        for hit in &out[first..] {
+            let count = &mut left[usize::from(hit.channel().0)];
+            *count = count.saturating_sub(1);
+        }
+        for (channel, count) in ChannelId::all().zip(left) {
+            let is_vetoed = module.counted.hrv >> channel.0 & 1 == 1;
+            let hits_max = if is_vetoed { VETO_HITS } else { u32::MAX };
+            let rate_hz = f64::from(count) / FRAME_S;
+            let mut at_ns = 0.0;
+            for _ in 0..count.min(hits_max) {
+                at_ns += self.gap_ns(rate_hz);
+                let pulse = Pulse::draw(1, self.tables, &mut self.rng);
+                if at_ns < FRAME_NS {
+                    out.push(SliceHit::new(channel, round_u32(at_ns), pulse.tot_ns));
+                }
+            }
+        }
+        out[first..].sort_by_key(SliceHit::time_ns);
+    }
+
+    /// Appends the coincidences of PMTs that look into the same half of the sea.
+    pub(crate) fn neighbours_and_more(&mut self, module: &Module<'_>, out: &mut Vec<SliceHit>) {
+        let mut all = Vec::new();
+        self.pairs_and_more(module, &mut all);
+        let looks =
+            |hit: &SliceHit| module.dom.pmts[usize::from(hit.channel().0)].map(|p| p.direction);
+        let near = |a: &SliceHit, b: &SliceHit| {
+            let (Some(one), Some(other)) = (looks(a), looks(b)) else {
+                return false;
+            };
+            a.channel() != b.channel() && dot(one, other) > 0.0
+        };
+        let together = |a: &SliceHit, b: &SliceHit| b.time_ns() - a.time_ns() <= GROUP_NS;
+        for group in all.chunk_by(together) {
+            let fits = |hit: &&SliceHit| group.iter().any(|other| near(hit, other));
+            out.extend(group.iter().filter(fits));
         }
     }
 
@@ -187,7 +242,6 @@ mod tests {
     use fathom_formats::km3net::CHANNELS;
 
     use super::*;
-    use crate::layout::vector::dot;
     use crate::physics::k40::pair_rate_hz;
 
     /// Counts pairs of two hits within 20 ns, times corrected, by channel pair.
@@ -208,7 +262,7 @@ mod tests {
     fn neighbours_coincide_as_often_as_k40_says_and_opposite_pmts_only_by_chance() {
         let layout = Layout::new(&Detector::generated(&Geometry::orca(1)));
         let pmts = DomPmts::of(&layout, 5, 0.0, 1.0);
-        let mut makes = Coincidences::new(&layout, &pmts, 5);
+        let mut makes = Coincidences::new(&layout, &pmts, 5, Purpose::Slices);
         // 1 kHz in every channel: 1e6 * 40e-9 = 0.04 Hz of chance in a window of 20 ns to each side.
         let counted = DomCounts {
             counts: [100; CHANNELS],
@@ -258,7 +312,7 @@ mod tests {
     fn hits_come_in_time_order_and_vetoed_channels_are_silent() {
         let layout = Layout::new(&Detector::generated(&Geometry::arca(1)));
         let pmts = DomPmts::of(&layout, 9, 0.1, 1.0);
-        let mut makes = Coincidences::new(&layout, &pmts, 9);
+        let mut makes = Coincidences::new(&layout, &pmts, 9, Purpose::Slices);
         let mut counts = [750; CHANNELS];
         counts[4] = 50_000;
         let counted = DomCounts {

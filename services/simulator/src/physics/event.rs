@@ -98,21 +98,22 @@ impl Events {
         self.counter = 0;
     }
 
-    /// Makes the events that begin before `until_s` of the frame.
+    /// Makes the events that begin before `until_s` of the frame; each with its source, and the time
+    /// of that (ns).
     pub(crate) fn until(
         &mut self,
         until_s: f64,
         header: &Header,
         around: &Surroundings<'_>,
-        mut send: impl FnMut(&Event<'_>),
+        mut send: impl FnMut(&Event<'_>, (&Source, f64)),
     ) {
         while self.next_s < until_s {
             let at_ns = self.next_s * 1e9;
             self.next_s += self.gap_s();
-            let Some(mask) = self.event(at_ns, around) else {
+            let Some((source, mask)) = self.event(at_ns, around) else {
                 continue;
             };
-            send(&Event {
+            let event = Event {
                 legacy: false,
                 header: *header,
                 trigger_counter: self.counter,
@@ -120,7 +121,8 @@ impl Events {
                 overlays: i32::try_from(poisson(OVERLAYS, self.tables, &mut self.rng)).unwrap_or(0),
                 triggered: &self.triggered,
                 snapshot: &self.snapshot,
-            });
+            };
+            send(&event, (&source, at_ns));
             self.counter += 1;
         }
     }
@@ -145,13 +147,13 @@ impl Events {
     }
 
     /// Makes one event; `None` when no try triggers, as in a detector that is dead.
-    fn event(&mut self, at_ns: f64, around: &Surroundings<'_>) -> Option<TriggerMask> {
+    fn event(&mut self, at_ns: f64, around: &Surroundings<'_>) -> Option<(Source, TriggerMask)> {
         (!around.layout.doms.is_empty()).then_some(())?;
         (0..TRIES_MAX).find_map(|_| {
             let source = self.source(around.layout);
             self.light_up(&source, at_ns, around);
             let mask = self.trigger(&source, around.layout)?;
-            self.fill(mask, around)
+            Some((source, self.fill(mask, around)?))
         })
     }
 
@@ -419,7 +421,7 @@ mod tests {
         let mut events = Events::new(&scene.layout, &options, 2);
         let (mut seen, mut background, mut muons) = (0, 0, 0);
         for _ in 0..10 {
-            events.until(FRAME_S, &Header::default(), &scene.around(), |event| {
+            events.until(FRAME_S, &Header::default(), &scene.around(), |event, _| {
                 assert_eq!(event.trigger_counter, seen);
                 seen += 1;
                 assert_eq!(event.triggered_in_snapshot().count(), event.triggered.len());
@@ -449,7 +451,7 @@ mod tests {
             ..DomFault::default()
         });
         let mut events = Events::new(&scene.layout, &EventOptions::default(), 2);
-        events.until(100.0, &Header::default(), &scene.around(), |_| {
+        events.until(100.0, &Header::default(), &scene.around(), |_, _| {
             panic!("an event without hits")
         });
     }

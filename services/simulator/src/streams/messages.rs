@@ -97,6 +97,7 @@ impl Messages {
             FaultKind::OversizedFrames => ("F002", "frame too long", "frame lengths right again"),
             FaultKind::SourceSilent => ("Q002", "input stopped", "input again"),
             FaultKind::SourceReconnecting => ("Q002", "connection unstable", "connection stable"),
+            FaultKind::BeaconLost => ("A001", "no pings of a beacon", "pings of the beacon again"),
         };
         let (level, text) = if change.on {
             ("ERROR", on)

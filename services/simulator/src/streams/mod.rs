@@ -1,7 +1,9 @@
 //! From physics to payloads: one file per stream.
 
+pub(crate) mod acoustics;
 pub(crate) mod messages;
 pub(crate) mod monitoring;
+pub(crate) mod reconstruction;
 pub(crate) mod slices;
 pub(crate) mod summary;
 pub(crate) mod timeslices;

@@ -1,4 +1,4 @@
-//! `IO_TSL1` and `IO_TSSN`: hits of all modules in one frame, made module by module.
+//! `IO_TSL0`, `IO_TSL1`, `IO_TSL2` and `IO_TSSN`: hits of all modules in one frame, made module by module.
 
 use std::ops::Range;
 
@@ -35,8 +35,10 @@ impl TimeSlices {
     pub(crate) fn add(&mut self, module: &Module<'_>, makes: &mut Coincidences) {
         let first = self.hits.len();
         match self.level {
+            SliceLevel::L0 => makes.all_hits(module, &mut self.hits),
+            SliceLevel::L2 => makes.neighbours_and_more(module, &mut self.hits),
             SliceLevel::SN => makes.four_and_more(module, &mut self.hits),
-            _ => makes.pairs_and_more(module, &mut self.hits),
+            SliceLevel::L1 => makes.pairs_and_more(module, &mut self.hits),
         }
         self.frames.push((module.index, first..self.hits.len()));
     }

@@ -9,6 +9,7 @@ mod head;
 pub(crate) mod incidents;
 pub(crate) mod live;
 pub(crate) mod logs;
+pub(crate) mod messages;
 pub(crate) mod outputs;
 pub(crate) mod plots;
 pub(crate) mod status;

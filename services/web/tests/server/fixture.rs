@@ -144,6 +144,7 @@ async fn supervise(mut asks: mpsc::Receiver<Ask>, seen: Arc<Mutex<Vec<(Command, 
                 Ok(Reply::Lines(vec!["incident 7".into(), "exit:3".into()]))
             }
             Command::Incident { id, .. } => Err(ControlError::NoIncident(*id)),
+            Command::Request { args, .. } => Ok(Reply::Answer(args.clone())),
             Command::Restart { targets, .. } => Ok(Reply::Done(vec![Outcome {
                 name: targets[0].clone(),
                 result: Verdict::Started,

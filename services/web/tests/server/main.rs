@@ -7,5 +7,6 @@
 mod events;
 mod fixture;
 mod login;
+mod messages;
 mod requests;
 mod routes;

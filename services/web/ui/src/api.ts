@@ -1,5 +1,7 @@
 // The server's data API: types as its JSON has them, and the calls that fetch them.
 
+import type { Message } from "./messages";
+
 export interface Losses {
   received: number;
   dropped: number;
@@ -260,6 +262,24 @@ export const fetchAlarms = async () => json<{ firing: Alarm[]; truncated?: numbe
 export async function fetchLog(service: string, lines: number): Promise<string[]> {
   const path = `/api/logs/${encodeURIComponent(service || "_")}?lines=${lines}`;
   return (await json<{ lines: string[] }>(await fetch(path))).lines;
+}
+
+interface Hit {
+  at: string | null;
+  level: string;
+  class: string;
+  text: string;
+}
+
+// Searches the files of the detector's log; the newest messages until a time [ms].
+export async function searchMessages(
+  filter: { text: string; regex: boolean; level: string; class: string },
+  to_ms: number | null,
+): Promise<Message[]> {
+  const query = new URLSearchParams({ [filter.regex ? "regex" : "text"]: filter.text, level: filter.level, class: filter.class, limit: "1000" });
+  if (to_ms !== null) query.set("to", new Date(to_ms).toISOString());
+  const found = await json<{ messages: Hit[] }>(await fetch(`/api/messages?${query}`));
+  return found.messages.map(({ at, ...hit }, number) => ({ ...hit, number, at_ms: at === null ? null : Date.parse(at) }));
 }
 
 // `since`: only columns of an image after this time [ms], of a hit map after this number.

@@ -1,9 +1,11 @@
-// The end of a service's log, followed by asking again; pausable, filtered by words.
+// The detector's log, or the end of a service's log, which is followed by asking again.
 
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { fetchLog } from "./api";
 import { useLive } from "./live";
+import { Messages } from "./messages";
 
 const LINES = 500;
 const EVERY_MS = 1500;
@@ -13,10 +15,27 @@ export function levelOf(line: string): string {
   return /\b(ALERT|ERROR|WARN(?:ING)?|STATUS)\b/.exec(line)?.[1]?.replace("WARNING", "WARN") ?? "";
 }
 
+// Stands for the log of the data acquisition; no service has such a name.
+const DETECTOR = "*";
+
 export function Logs() {
   const { stack } = useLive();
-  const asked = new URLSearchParams(location.search).get("service") ?? "";
-  const [service, setService] = useState(asked);
+  const [service, setService] = useState(new URLSearchParams(location.search).get("service") ?? DETECTOR);
+  const choice = (
+    <>
+      Log of
+      <select aria-label="Service" value={service} onChange={(event) => setService(event.currentTarget.value)}>
+        <option value={DETECTOR}>the detector</option>
+        <option value="">the supervisor</option>
+        {stack?.services.map((s) => <option key={s.name} value={s.name}>{s.name}</option>)}
+      </select>
+    </>
+  );
+  return service === DETECTOR ? <Messages>{choice}</Messages> : <ServiceLog service={service}>{choice}</ServiceLog>;
+}
+
+// The end of a service's log; pausable, filtered by words.
+function ServiceLog({ service, children }: { service: string; children: ComponentChildren }) {
   const [paused, setPaused] = useState(false);
   const [words, setWords] = useState("");
   const [lines, error] = useLines(service, paused);
@@ -26,11 +45,7 @@ export function Logs() {
   return (
     <article class="log">
       <h2>
-        Log of
-        <select aria-label="Service" value={service} onChange={(event) => setService(event.currentTarget.value)}>
-          <option value="">the supervisor</option>
-          {stack?.services.map((s) => <option key={s.name} value={s.name}>{s.name}</option>)}
-        </select>
+        {children}
         <input type="search" placeholder="filter" value={words} onInput={(event) => setWords(event.currentTarget.value)} />
         <button type="button" onClick={() => setPaused(!paused)}>{paused ? "go on" : "pause"}</button>
         <span class="messages">{shown.length} of {lines.length} lines</span>

@@ -6,6 +6,7 @@ import { painter, parseTable, position } from "./colours";
 import { age, count, matching, number, roundTimes, timeLabels, utcDateTime } from "./format";
 import { mergeAlarm, mergeHeads } from "./live";
 import { levelOf } from "./logs";
+import { append, fits, highlightsOf, lineOf, messageOf, segments } from "./messages";
 import { columnIndex, pixels } from "./plots/image";
 import { fractionX, fractionY, gridOf } from "./plots/map";
 import { aligned } from "./plots/series";
@@ -116,4 +117,37 @@ test("zoom keeps the point under the pointer and stays inside", () => {
   expect(near).toEqual({ x0: 0.125, x1: 0.625, y0: 0.25, y1: 0.75 });
   expect(moved(near, 1, -1)).toEqual({ x0: 0, x1: 0.5, y0: 0.5, y1: 1 });
   expect(zoomed(near, { x: 0, y: 0 }, 100)).toEqual(whole);
+});
+
+const message = (number: number, level: string, text: string) => messageOf([number, 0, level, "DataFilter", text]);
+
+test("messages that come twice are kept once, and ten thousand are kept", () => {
+  const first = append([], [message(5, "ERROR", "a"), message(6, "ERROR", "b")]);
+  const second = append(first, [message(6, "ERROR", "b"), message(7, "STATUS", "c")]);
+  expect(second.map((m) => m.number)).toEqual([5, 6, 7]);
+  expect(append(second, [message(7, "STATUS", "c")])).toBe(second);
+  const many = Array.from({ length: 12_000 }, (_, n) => message(100 + n, "STATUS", ""));
+  expect(append(second, many).length).toBe(10_000);
+});
+
+test("messages are filtered by words, expression, level and class", () => {
+  const all = [message(1, "ERROR", "too many Packets"), message(2, "STATUS", "packets: 17")];
+  const through = (part: object) => {
+    const test = fits({ text: "", regex: false, level: "", class: "", ...part });
+    return test && all.filter(test).map((m) => m.number);
+  };
+  expect(through({ text: "PACKETS" })).toEqual([1, 2]);
+  expect(through({ text: "packets: \\d+$", regex: true })).toEqual([2]);
+  expect(through({ text: "(", regex: true })).toBeNull();
+  expect(through({ level: "ERROR", class: "DataFilter" })).toEqual([1]);
+  expect(through({ class: "Other" })).toEqual([]);
+});
+
+test("what stands out is cut from its line, and the first highlight wins", () => {
+  const highlights = highlightsOf([["\\bERROR\\b", "red", "", true], ["\\[DataFilter\\]", "white", "teal", false], ["RO", "blue", "", false], ["(", "", "", false]]);
+  expect(highlights.length).toBe(3);
+  const parts = segments(lineOf(message(1, "ERROR", "an ERROR here")), highlights);
+  expect(parts.map(([text, h]) => [text, h?.colour ?? null])).toEqual([
+    ["[DataFilter]", "white"], [": an ", null], ["ERROR", "red"], [" here", null],
+  ]);
 });

@@ -1,0 +1,73 @@
+//! Messages counted by class and level.
+
+use fathom_formats::km3net::{LogMessage, LogSource};
+use serde::{Deserialize, Serialize};
+
+use crate::index::{CLASSES, Level};
+
+/// How many messages there were of each class and level.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Counts([[u64; Level::ALL.len()]; CLASSES.len()]);
+
+impl Counts {
+    /// Counts a message.
+    pub(super) fn add(&mut self, (class, level): (LogSource, Level)) {
+        let row = CLASSES.iter().position(|&c| c == class);
+        let column = Level::ALL.iter().position(|&l| l == level);
+        if let (Some(row), Some(column)) = (row, column) {
+            self.0[row][column] += 1;
+        }
+    }
+
+    /// Returns the count of a class and level.
+    pub(super) fn of(&self, class: LogSource, level: Level) -> u64 {
+        let row = CLASSES.iter().position(|&c| c == class);
+        let column = Level::ALL.iter().position(|&l| l == level);
+        row.zip(column)
+            .map_or(0, |(row, column)| self.0[row][column])
+    }
+
+    /// Tells whether a class wrote anything that follows the convention.
+    pub(super) fn has(&self, class: LogSource) -> bool {
+        let matched = Level::ALL.into_iter().filter(|level| *level != Level::None);
+        matched.map(|level| self.of(class, level)).sum::<u64>() > 0
+    }
+}
+
+/// Reads a line of an archived file: `<file> [<class>]: <message>`. What does not begin so is of no
+/// class and follows no convention.
+pub(super) fn read_line(line: &str) -> (LogSource, Level) {
+    let unmatched = (LogSource::Other, Level::None);
+    let Some((class, text)) = line
+        .split_once(" [")
+        .filter(|(file, _)| file.contains('.') && !file.contains(' '))
+        .and_then(|(_, rest)| rest.split_once("]: "))
+    else {
+        return unmatched;
+    };
+    let class = CLASSES.into_iter().find(|known| known.as_str() == class);
+    let level = Level::of(&LogMessage::decode(text.as_bytes()));
+    (class.unwrap_or(LogSource::Other), level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_class_is_the_one_in_brackets_whatever_the_text_says() {
+        let line = "MSG.log [DataQueue]: 2021-09-01 12:00 10.0.0.1 host/F01 ERROR text W01";
+        assert_eq!(read_line(line), (LogSource::DataQueue, Level::Error));
+        for line in [
+            "garbage",
+            "x [DataQueue]: 1 10.0.0.1 F ERROR x",
+            "MSG.log: no class",
+            "",
+        ] {
+            assert_eq!(read_line(line), (LogSource::Other, Level::None), "{line}");
+        }
+        let alarm = "MSG.log [Other]: ALERT (MONITORING) Mon Jan 1: invalid";
+        assert_eq!(read_line(alarm), (LogSource::Other, Level::Alert));
+    }
+}
