@@ -15,8 +15,9 @@ use fathom_formats::km3net::{
 };
 use fathom_kernel::{Event, Frame, Monitor, Outputs, Setup, Tag, Timestamp, tags};
 use fathom_monitors::{
-    DomActivity, DomActivityConfig, DomRates, DomRatesConfig, PmtRates, PmtRatesConfig,
-    TriggerRates, TriggerRatesConfig,
+    AhrsCalibration, AhrsCalibrationConfig, DomActivity, DomActivityConfig, DomRates,
+    DomRatesConfig, PmtRates, PmtRatesConfig, TimesyncMonitor, TimesyncMonitorConfig, TriggerRates,
+    TriggerRatesConfig, Uncalibrated,
 };
 
 const START_S: u32 = 1_700_000_400;
@@ -92,6 +93,9 @@ fn packets(setup: &Setup, frames: u32) -> Vec<Event> {
             dom_id,
             rate_counts: [700 + n; CHANNELS],
             hrv: if dom_id.0.is_multiple_of(50) { 3 } else { 0 },
+            flags: 0b11,
+            acceleration_g: [0.02, 0.01, 0.99],
+            magnetic_gauss: [0.2, 0.1, -0.37],
             ..TmchFields::default()
         };
         let mut body = Vec::new();
@@ -191,9 +195,18 @@ fn all(c: &mut Criterion) {
     feed::<DomRates>(c, "dom_rates", &DomRatesConfig::default(), &slices);
     feed::<DomActivity>(c, "dom_activity", &DomActivityConfig::default(), &slices);
     feed::<PmtRates>(c, "pmt_rates", &PmtRatesConfig::default(), &packets);
+    let compasses = AhrsCalibrationConfig {
+        uncalibrated: Uncalibrated::Identity,
+        ..AhrsCalibrationConfig::default()
+    };
+    feed::<AhrsCalibration>(c, "ahrs_calibration", &compasses, &packets);
+    let timesync = TimesyncMonitorConfig::default();
+    feed::<TimesyncMonitor>(c, "timesync_monitor", &timesync, &slices);
     draw::<DomRates>(c, "dom_rates", &DomRatesConfig::default(), &slices);
     draw::<DomActivity>(c, "dom_activity", &DomActivityConfig::default(), &slices);
     draw::<PmtRates>(c, "pmt_rates", &PmtRatesConfig::default(), &packets);
+    draw::<AhrsCalibration>(c, "ahrs_calibration", &compasses, &packets);
+    draw::<TimesyncMonitor>(c, "timesync_monitor", &timesync, &slices);
 }
 
 criterion_group!(benches, all);

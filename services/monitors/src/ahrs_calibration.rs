@@ -276,7 +276,7 @@ impl Monitor for AhrsCalibration {
 
     fn memory_bytes(&self) -> usize {
         let modules = self.modules.iter().map(Module::memory_bytes);
-        modules.sum::<usize>() + self.history.memory_bytes()
+        self.places.memory_bytes() + modules.sum::<usize>() + self.history.memory_bytes()
     }
 }
 

@@ -3,6 +3,8 @@
 //! Last times are kept over restarts, so that a DOM that went silent yesterday is not taken for one
 //! that was never there. State: 16 bytes per DOM.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use fathom_formats::km3net::SummarySlice;
 use fathom_kernel::view::{Colours, Detail, Scalar, View};
 use fathom_kernel::{
@@ -39,6 +41,9 @@ pub struct Config {
     pub clock_tolerance: f64,
     /// A DOM silent for longer is inactive and raises an alarm.
     pub inactive_after: Span,
+    /// Alarm when more than this fraction of the DOMs of a DU that were ever heard of are inactive; 1
+    /// switches it off.
+    pub inactive_fraction: f64,
     /// End of the colour scale.
     #[schemars(extend("unit" = "s"))]
     pub highest_age: f64,
@@ -62,6 +67,7 @@ impl Default for Config {
             clock_offset: 0.0,
             clock_tolerance: 5.0,
             inactive_after: Span::from_secs(300),
+            inactive_fraction: 0.25,
             highest_age: 900.0,
         }
     }
@@ -90,6 +96,8 @@ pub struct DomActivity {
     /// Arrival of the newest slice, host time [ms].
     arrived_ms: Option<i64>,
     silent: bool,
+    /// DUs with too many inactive DOMs.
+    bad_dus: BTreeSet<i32>,
     /// Arrival of the first slice since the start or the last silence, host time [ms].
     listening_since_ms: Option<i64>,
     drawn_ms: Option<i64>,
@@ -119,6 +127,12 @@ impl Monitor for DomActivity {
         if numbers.iter().any(|n| !n.is_finite()) || config.highest_age <= 0.0 {
             return Err("expected numbers, and highest_age above 0".into());
         }
+        if !(0.0..=1.0).contains(&config.inactive_fraction) {
+            return Err(format!(
+                "inactive_fraction is {}, expected 0 to 1",
+                config.inactive_fraction
+            ));
+        }
         Ok(())
     }
 
@@ -136,6 +150,7 @@ impl Monitor for DomActivity {
             newest_ms: None,
             arrived_ms: None,
             silent: false,
+            bad_dus: BTreeSet::new(),
             listening_since_ms: None,
             drawn_ms: None,
             faulty: Faulty::default(),
@@ -304,6 +319,31 @@ impl DomActivity {
             .is_some_and(|at| now_ms - at >= LISTEN_FIRST_MS);
         if listening {
             self.judge_doms(now_ms, out);
+            self.judge_dus(now_ms, out);
+        }
+    }
+
+    /// Raises and clears the alarms of whole DUs.
+    fn judge_dus(&mut self, now_ms: i64, out: &mut Outputs) {
+        // Known and inactive DOMs of each DU.
+        let mut dus: BTreeMap<i32, (u32, u32)> = BTreeMap::new();
+        for (dom, place) in self.doms.iter().zip(self.places.list()) {
+            let (known, inactive) = dus.entry(place.du).or_default();
+            *known += u32::from(dom.last_ms.is_some());
+            *inactive += u32::from(dom.inactive);
+        }
+        for (du, (known, inactive)) in dus {
+            let fraction = f64::from(inactive) / f64::from(known.max(1));
+            let is_bad = fraction > self.config.inactive_fraction;
+            let changed = match is_bad {
+                true => self.bad_dus.insert(du),
+                false => self.bad_dus.remove(&du),
+            };
+            if changed {
+                let text = format!("{inactive} of {known} DOMs of DU {du} are inactive");
+                let about = ("du_inactive", format!("DU {du}"));
+                out.alarm(about, Severity::Alert, is_bad, text, timestamp(now_ms));
+            }
         }
     }
 

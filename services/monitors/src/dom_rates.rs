@@ -3,6 +3,7 @@
 //! The map shows the mean over an interval, with the extremes, the rate without the channels whose
 //! rate is an extrapolation (high-rate veto, full FIFO) and the number of channels that count.
 
+mod alarms;
 mod history;
 
 use fathom_formats::km3net::{CHANNELS, SummaryFrame, SummarySlice, rate_table};
@@ -14,6 +15,7 @@ use fathom_kernel::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use self::alarms::RateAlarms;
 use self::history::History;
 use crate::clock::{is_due, ms_of_header, timestamp};
 use crate::faulty::Faulty;
@@ -35,6 +37,8 @@ pub struct Config {
     pub highest_rate: f64,
     /// Time between two maps; each shows the mean over it.
     pub interval: Span,
+    /// Alarm when the mean rate of a DOM over this time is outside of the scale; `0s` switches it off.
+    pub alarm_over: Span,
     /// Keep the history of every DOM: seconds for 10 minutes, minutes for a day, hours for 30 days.
     /// It takes 17 kB per DOM (69 MB for 4,140).
     pub history: bool,
@@ -46,6 +50,7 @@ impl Default for Config {
             lowest_rate: 200.0,
             highest_rate: 400.0,
             interval: Span::from_secs(5),
+            alarm_over: Span::from_secs(60),
             history: true,
         }
     }
@@ -133,6 +138,7 @@ pub struct DomRates {
     places: Places,
     strangers: Strangers,
     doms: Vec<Dom>,
+    alarms: RateAlarms,
     /// Slices of the interval.
     slices: u64,
     timeline: Timeline,
@@ -170,6 +176,7 @@ impl Monitor for DomRates {
             doms: vec![Dom::SILENT; places.list().len()],
             places,
             strangers: Strangers::default(),
+            alarms: RateAlarms::default(),
             slices: 0,
             timeline: Timeline::default(),
             trend: Ring::new(TREND_POINTS),
@@ -196,6 +203,7 @@ impl Monitor for DomRates {
             self.drawn_ms = Some(now_ms);
             self.draw(out);
         }
+        self.alarms.judge(&self.config, &self.places, now, out);
         self.draw_history(out);
     }
 
@@ -219,6 +227,7 @@ impl Monitor for DomRates {
         let history = self.history.as_ref().map_or(0, History::memory_bytes);
         self.places.memory_bytes()
             + self.doms.len() * size_of::<Dom>()
+            + self.alarms.memory_bytes()
             + self.trend.len() * size_of::<TrendPoint>()
             + history
     }
@@ -267,6 +276,7 @@ impl DomRates {
                 self.doms.resize(rank + 1, Dom::SILENT);
             }
             self.doms[rank].add(frame, rates);
+            self.alarms.add(rank, rates.all_khz);
             if let (true, Some(history)) = (fit != Fit::Stray, &mut self.history) {
                 history.add(rank, rates.all_khz, data_ms);
             }

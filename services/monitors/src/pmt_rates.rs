@@ -1,15 +1,16 @@
 //! `pmt_rates`: rate and high-rate veto of every PMT of all DUs over time, from every `IO_MONIT`
 //! message.
 //!
-//! One column per interval of data time, one row per PMT; coarser levels for days. Memory: 5 bytes
-//! per PMT and column, shared with the board, so 6.4 kB per PMT with 800 + 144 + 336 columns
-//! (86 MB for 24 DUs); for a larger detector the number of columns follows from the option `memory`
-//! (the 128,340 PMTs of two blocks would take 821 MB). Besides that 1.6 kB per DOM for the steps
-//! that are open.
+//! One column per interval of data time, one row per PMT; coarser levels for days, and pictures of
+//! the veto alone. Memory: 5 bytes per PMT and column, 4 more where the veto has a picture of its own,
+//! shared with the board, so 9.6 kB per PMT with 800 + 144 + 336 columns (129 MB for 24 DUs); for a
+//! larger detector the number of columns follows from the option `memory` (the 128,340 PMTs of two
+//! blocks would take 1.2 GB). Besides that 1.6 kB per DOM for the steps that are open.
 
 mod outliers;
 mod picture;
 mod steps;
+mod vetoes;
 
 use fathom_formats::km3net::{CHANNELS, Tmch};
 use fathom_kernel::view::{Colours, Table, View};
@@ -22,8 +23,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use self::outliers::Outliers;
-use self::picture::{PIXEL_BYTES, Picture};
+use self::picture::{PIXEL_BYTES, Picture, VETO_PIXEL_BYTES};
 use self::steps::{Step, Steps};
+use self::vetoes::Vetoes;
 use crate::clock::{ms_of, ms_of_ns, seconds, text_of_ms, timestamp};
 use crate::faulty::Faulty;
 use crate::places::{Found, Places, Strangers};
@@ -59,6 +61,11 @@ pub struct Config {
     /// Number of columns.
     #[schemars(range(min = 30, max = 10000))]
     pub columns: usize,
+    /// Draw the fraction of time in high-rate veto in pictures of its own as well.
+    pub hrv_pictures: bool,
+    /// Alarm when the PMTs of a DU are in high-rate veto for more than this fraction of an interval on
+    /// average; 1 switches it off.
+    pub hrv_alarm: f64,
     /// Most memory of all columns; a large detector gets fewer columns.
     pub memory: Size,
     /// Most that is kept of the columns over a restart: the newest ones.
@@ -74,6 +81,8 @@ impl Default for Config {
             interval: Span::from_secs(10),
             lateness: Span::from_secs(2),
             columns: 800,
+            hrv_pictures: true,
+            hrv_alarm: 0.3,
             memory: Size::from_mib(512),
             keep: Size::from_mib(64),
         }
@@ -86,9 +95,11 @@ impl Config {
         let [ten_minutes, hour] = COARSE.map(|(width_ms, columns, _)| (width_ms, columns));
         let wanted = [(ms_of(self.interval), self.columns), ten_minutes, hour];
         let columns: usize = wanted.iter().map(|(_, columns)| columns).sum();
-        let fitting = self.memory.len() / (doms * CHANNELS * PIXEL_BYTES).max(1);
+        let of_veto = if self.hrv_pictures { self.columns } else { 0 };
+        let pixel_bytes = columns * PIXEL_BYTES + of_veto * VETO_PIXEL_BYTES;
+        let bytes = (doms * CHANNELS * pixel_bytes).max(1);
         wanted.map(|(width_ms, number)| {
-            let share = number.saturating_mul(fitting) / columns;
+            let share = number.saturating_mul(self.memory.len()) / bytes;
             (width_ms, number.min(share.max(COLUMNS_MIN)))
         })
     }
@@ -108,6 +119,7 @@ pub struct PmtRates {
     /// Levels to be drawn anew.
     redraw: [bool; 3],
     newest_ms: Option<i64>,
+    vetoes: Vetoes,
     counts: Counts,
     faulty: Faulty,
 }
@@ -144,6 +156,12 @@ impl Monitor for PmtRates {
         if !(0.0..=1.0).contains(threshold) {
             return Err(format!(
                 "hrv_ratio_threshold is {threshold}, expected 0 to 1"
+            ));
+        }
+        if !(0.0..=1.0).contains(&config.hrv_alarm) {
+            return Err(format!(
+                "hrv_alarm is {}, expected 0 to 1",
+                config.hrv_alarm
             ));
         }
         if !(1000..=300_000).contains(&ms_of(config.interval)) {
@@ -185,6 +203,7 @@ impl Monitor for PmtRates {
             filling: [None, None],
             redraw: [false; 3],
             newest_ms: None,
+            vetoes: Vetoes::default(),
             counts: Counts::default(),
             faulty: Faulty::default(),
         }
@@ -210,6 +229,8 @@ impl Monitor for PmtRates {
         let mut newest = None;
         while let Some(step) = self.steps.next_done() {
             self.complete(&step);
+            let limit = self.config.hrv_alarm;
+            self.vetoes.judge(&step, &self.places, limit, now, out);
             newest = Some(Outliers::of(&step, &self.places, &self.config));
             self.steps.recycle(step);
         }
@@ -319,6 +340,11 @@ impl PmtRates {
                 let datum = image.columns.iter().rev().find(|c| has_data(c));
                 let datum = datum.map(|column| timestamp(column.at_ms));
                 out.put(Output::new(name, title, image).at(datum).every(interval_s));
+                if let Some(image) = self.picture.veto_image(level, du) {
+                    let title = format!("Fraction of time in high-rate veto, PMTs of DU {number}");
+                    let output = Output::new(format!("pmt_hrv_du{number}"), title, image);
+                    out.put(output.at(datum).every(interval_s));
+                }
             }
         }
     }

@@ -248,7 +248,9 @@ impl Monitor for TimesyncMonitor {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.doms.len() * size_of::<Dom>() + self.history.minutes().len() * size_of::<Minute>()
+        self.places.memory_bytes()
+            + self.doms.len() * size_of::<Dom>()
+            + self.history.minutes().len() * size_of::<Minute>()
     }
 }
 

@@ -176,3 +176,63 @@ fn one_slice_from_the_far_future_does_not_make_a_dom_immortal() {
         json!(1)
     );
 }
+
+#[test]
+fn a_du_that_loses_many_doms_is_an_alarm_of_its_own() {
+    let setup = setup(2);
+    let doms = ids(&setup);
+    let config = Config {
+        inactive_fraction: 0.1,
+        ..Config::default()
+    };
+    let mut bench = Bench::<DomActivity>::new(config, &setup);
+    for s in 0..800 {
+        let now = T0 + 1000 * s;
+        // Two of 18 are more than a tenth, one is less.
+        let silent = if (20..500).contains(&s) { 2 } else { 0 };
+        let sent: Vec<_> = doms[silent..].iter().map(|&d| (d, 50)).collect();
+        bench.take(&slice(now, &sent));
+        bench.tick(now);
+    }
+    let alarms = bench.alarms();
+    let of_dus: Vec<_> = alarms.iter().filter(|a| a.0 == "du_inactive").collect();
+    let expected = [
+        ("du_inactive", "DU 1", true),
+        ("du_inactive", "DU 1", false),
+    ];
+    assert_eq!(of_dus, expected.iter().collect::<Vec<_>>());
+    let text = &bench
+        .out
+        .alarms
+        .iter()
+        .find(|a| a.rule == "du_inactive")
+        .unwrap()
+        .text;
+    assert_eq!(text, "2 of 18 DOMs of DU 1 are inactive");
+}
+
+#[test]
+fn an_unknown_dom_does_not_end_it_and_is_listed() {
+    let setup = setup(1);
+    let known = ids(&setup)[0];
+    let mut bench = Bench::<DomActivity>::new(Config::default(), &setup);
+    bench.take(&slice(T0, &[(77, 50), (known, 50)]));
+    bench.tick(T0 + 1000);
+    let fathom_kernel::view::View::Table(table) = &bench.output("dom_activity_unknown").view else {
+        panic!("no table")
+    };
+    assert_eq!(table.rows[0][0], json!(77));
+    assert_eq!(age(&bench, known), 1.0);
+}
+
+#[test]
+fn dus_from_2_to_5_with_20_floors_are_all_shown() {
+    let setup = common::tall_setup(&[2, 3, 5], 20);
+    let doms = ids(&setup);
+    let mut bench = Bench::<DomActivity>::new(Config::default(), &setup);
+    bench.take(&slice(T0, &[(*doms.last().unwrap(), 50)]));
+    bench.tick(T0 + 1000);
+    let map = bench.map("dom_activity");
+    assert_eq!(map.values.len(), 60);
+    assert_eq!((map.x[59], map.y[59], map.values[59]), (5, 20, 1.0));
+}

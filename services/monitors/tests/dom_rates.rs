@@ -185,3 +185,56 @@ fn damaged_messages_are_counted_and_never_panic() {
     }
     assert!(bench.out.bad.len() >= intact.body.len() - 8);
 }
+
+#[test]
+fn a_rate_byte_above_127_is_not_taken_for_a_low_rate() {
+    let setup = setup(1);
+    let dom = first_dom(&setup);
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    bench.take(&slice(T0, &[(dom, 128)]));
+    bench.tick(T0 + 1000);
+    // 2 kHz * 1000^(128/255), 31 times.
+    let expected = 31.0 * 2.0 * 1000_f64.powf(128.0 / 255.0);
+    assert!(close(bench.map("dom_rates").values[0], expected, 1e-9));
+    assert!(expected > 1980.0);
+}
+
+#[test]
+fn a_dom_out_of_range_for_a_minute_is_an_alarm_and_a_burst_is_not() {
+    let setup = setup(1);
+    let detector = setup.detector.clone().unwrap();
+    let doms: Vec<u32> = detector.optical_modules().map(|m| m.id.0).collect();
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    for s in 0..360 {
+        let now = T0 + 1000 * s;
+        // 55 is 275 kHz, 20 is 107 kHz, 90 is 710 kHz.
+        let low = if s < 180 { 20 } else { 55 };
+        let burst = if (70..75).contains(&s) { 90 } else { 55 };
+        // The third one says nothing after two minutes.
+        let mut sent = vec![(doms[0], low), (doms[1], burst), (doms[2], 90)];
+        sent.truncate(if s < 120 { 3 } else { 2 });
+        bench.take(&slice(now, &sent));
+        bench.tick(now);
+    }
+    let (one, three) = ("DU 1 floor 1", "DU 1 floor 3");
+    let expected = [
+        ("dom_rate", one, true),
+        ("dom_rate", three, true),
+        ("dom_rate", one, false),
+    ];
+    assert_eq!(bench.alarms(), expected);
+    let low_khz = khz(20).round();
+    let id = doms[0];
+    let text = format!("DOM {id} (DU 1 floor 1) has {low_khz} kHz, outside of 200 to 400 kHz");
+    assert_eq!(bench.out.alarms[0].text, text);
+    let off = Config {
+        alarm_over: fathom_kernel::Span::ZERO,
+        ..Config::default()
+    };
+    let mut bench = Bench::<DomRates>::new(off, &setup);
+    for s in 0..200 {
+        bench.take(&slice(T0 + 1000 * s, &[(doms[0], 20)]));
+        bench.tick(T0 + 1000 * s);
+    }
+    assert!(bench.alarms().is_empty());
+}

@@ -175,6 +175,7 @@ fn memory_is_bounded_by_fewer_columns() {
     let id = dom(&setup, 1, 1);
     let config = Config {
         interval: Span::from_secs(1),
+        hrv_pictures: false,
         // 18 DOMs of 31 PMTs at 5 bytes: 100 columns in all, of which 800 of 1280 parts are fine.
         memory: Size::from_bytes(18 * 31 * 5 * 100),
         ..Config::default()
@@ -212,4 +213,103 @@ fn damaged_messages_are_counted_and_never_panic() {
         damaged(intact.body[..cut].to_vec(), 100_000);
     }
     assert!(bench.out.bad.len() >= intact.body.len() - 8);
+}
+
+#[test]
+fn the_veto_has_pictures_of_its_own_with_its_mean_fraction() {
+    let setup = setup(2);
+    let id = dom(&setup, 2, 3);
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
+    // Channel 22 is the lowest row, channel 14 the one above: a quarter and all of the time.
+    for n in 0..100 {
+        let hrv = u32::from(n % 4 == 0) << 22 | 1 << 14;
+        bench.take(&packet(T0 + 100 * n, id, 700, hrv));
+    }
+    bench.tick(T0 + 12_000);
+    let shown = image(&bench, "pmt_hrv_du2");
+    assert_eq!(
+        (&*shown.colours.map, shown.colours.low, shown.colours.high),
+        ("cividis", 0.0, 1.0)
+    );
+    assert_eq!(shown.rows, 18 * 31);
+    let column = &shown.columns[0];
+    assert_eq!(column.at_ms, T0 + 10_000);
+    assert_eq!(column.values[62..65], [0.25, 1.0, 0.0]);
+    assert!(column.values[0].is_nan(), "sent nothing");
+    assert!(column.overlay.is_empty());
+    assert!(bench.output("pmt_hrv_du2").title.ends_with("PMTs of DU 2"));
+
+    let store = Store::default();
+    let mut bench = bench.restarted(Config::default(), &setup, &store);
+    bench.tick(T0 + 13_000);
+    let kept = &image(&bench, "pmt_hrv_du2").columns[0];
+    assert!((kept.values[62] - 0.25).abs() < 0.5 / 255.0);
+    assert_eq!(kept.values[63..65], [1.0, 0.0]);
+    assert!(kept.values[0].is_nan());
+
+    let without = Config {
+        hrv_pictures: false,
+        ..Config::default()
+    };
+    let mut bench = Bench::<PmtRates>::new(without, &setup);
+    bench.take(&packet(T0, id, 700, 1));
+    bench.tick(T0 + 12_000);
+    let mut outputs = bench.out.outputs.iter();
+    assert!(!outputs.any(|output| output.name.starts_with("pmt_hrv")));
+}
+
+#[test]
+fn pictures_of_the_veto_take_their_part_of_the_memory() {
+    let setup = setup(1);
+    let id = dom(&setup, 1, 1);
+    let config = Config {
+        interval: Span::from_secs(1),
+        // 800 of 1280 columns at 9 bytes and the rest at 5: a tenth of what all would take.
+        memory: Size::from_bytes(18 * 31 * (800 * 9 + 480 * 5) / 10),
+        ..Config::default()
+    };
+    let mut bench = Bench::<PmtRates>::new(config, &setup);
+    for s in 0..200 {
+        bench.take(&packet(T0 + 1000 * s, id, 700, 0));
+        bench.tick(T0 + 1000 * s);
+        let newest = bench.out.outputs.len().saturating_sub(10);
+        bench.out.outputs.drain(..newest);
+    }
+    for name in ["pmt_rates_du1", "pmt_hrv_du1"] {
+        let shown = image(&bench, name);
+        assert_eq!((shown.columns.len(), shown.columns_max), (80, 80));
+    }
+}
+
+#[test]
+fn much_veto_in_a_du_is_an_alarm_until_it_ends() {
+    let setup = setup(2);
+    let ids = [dom(&setup, 1, 1), dom(&setup, 2, 1)];
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
+    for s in 0..100 {
+        let now = T0 + 1000 * s;
+        // 10 of 31 channels are more than 30 %.
+        let hrv = if (20..60).contains(&s) { 0x3ff } else { 0x1ff };
+        bench.take(&packet(now, ids[0], 700, hrv));
+        bench.take(&packet(now, ids[1], 700, 0x1ff));
+        bench.tick(now);
+    }
+    let alarms = [
+        ("hrv_fraction", "DU 1", true),
+        ("hrv_fraction", "DU 1", false),
+    ];
+    assert_eq!(bench.alarms(), alarms);
+    let text = "PMTs of DU 1 are in high-rate veto for 32.3 % of the time (limit 30 %)";
+    assert_eq!(bench.out.alarms[0].text, text);
+}
+
+#[test]
+fn a_twentieth_floor_has_its_rows() {
+    let setup = common::tall_setup(&[4], 20);
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
+    bench.take(&packet(T0, dom(&setup, 4, 20), 700, 0));
+    bench.tick(T0 + 12_000);
+    let shown = image(&bench, "pmt_rates_du4");
+    assert_eq!((shown.rows, shown.row_labels.len()), (20 * 31, 20));
+    assert_eq!(shown.columns[0].values[19 * 31], 7000.0);
 }

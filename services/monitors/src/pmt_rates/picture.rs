@@ -14,6 +14,10 @@ use crate::places::{Found, Places};
 
 /// Bytes of a pixel in memory: a rate and a veto fraction.
 pub(super) const PIXEL_BYTES: usize = 5;
+/// Bytes of a pixel of the veto's own picture.
+pub(super) const VETO_PIXEL_BYTES: usize = 4;
+/// Level that has pictures of the veto.
+const VETO_LEVEL: usize = 0;
 /// Bytes of a DOM in a kept column.
 const KEPT_DOM_BYTES: usize = 3 * CHANNELS;
 /// Most columns handed over to be kept at once; older ones are not kept.
@@ -36,6 +40,8 @@ struct Moment {
     at_ms: i64,
     /// By DU; none for a DU that was never heard of.
     columns: Vec<Option<Arc<Column>>>,
+    /// The same for the veto alone; empty where it has no pictures.
+    vetoes: Vec<Option<Arc<Column>>>,
 }
 
 /// A detection unit and the ranks of its DOMs.
@@ -54,6 +60,7 @@ pub(super) struct Picture {
     pub(super) dus: Vec<Du>,
     pub(super) levels: [Level; 3],
     threshold: f64,
+    veto_pictures: bool,
     /// DOMs that `dus` knows of.
     placed: usize,
     /// Bytes of the records kept behind the snapshot.
@@ -73,6 +80,7 @@ impl Picture {
                 kept_max: columns,
             }),
             threshold: config.hrv_ratio_threshold,
+            veto_pictures: config.hrv_pictures,
             placed: 0,
             saved_bytes: 0,
             saved_ids: 0,
@@ -123,9 +131,20 @@ impl Picture {
             du.seen |= du.doms.iter().any(sent);
         }
         let column = |du: &Du| du.seen.then(|| Arc::new(self.column(du, step, at_ms)));
-        let columns = self.dus.iter().map(column).collect();
+        let columns: Vec<_> = self.dus.iter().map(column).collect();
+        let vetoes = match self.veto_pictures && level == VETO_LEVEL {
+            true => {
+                let column = |du: &Du| du.seen.then(|| Arc::new(du.veto_column(step, at_ms)));
+                self.dus.iter().map(column).collect()
+            }
+            false => Vec::new(),
+        };
         let level = &mut self.levels[level];
-        level.columns.push(Moment { at_ms, columns });
+        level.columns.push(Moment {
+            at_ms,
+            columns,
+            vetoes,
+        });
         level.unsaved = (level.unsaved + 1).min(UNSAVED_MAX).min(level.kept_max);
     }
 
@@ -192,10 +211,38 @@ impl Picture {
         })
     }
 
+    /// Returns the picture of the veto of a DU at a level, where there is one.
+    pub(super) fn veto_image(&self, level: usize, du: usize) -> Option<Image> {
+        if !self.veto_pictures || level != VETO_LEVEL {
+            return None;
+        }
+        let colours = Colours {
+            map: "cividis".into(),
+            low: 0.0,
+            high: 1.0,
+            log: false,
+            under: None,
+            over: None,
+            missing: "white".into(),
+            label: "fraction of time in high-rate veto".into(),
+        };
+        let image = self.image(level, du, colours)?;
+        let columns = self.levels[level].columns.iter();
+        let columns = columns.filter_map(|moment| moment.vetoes.get(du)?.clone());
+        Some(Image {
+            columns: columns.collect(),
+            // There is nothing over a picture of the veto itself.
+            overlay_threshold: 1.0,
+            overlay_label: String::new(),
+            ..image
+        })
+    }
+
     /// Returns the memory of all columns [bytes].
     pub(super) fn memory_bytes(&self) -> usize {
         let moments = self.levels.iter().flat_map(|level| level.columns.iter());
-        let columns = moments.flat_map(|moment| moment.columns.iter().flatten());
+        let columns =
+            moments.flat_map(|moment| moment.columns.iter().chain(&moment.vetoes).flatten());
         columns
             .map(|column| 4 * column.values.len() + column.overlay.len())
             .sum()
@@ -317,11 +364,57 @@ impl Picture {
             du.seen |= du.doms.iter().any(|&(rank, _)| by_rank[rank].is_some());
             du.seen.then(|| Arc::new(kept_column(du, &by_rank, at_ms)))
         });
-        let columns = columns.collect();
+        let columns: Vec<Option<Arc<Column>>> = columns.collect();
+        let vetoes = match self.veto_pictures && level == VETO_LEVEL {
+            true => columns
+                .iter()
+                .map(|c| Some(Arc::new(veto_of(c.as_ref()?))))
+                .collect(),
+            false => Vec::new(),
+        };
         let level = self.levels.get_mut(level);
         let level = level.ok_or("a kept column is of an unknown level")?;
-        level.columns.push(Moment { at_ms, columns });
+        level.columns.push(Moment {
+            at_ms,
+            columns,
+            vetoes,
+        });
         Ok(())
+    }
+}
+
+impl Du {
+    /// Makes the column of the veto alone: its fraction of the time, 0 to 1.
+    fn veto_column(&self, step: &Step, at_ms: i64) -> Column {
+        let mut values = vec![f32::NAN; self.floors * CHANNELS];
+        for &(rank, row) in &self.doms {
+            let Some(dom) = step.doms.get(rank).filter(|dom| dom.packets > 0) else {
+                continue;
+            };
+            for (channel, above) in CHANNEL_ROWS.iter().enumerate() {
+                #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
+                let fraction = dom.veto_fraction(channel) as f32;
+                values[row + usize::from(*above)] = fraction;
+            }
+        }
+        Column {
+            at_ms,
+            values: values.into(),
+            overlay: Box::default(),
+        }
+    }
+}
+
+/// Makes the column of the veto alone from a column that was kept.
+fn veto_of(kept: &Arc<Column>) -> Column {
+    let fraction = |(row, rate_hz): (usize, &f32)| match rate_hz.is_nan() {
+        true => f32::NAN,
+        false => f32::from(kept.overlay.get(row).copied().unwrap_or(0)) / 255.0,
+    };
+    Column {
+        at_ms: kept.at_ms,
+        values: kept.values.iter().enumerate().map(fraction).collect(),
+        overlay: Box::default(),
     }
 }
 

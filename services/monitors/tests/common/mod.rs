@@ -133,6 +133,25 @@ pub(crate) fn setup(dus: u32) -> Setup {
     }
 }
 
+/// A detector whose DUs have these numbers and so many floors.
+pub(crate) fn tall_setup(dus: &[u32], floors: u32) -> Setup {
+    let generated = Detector::generated(&Layout::orca(1));
+    let module = generated.optical_modules().next().unwrap();
+    let places = dus
+        .iter()
+        .flat_map(|&du| (1..=floors).map(move |floor| Place { du, floor }));
+    let modules = places.zip(808_000_000..).map(|(place, id)| {
+        let mut module = module.clone();
+        module.id = DomId(id);
+        module.place = place;
+        module
+    });
+    Setup {
+        detector: Some(Arc::new(Detector::new(DetectorId(44), modules.collect()))),
+        ..Setup::default()
+    }
+}
+
 /// A detector of one DOM.
 pub(crate) fn setup_with(dom_id: u32, du: u32, floor: u32) -> Setup {
     let generated = Detector::generated(&Layout::orca(1));
