@@ -12,9 +12,11 @@ use fathom_formats::km3net::{
     CHANNEL_BITS, CHANNELS, ChannelId, DomId, FrameStatus, Header, SliceHit, SliceLevel,
     SuperFrame, TimeSlice, encode_time_slice,
 };
+use fathom_kernel::{Event, Frame, Monitor, Outputs, Persist, Setup, Timestamp, tags};
 use fathom_monitors::k40::{
     Counter, Inputs, Live, PAIRS, Table, Weighting, calibrate, cos_angles, expected_rate_hz,
 };
+use fathom_monitors::{K40Calibration, K40CalibrationConfig};
 
 /// Numbers that look random (xorshift).
 struct Chance(u64);
@@ -173,5 +175,36 @@ fn calibrating(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decoding, counting, calibrating);
+/// The whole monitor on one slice, without a detector description.
+fn monitoring(c: &mut Criterion) {
+    let mut group = c.benchmark_group("k40_monitor");
+    let body = slice(4140, 40, Hits::Pairs);
+    let event = Event::Frame(Frame {
+        source: "bench".into(),
+        tag: tags::IO_TSL1,
+        received: Timestamp::UNIX_EPOCH,
+        body: body.into(),
+    });
+    let config = K40CalibrationConfig::default();
+    let mut monitor = K40Calibration::new(config, &Setup::default());
+    let mut out = Outputs::default();
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("slice_of_4140_doms_with_40_hits", |b| {
+        b.iter(|| monitor.on_event(black_box(&event), &mut out));
+    });
+    group.sample_size(10);
+    group.bench_function("checkpoint_of_4140_doms", |b| {
+        b.iter(|| {
+            // The first one after a reset is written at once.
+            let mut keep = Persist::default();
+            monitor.reset();
+            monitor.on_event(&event, &mut out);
+            monitor.persist(&mut keep);
+            keep
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, decoding, counting, calibrating, monitoring);
 criterion_main!(benches);

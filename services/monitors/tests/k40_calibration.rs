@@ -296,6 +296,30 @@ fn a_pmt_that_never_coincides_is_unknown_and_its_failed_fits_are_listed_not_take
 }
 
 #[test]
+fn a_cycle_without_any_data_leaves_results_and_files_as_they_are() {
+    let setup = setup(1);
+    let module = &modules(&setup)[0];
+    let mut bench = bench(config(10), &setup);
+    bench.take(&slice(module.id, &pair_of(module), START_MS));
+    bench.tick(START_MS);
+    bench.tick(START_MS + 10_000);
+    assert_eq!(bench.out.files.len(), 2);
+    for n in 1..200 {
+        bench.tick(START_MS + 10_000 + 200 * n);
+    }
+    assert_eq!(bench.out.files.len(), 2);
+    let args = json!({"dom_id": module.id.0});
+    assert!(bench.monitor.on_request("dom", &args).is_ok());
+    assert_eq!(progress(&bench, "state"), json!("waiting for slices"));
+    // The next cycle begins with the next slice.
+    bench.take(&slice(module.id, &pair_of(module), START_MS + 60_000));
+    bench.tick(START_MS + 69_900);
+    assert_eq!(bench.out.files.len(), 2);
+    bench.tick(START_MS + 70_000);
+    assert_eq!(bench.out.files.len(), 4);
+}
+
+#[test]
 fn a_module_with_hardly_any_data_is_reported_without_a_calibration() {
     let setup = setup(1);
     let module = &modules(&setup)[0];

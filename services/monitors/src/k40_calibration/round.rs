@@ -21,7 +21,11 @@ impl K40Calibration {
         // Before the first slice nothing tells where the data time is.
         let cycle_ms = ms_of(self.config.cycle);
         if self.newest_ms.is_some() && data_ms.saturating_sub(since_ms) >= cycle_ms {
-            self.begin_round(since_ms, data_ms, false);
+            // Without any count in the whole cycle the results before stay as they are.
+            match self.doms.iter().flatten().any(|dom| dom.since_ms.is_some()) {
+                true => self.begin_round(since_ms, data_ms, false),
+                false => self.phase = Phase::Waiting,
+            }
         }
     }
 
