@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::history::{History, Minute};
-use crate::clock::{is_due, ms_of, ms_of_header, timestamp};
+use crate::clock::{is_due, ms_of, ms_of_header, text_of_ms, timestamp};
 use crate::faulty::Faulty;
 use crate::places::{Found, Place, Places, Strangers};
 use crate::timeline::{Fit, Timeline};
@@ -323,12 +323,19 @@ impl TimesyncMonitor {
             changed = true;
             dom.said = is_lost;
             let Place { du, floor, dom_id } = *place;
-            let text = match is_lost {
-                true => format!(
+            let text = match (is_lost, frames) {
+                // After a restart, before it has sent anything.
+                (true, 0) => format!(
+                    "DOM {dom_id} (DU {du} floor {floor}) is out of time sync since {} UTC",
+                    text_of_ms(dom.lost_ms.unwrap_or_default())
+                ),
+                (true, _) => format!(
                     "DOM {dom_id} (DU {du} floor {floor}) is out of time sync: {affected} of \
                      {frames} frames"
                 ),
-                false => format!("DOM {dom_id} (DU {du} floor {floor}) is in time sync again"),
+                (false, _) => {
+                    format!("DOM {dom_id} (DU {du} floor {floor}) is in time sync again")
+                }
             };
             let about = ("time_sync_lost", format!("DU {du} floor {floor}"));
             out.alarm(about, Severity::Warning, is_lost, text, now);

@@ -175,6 +175,11 @@ fn a_restart_keeps_losses_counts_and_minutes() {
     bench.tick(T0 + 131_000);
     // Whoever keeps the alarms may have been restarted as well.
     assert_eq!(bench.alarms()[0], ("time_sync_lost", "DU 1 floor 5", true));
+    assert!(
+        bench.out.alarms[0]
+            .text
+            .ends_with("since 2023-11-14 22:20:00 UTC")
+    );
     assert_eq!(bad_rows(&bench)[0][3], json!("2023-11-14 22:20:00"));
     let series = bench.series("timesync_history");
     assert_eq!(series.times_ms, [T0 + 60_000, T0 + 120_000]);
