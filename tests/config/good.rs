@@ -212,8 +212,6 @@ fn the_pipeline_file_of_km3mon_loads_unchanged() {
             "[ZTPlot] is not read by any service of this stack",
             "[CalibrateAHRS] is not read by any service of this stack",
             "[LocalDBService] is not read by any service of this stack",
-            "[ELOGService] is not read by any service of this stack",
-            "[Alerts] is not read by any service of this stack",
         ]
     );
     assert_eq!(option(&first.plan, "dom_rates", "lowest_rate"), 150.into());
@@ -224,6 +222,15 @@ fn the_pipeline_file_of_km3mon_loads_unchanged() {
     assert_eq!(
         option(&first.plan, "trigger_rates", "with_minor_ticks"),
         true.into()
+    );
+    assert_eq!(option(&first.plan, "alarm_chat", "enabled"), false.into());
+    assert_eq!(
+        option(&first.plan, "chatbot", "shifters"),
+        "shifters".into()
+    );
+    assert_eq!(
+        option(&first.plan, "alarm_elog", "password"),
+        "secret".into()
     );
     origin.set = vec!["service.dom_rates.lowest_rate=100".into()];
     assert_eq!(

@@ -129,6 +129,30 @@ pub(crate) fn example() -> Vec<ServiceStatus> {
     services
 }
 
+/// What an alarm engine tells.
+fn alarms() -> serde_json::Value {
+    let alarm = |id: u64, rule: &str, subject: &str, severity: &str, stage: &str| {
+        json!({
+            "id": id, "key": { "service": "m", "rule": rule, "subject": subject },
+            "severity": severity, "stage": stage, "text": "DOM 7 is inactive",
+            "since": "2026-11-21T11:00:00Z",
+        })
+    };
+    let mut zero = alarm(2, "trigger_rate_zero", "Overall", "alert", "firing");
+    zero["text"] = json!("Trigger rate is 0Hz!");
+    zero["since"] = json!("2026-11-21T12:00:00Z");
+    let alarms = [
+        alarm(1, "dom_inactive", "DU 3 floor 7", "warning", "muted"),
+        zero,
+        alarm(3, "dom_inactive", "DU 3 floor 8", "warning", "resolved"),
+    ];
+    let mute = json!({
+        "id": 4, "rule": "dom_*", "subject": "DU 3 *", "until": "2026-11-21T14:00:00Z",
+        "by": "anna", "reason": "repair",
+    });
+    json!({ "alarms": alarms, "mutes": [mute] })
+}
+
 impl Fake {
     pub(crate) async fn start(services: Vec<ServiceStatus>) -> Self {
         Self::start_with(services, None).await
@@ -488,6 +512,10 @@ impl Mind {
             Command::Request { name, verb, args } => match verb.as_str() {
                 "echo" => Ok(Reply::Answer(json!({ "name": name, "args": args }))),
                 "sleep" => Err(ControlError::NotRunning(name)),
+                "list" => Ok(Reply::Answer(alarms())),
+                "acknowledge" | "mute" | "unmute" => {
+                    Ok(Reply::Answer(json!({ "alarms": [2], "asked": args })))
+                }
                 _ => Err(ControlError::Refused(format!(
                     "{name} does not understand {verb}"
                 ))),

@@ -2,6 +2,7 @@
 //! socket. One file per verb.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod alarms;
 mod api;
 mod clear;
 mod diff;

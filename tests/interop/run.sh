@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The programs people run, against ours. The ligier: km3pipe's client and pump, and the older
 # controlhost package, with the real dumps of km3net-testdata. The supervisor: supervisorctl and other
-# clients of supervisord. FATHOM_BIN names the program under test.
+# clients of supervisord. Alarms: aiosmtpd, rocketchat_API, passlib. FATHOM_BIN names the program under test.
 # Prints one line per check and "N passed, N failed".
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -14,7 +14,7 @@ venv=$(tests/interop/venv.sh)
 [ -n "$venv" ] || { echo "skipped: other people's clients (no python3 with venv)"; exit 0; }
 export PYTHONDONTWRITEBYTECODE=1
 failed=0
-for checks in clients supervisorctl supervisord_clients; do
+for checks in clients supervisorctl supervisord_clients alarms; do
   timeout 300 "$venv/bin/python" "tests/interop/$checks.py" || failed=1
 done
 exit $failed

@@ -13,6 +13,9 @@ pub(crate) enum CtlError {
     /// The output cannot be written.
     #[error("cannot write the output")]
     Output(#[from] std::io::Error),
+    /// The stack has nothing that could do it.
+    #[error("{0}")]
+    Missing(String),
     /// The command line is not complete.
     #[error("{0}")]
     Usage(String),
@@ -33,7 +36,7 @@ impl CtlError {
             },
             // Whoever read the output has enough, as in `ctl logs | head`.
             Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
-            Self::Output(_) => 1,
+            Self::Output(_) | Self::Missing(_) => 1,
             Self::Usage(_) => 2,
         }
     }
@@ -85,6 +88,7 @@ impl CtlError {
                 ClientError::Garbled(_) => "garbled",
             },
             Self::Output(_) => "output",
+            Self::Missing(_) => "missing",
             Self::Usage(_) => "usage",
         }
     }

@@ -2,6 +2,7 @@
 
 mod add;
 mod addresses;
+mod alarms;
 mod avail;
 mod clear;
 mod deps;

@@ -8,9 +8,9 @@ use clap::{Args, Subcommand};
 
 use super::session::Session;
 use super::{
-    CtlError, add, addresses, avail, clear, deps, diff, events, hold, incident, incidents, kill,
-    logs, pid, reload, remove, request, reread, restart, rolling, rotate, shutdown, signal, start,
-    status, stop, tail, tree, unhold, update, version, wait,
+    CtlError, add, addresses, alarms, avail, clear, deps, diff, events, hold, incident, incidents,
+    kill, logs, pid, reload, remove, request, reread, restart, rolling, rotate, shutdown, signal,
+    start, status, stop, tail, tree, unhold, update, version, wait,
 };
 use crate::control::{Client, Place};
 
@@ -81,6 +81,8 @@ enum Verb {
     Incidents(incidents::Incidents),
     /// Show all that is known of a failure.
     Incident(incident::Incident),
+    /// List alarms; acknowledge, mute and resolve them.
+    Alarms(alarms::Alarms),
     /// Wait until services reached a state.
     Wait(wait::Wait),
     /// Ask a running service itself.
@@ -171,6 +173,7 @@ impl Verb {
             Self::Events(verb) => verb.run(session).await,
             Self::Incidents(verb) => verb.run(session).await,
             Self::Incident(verb) => verb.run(session).await,
+            Self::Alarms(verb) => verb.run(session).await,
             Self::Wait(verb) => verb.run(session).await,
             Self::Request(verb) => verb.run(session).await,
             Self::Addresses(verb) => verb.run(session).await,

@@ -1,5 +1,6 @@
 //! Kind `alarms`: the engine as a service, and what it watches itself.
 
+mod looks;
 mod options;
 mod orders;
 mod reconcile;

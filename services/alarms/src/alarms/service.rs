@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fathom_kernel::{
-    Alarm, BoxFuture, Caller, Command, Event, Filter, FromConfig, Limits, Notice, Reply, Request,
-    Service, ServiceCx, ServiceError, ServiceStatus, Setup, Severity, StackStatus, State,
-    Subscription, Topic,
+    Alarm, BoxFuture, Caller, Event, Filter, FromConfig, Limits, Notice, Request, Service,
+    ServiceCx, ServiceError, ServiceStatus, Setup, Severity, StackStatus, State, Subscription,
+    Topic,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use super::looks::{self, Look};
 use super::orders::{self, Order};
 use super::reconcile::{self, Answered};
-use super::watch::{self, Disk, Finding, Verdict, Watch};
+use super::watch::{self, Finding, Verdict, Watch};
 use super::{Options, tables, thresholds};
 use crate::engine::{Book, House, Input, Key};
 
@@ -25,8 +26,8 @@ use crate::engine::{Book, House, Input, Key};
 const TICK: Duration = Duration::from_secs(1);
 /// Time between two versions of the outputs when nothing changes.
 const SHOW_EVERY: Duration = Duration::from_secs(30);
-/// Time that the supervisor has to tell the state of the services, and a service its conditions.
-const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// Time between two attempts to keep the state on a disk that does not take it.
+const KEEP_AGAIN: Duration = Duration::from_secs(30);
 /// A condition of every module of a large detector fits.
 const LIMITS: Limits = Limits {
     messages: 100_000,
@@ -70,6 +71,7 @@ impl Service for Alarms {
                 cleared: BTreeSet::new(),
                 looks: Looks::default(),
                 is_kept: true,
+                keep_failed: None,
                 shown: None,
                 cx,
             };
@@ -120,6 +122,8 @@ struct Engine {
     looks: Looks,
     /// The state on disk is the one in memory.
     is_kept: bool,
+    /// When keeping the state failed last.
+    keep_failed: Option<Instant>,
     /// When the outputs were put up last; `None` when something changed since.
     shown: Option<Instant>,
     cx: ServiceCx,
@@ -138,14 +142,6 @@ struct Looks {
 enum Done {
     Look(Box<Look>),
     Answers(Vec<Answered>),
-}
-
-/// What was seen of the stack.
-struct Look {
-    status: Option<StackStatus>,
-    disks: Vec<Disk>,
-    /// Folders whose disk could not be looked at.
-    unknown: Vec<PathBuf>,
 }
 
 impl Engine {
@@ -208,7 +204,26 @@ impl Engine {
                 subject: alarm.subject.clone(),
             });
         }
+        let over = (alarm.firing && self.is_happening(&alarm)).then(|| Alarm {
+            firing: false,
+            ..alarm.clone()
+        });
         self.apply_and_tell(Input::Said(alarm));
+        if let Some(over) = over {
+            // For whoever follows conditions: it lasts no longer than it took to say it.
+            self.cx.bus.publish(Event::Alarm(over));
+        }
+    }
+
+    fn is_happening(&self, alarm: &Alarm) -> bool {
+        let Alarm {
+            service,
+            rule,
+            subject,
+            ..
+        } = alarm;
+        let names = (&**service, &**rule, &**subject);
+        self.house.policies.of(names, alarm.severity).is_happening
     }
 
     /// Takes an own finding; whoever follows conditions hears of it when it changes.
@@ -277,7 +292,8 @@ impl Engine {
             }
             self.shown = Some(Instant::now());
         }
-        if !self.is_kept {
+        let is_soon = |failed: Instant| failed.elapsed() < KEEP_AGAIN;
+        if !self.is_kept && !self.keep_failed.is_some_and(is_soon) {
             self.keep().await?;
         }
         let every = self.options.check_interval.duration();
@@ -289,18 +305,10 @@ impl Engine {
                 is_looking: true,
                 ..self.looks
             };
-            let (control, own) = (self.cx.control.clone(), self.cx.name.clone());
-            let folders = self.folders.clone();
+            let (control, folders) = (self.cx.control.clone(), self.folders.clone());
+            let caller = self.caller();
             self.work.spawn(async move {
-                let status = Command::Status {
-                    targets: Vec::new(),
-                };
-                let answer = control.ask(status, Caller::new(&*own, "service"));
-                let status = match timeout(ANSWER_MAX, answer).await {
-                    Ok(Ok(Reply::Status(status))) => Some(status),
-                    Ok(Ok(_) | Err(_)) | Err(_) => None,
-                };
-                Done::Look(Box::new(look(status, folders).await))
+                Done::Look(Box::new(looks::look(control, caller, folders).await))
             });
         }
         Ok(())
@@ -318,7 +326,10 @@ impl Engine {
                 for answered in answers {
                     let now = self.cx.clock.now();
                     for alarm in reconcile::answer(&self.book, answered, &cleared, now) {
-                        self.apply_and_tell(Input::Said(alarm));
+                        // What happened once is not news because somebody still knows of it.
+                        if !(alarm.firing && self.is_happening(&alarm)) {
+                            self.apply_and_tell(Input::Said(alarm));
+                        }
                     }
                 }
             }
@@ -388,34 +399,15 @@ impl Engine {
         let incarnations = fresh.iter().map(|s| (s.name.clone(), s.incarnation));
         self.asked.extend(incarnations);
         self.looks.is_asking = true;
-        let (control, own) = (self.cx.control.clone(), self.cx.name.clone());
-        let clock = self.cx.clock.clone();
+        let (control, clock) = (self.cx.control.clone(), self.cx.clock.clone());
+        let caller = self.caller();
         self.work.spawn(async move {
-            let mut answers = Vec::new();
-            for service in fresh {
-                let asked = clock.now();
-                let question = Command::Request {
-                    name: service.name.clone(),
-                    verb: "conditions".to_owned(),
-                    args: Value::Null,
-                };
-                let answer = control.ask(question, Caller::new(&*own, "service"));
-                // Kinds that are no monitors do not know the question.
-                let Ok(Ok(Reply::Answer(said))) = timeout(ANSWER_MAX, answer).await else {
-                    continue;
-                };
-                let Ok(conditions) = serde_json::from_value(said) else {
-                    continue;
-                };
-                answers.push(Answered {
-                    service: service.name,
-                    asked,
-                    conditions,
-                    started: service.started,
-                });
-            }
-            Done::Answers(answers)
+            Done::Answers(looks::conditions(control, caller, clock, fresh).await)
         });
+    }
+
+    fn caller(&self) -> Caller {
+        Caller::new(&*self.cx.name, "service")
     }
 
     async fn answer(&mut self, request: Request) -> Result<(), ServiceError> {
@@ -450,32 +442,13 @@ impl Engine {
         let checkpoint = self.cx.checkpoint.clone();
         let saved = tokio::task::spawn_blocking(move || checkpoint.save(&bytes));
         match saved.await.map_err(ServiceError::new)? {
-            Ok(()) => self.is_kept = true,
+            Ok(()) => (self.is_kept, self.keep_failed) = (true, None),
             Err(error) => {
                 self.cx.counters.bad("alarms not kept");
                 warn!(%error, "alarms cannot be kept");
+                self.keep_failed = Some(Instant::now());
             }
         }
         Ok(())
-    }
-}
-
-async fn look(status: Option<StackStatus>, folders: Vec<PathBuf>) -> Look {
-    let asked = folders.clone();
-    let looked = tokio::task::spawn_blocking(move || {
-        let (mut disks, mut unknown) = (Vec::new(), Vec::new());
-        for folder in folders {
-            match watch::look_at_disk(&folder) {
-                Ok(disk) => disks.push(disk),
-                Err(_) => unknown.push(folder),
-            }
-        }
-        (disks, unknown)
-    });
-    let (disks, unknown) = looked.await.unwrap_or((Vec::new(), asked));
-    Look {
-        status,
-        disks,
-        unknown,
     }
 }

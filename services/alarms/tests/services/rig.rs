@@ -18,6 +18,10 @@ use tokio_util::sync::CancellationToken;
 /// Longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Options of sinks that gather nothing and try again soon, so that tests need not wait.
+pub(crate) const QUICK: &str =
+    "queue = { gather = \"0s\", retry_first = \"20ms\", retry_most = \"50ms\" }\n";
+
 /// What the supervisor knows.
 #[derive(Default)]
 struct Known {

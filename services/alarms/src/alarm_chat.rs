@@ -1,0 +1,184 @@
+//! `alarm_chat`: alarms as messages in a channel of Rocket.Chat, or by a webhook.
+
+use std::path::PathBuf;
+
+use fathom_kernel::{
+    BoxFuture, FromConfig, Service, ServiceCx, ServiceError, Setup, Severity, Span, Stage,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::chat::{Account, Chat, Console, RocketChat, Transport, Webhook};
+use crate::idle;
+use crate::sink::{Only, Outlet, Parcel, QueueOptions, SendError, Taste, digest, run};
+use crate::web;
+
+/// Options of `alarm_chat`; `enabled`, `botname`, `password` and `channel` stand in the section
+/// `Alerts` of km3mon's pipeline.toml.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Options {
+    /// User name on the server (`rocketchat`).
+    pub(crate) botname: String,
+    /// File with certificates (PEM) that are trusted beside those of the machine.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Channel (`rocketchat`).
+    pub(crate) channel: String,
+    /// Without, the service runs and says nothing.
+    pub(crate) enabled: bool,
+    /// The least severity passed on: `info`, `warning` or `alert`.
+    pub(crate) least: Severity,
+    /// Which alarms are passed on.
+    pub(crate) only: Only,
+    /// Password on the server (`rocketchat`).
+    pub(crate) password: String,
+    /// Messages in an hour; further alarms wait and become one message. 0 is any number.
+    pub(crate) per_hour: usize,
+    /// How outages are borne.
+    pub(crate) queue: QueueOptions,
+    /// An alarm that still fires is told again after this at the soonest; `0s` is never.
+    pub(crate) repeat: Span,
+    /// Changes to these stages are passed on.
+    pub(crate) stages: Vec<Stage>,
+    /// `rocketchat`, `webhook` (Mattermost, Slack, Rocket.Chat) or `console` (the log).
+    pub(crate) transport: Transport,
+    /// Address of the server, or of the webhook.
+    pub(crate) url: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            botname: String::new(),
+            ca_file: None,
+            channel: String::new(),
+            enabled: true,
+            least: Severity::Warning,
+            only: Only::default(),
+            password: String::new(),
+            per_hour: 60,
+            queue: QueueOptions::default(),
+            repeat: Span::from_secs(1800),
+            stages: vec![
+                Stage::Firing,
+                Stage::Acknowledged,
+                Stage::Muted,
+                Stage::Resolved,
+            ],
+            transport: Transport::Rocketchat,
+            url: String::new(),
+        }
+    }
+}
+
+/// Makes the channel of a chat. Blocks on the disk.
+pub(crate) fn channel(
+    transport: Transport,
+    account: Account,
+    ca_file: Option<PathBuf>,
+) -> Result<Box<dyn Chat>, String> {
+    let client = || web::client(ca_file.as_deref());
+    Ok(match transport {
+        Transport::Rocketchat => Box::new(RocketChat::new(client()?, account)),
+        Transport::Webhook => Box::new(Webhook::new(client()?, account.url)),
+        Transport::Console => Box::new(Console),
+    })
+}
+
+/// Says what an account lacks for a chat.
+pub(crate) fn checked(transport: Transport, account: &Account) -> Result<(), String> {
+    if transport == Transport::Console {
+        return Ok(());
+    }
+    web::checked_url("url", &account.url)?;
+    let Account {
+        user,
+        password,
+        channel,
+        ..
+    } = account;
+    if transport == Transport::Rocketchat {
+        for (name, value) in [
+            ("botname", user),
+            ("password", password),
+            ("channel", channel),
+        ] {
+            if value.is_empty() {
+                return Err(format!(
+                    "{name} is empty; transport = \"rocketchat\" needs it"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Options {
+    fn account(&self) -> Account {
+        Account {
+            url: self.url.clone(),
+            user: self.botname.clone(),
+            password: self.password.clone(),
+            channel: self.channel.clone(),
+        }
+    }
+}
+
+/// The service.
+pub(crate) struct AlarmChat {
+    options: Options,
+}
+
+impl FromConfig<Options> for AlarmChat {
+    fn check(options: &Options, _: &Setup) -> Result<(), String> {
+        if options.enabled {
+            checked(options.transport, &options.account())?;
+        }
+        options.queue.problem().map_or(Ok(()), Err)
+    }
+
+    fn from_config(options: &Options, _: &Setup) -> Self {
+        Self {
+            options: options.clone(),
+        }
+    }
+}
+
+impl Service for AlarmChat {
+    fn run(self: Box<Self>, cx: ServiceCx) -> BoxFuture<'static, Result<(), ServiceError>> {
+        let options = self.options;
+        if !options.enabled {
+            return Box::pin(idle(cx));
+        }
+        let account = options.account();
+        let taste = Taste {
+            least: options.least,
+            only: options.only,
+            stages: options.stages,
+            repeat: options.repeat.duration(),
+            per_hour: options.per_hour,
+            queue: options.queue,
+        };
+        Box::pin(async move {
+            // Certificates are read from the disk.
+            let make = move || channel(options.transport, account, options.ca_file);
+            let made = tokio::task::spawn_blocking(make).await;
+            let chat = made
+                .map_err(ServiceError::new)?
+                .map_err(ServiceError::new)?;
+            run(cx, Room(chat), taste).await
+        })
+    }
+}
+
+/// Says alarms in a channel.
+struct Room(Box<dyn Chat>);
+
+impl Outlet for Room {
+    fn send(&mut self, parcel: Parcel) -> BoxFuture<'_, Result<(), SendError>> {
+        Box::pin(async move {
+            let said = self.0.post(&digest(&parcel)).await;
+            said.map_err(|error| SendError(error.to_string()))
+        })
+    }
+}

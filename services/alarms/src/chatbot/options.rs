@@ -1,0 +1,99 @@
+//! Options of `chatbot`.
+
+use std::path::PathBuf;
+
+use fathom_kernel::Span;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::roles::names;
+use crate::alarm_chat::checked;
+use crate::chat::{Account, Transport};
+
+/// Options of `chatbot`; `enabled`, `botname`, `password`, `channel`, `operators` and `shifters`
+/// stand in the section `Alerts` of km3mon's pipeline.toml.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Options {
+    /// User name of the bot; it heeds what begins with `@` and this name.
+    pub(crate) botname: String,
+    /// File with certificates (PEM) that are trusted beside those of the machine.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Channel that it listens to; what is said elsewhere is not heard.
+    pub(crate) channel: String,
+    /// Without, the service runs and heeds nobody.
+    pub(crate) enabled: bool,
+    /// Exact user names of those who may do everything.
+    pub(crate) operators: Vec<String>,
+    /// Password of the bot (`rocketchat`).
+    pub(crate) password: String,
+    /// Most orders of one user in a minute.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) per_minute: usize,
+    /// Time between two looks at the channel. A server may allow no more than ten calls in a minute to
+    /// accounts that are not marked as bots.
+    pub(crate) poll: Span,
+    /// Exact user names of the shifters, such as `anna and ben`, until an operator names others in the
+    /// chat; those are kept over restarts.
+    pub(crate) shifters: String,
+    /// `rocketchat` or `console` (orders come by the request `say`).
+    pub(crate) transport: Transport,
+    /// Address of the server.
+    pub(crate) url: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            botname: String::new(),
+            ca_file: None,
+            channel: String::new(),
+            enabled: true,
+            operators: Vec::new(),
+            password: String::new(),
+            per_minute: 20,
+            poll: Span::from_secs(7),
+            shifters: String::new(),
+            transport: Transport::Rocketchat,
+            url: String::new(),
+        }
+    }
+}
+
+impl Options {
+    /// Says what is wrong with them, if anything.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if !(1..=1000).contains(&self.per_minute) {
+            return Some(format!(
+                "per_minute is {}, expected 1 to 1000",
+                self.per_minute
+            ));
+        }
+        if self.poll.is_zero() {
+            return Some("poll is 0s, expected some time".to_owned());
+        }
+        if !self.enabled {
+            return None;
+        }
+        if self.botname.is_empty() {
+            return Some("botname is empty".to_owned());
+        }
+        if self.transport == Transport::Webhook {
+            return Some(
+                "a webhook cannot be heard; expected `rocketchat` or `console`".to_owned(),
+            );
+        }
+        let named = names(&self.shifters).err();
+        named.or_else(|| checked(self.transport, &self.account()).err())
+    }
+
+    /// Returns who speaks, and where.
+    pub(crate) fn account(&self) -> Account {
+        Account {
+            url: self.url.clone(),
+            user: self.botname.clone(),
+            password: self.password.clone(),
+            channel: self.channel.clone(),
+        }
+    }
+}

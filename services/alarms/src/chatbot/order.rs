@@ -1,0 +1,266 @@
+//! What was said to the bot, read as an order.
+
+use fathom_kernel::Span;
+
+use super::roles::names;
+use crate::engine::Pattern;
+
+/// Most targets of one order.
+const TARGETS_MAX: usize = 20;
+
+/// What the bot understands, for people.
+pub(crate) const HELP: &str = "\
+hello -- says hello
+help -- this text
+who is on shift -- names the shifters
+status [SERVICE...] -- the state of services (shifters)
+alarms -- the alarms that are not over (shifters)
+acknowledge NUMBER | RULE [SUBJECT] -- somebody looks at it: it is not told again (shifters)
+mute RULE [SUBJECT] for TIME [because ...] -- it is not told for 2h, 30m, 1d (shifters)
+unmute RULE [SUBJECT] -- it is told again (shifters)
+start | stop | restart SERVICE... (shifters; `all` for operators)
+shifters are NAME and NAME -- who is on shift from now on (operators)
+`*` in rules and subjects stands for any characters; `supervisorctl` before status, start, stop and
+restart is left out.";
+
+/// An order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Order {
+    Hello,
+    Help,
+    Who,
+    Status(Vec<String>),
+    Alarms,
+    Acknowledge(Meant),
+    Mute {
+        rule: Pattern,
+        subject: Pattern,
+        time: Span,
+        reason: String,
+    },
+    Unmute(Meant),
+    Start(Vec<String>),
+    Stop(Vec<String>),
+    Restart(Vec<String>),
+    Shifters(Vec<String>),
+    /// Nothing that is understood, and why.
+    Unclear(String),
+}
+
+/// Which alarms or mutes are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Meant {
+    Number(u64),
+    Fitting { rule: Pattern, subject: Pattern },
+}
+
+/// Returns what was said to the bot; `None` when it was said to somebody else.
+pub(crate) fn addressed<'a>(text: &'a str, botname: &str) -> Option<&'a str> {
+    let rest = text.trim_start().strip_prefix('@')?.strip_prefix(botname)?;
+    let next = rest.chars().next();
+    let is_whole = next.is_none_or(|c| c.is_whitespace() || ",:;!?".contains(c));
+    is_whole.then(|| rest.trim_matches(|c: char| c.is_whitespace() || ",:;!?".contains(c)))
+}
+
+impl Order {
+    /// Reads an order.
+    pub(crate) fn read(text: &str) -> Self {
+        let text = text
+            .strip_prefix("supervisorctl")
+            .map_or(text, str::trim_start);
+        let mut words = text.split_whitespace();
+        let verb = words.next().unwrap_or_default().to_lowercase();
+        let rest: Vec<&str> = words.collect();
+        let read = match &*verb {
+            "hello" | "hey" | "hi" | "ciao" => Ok(Self::Hello),
+            "help" | "" => Ok(Self::Help),
+            "who" => Ok(Self::Who),
+            "status" => targets(&rest).map(Self::Status),
+            "alarms" | "alerts" => Ok(Self::Alarms),
+            "acknowledge" | "ack" => meant(&rest).map(Self::Acknowledge),
+            "mute" => mute(&rest),
+            "unmute" => meant(&rest).map(Self::Unmute),
+            "start" => some_targets(&rest).map(Self::Start),
+            "stop" => some_targets(&rest).map(Self::Stop),
+            "restart" => some_targets(&rest).map(Self::Restart),
+            "shifters" => shifters(&rest),
+            _ => Err("I do not understand; try `help`".to_owned()),
+        };
+        read.unwrap_or_else(Self::Unclear)
+    }
+
+    /// Tells whether it changes anything.
+    pub(crate) fn changes(&self) -> bool {
+        match self {
+            Self::Hello
+            | Self::Help
+            | Self::Who
+            | Self::Status(_)
+            | Self::Alarms
+            | Self::Unclear(_) => false,
+            Self::Acknowledge(_)
+            | Self::Mute { .. }
+            | Self::Unmute(_)
+            | Self::Start(_)
+            | Self::Stop(_)
+            | Self::Restart(_)
+            | Self::Shifters(_) => true,
+        }
+    }
+}
+
+fn targets(words: &[&str]) -> Result<Vec<String>, String> {
+    let is_name = |word: &&str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "_-.:*".contains(c);
+        word.len() <= 100 && word.chars().all(fits)
+    };
+    if let Some(odd) = words.iter().find(|word| !is_name(word)) {
+        return Err(format!("{odd:?} is no service"));
+    }
+    match words.len() > TARGETS_MAX {
+        true => Err(format!("at most {TARGETS_MAX} services at a time")),
+        false => Ok(words.iter().map(|word| (*word).to_owned()).collect()),
+    }
+}
+
+fn some_targets(words: &[&str]) -> Result<Vec<String>, String> {
+    match words.is_empty() {
+        true => Err("which service?".to_owned()),
+        false => targets(words),
+    }
+}
+
+/// Reads a number, or a rule and a subject; a subject may have blanks.
+fn meant(words: &[&str]) -> Result<Meant, String> {
+    if let [number] = words
+        && let Ok(id) = number.trim_start_matches('#').parse()
+    {
+        return Ok(Meant::Number(id));
+    }
+    let (rule, subject) = rule_and_subject(words)?;
+    Ok(Meant::Fitting { rule, subject })
+}
+
+fn rule_and_subject(words: &[&str]) -> Result<(Pattern, Pattern), String> {
+    let (rule, subject) = words.split_first().ok_or("which alarm?")?;
+    let subject = match subject.join(" ") {
+        empty if empty.is_empty() => Pattern::any(),
+        subject => Pattern::new(&subject)?,
+    };
+    Ok((Pattern::new(rule)?, subject))
+}
+
+fn mute(words: &[&str]) -> Result<Order, String> {
+    let because = words.iter().position(|word| *word == "because");
+    let (words, reason) = words.split_at(because.unwrap_or(words.len()));
+    let [about @ .., "for", time] = words else {
+        return Err("for how long? `mute RULE [SUBJECT] for 2h`".to_owned());
+    };
+    let time: Span = time.parse().map_err(|error| format!("{error}"))?;
+    let (rule, subject) = rule_and_subject(about)?;
+    Ok(Order::Mute {
+        rule,
+        subject,
+        time,
+        reason: reason.iter().skip(1).copied().collect::<Vec<_>>().join(" "),
+    })
+}
+
+fn shifters(words: &[&str]) -> Result<Order, String> {
+    match words {
+        [] | ["?"] => Ok(Order::Who),
+        ["are", who @ ..] if !who.is_empty() => names(&who.join(" ")).map(Order::Shifters),
+        _ => Err("who? `shifters are NAME and NAME`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn pattern(text: &str) -> Pattern {
+        Pattern::new(text).unwrap()
+    }
+
+    #[test]
+    fn only_what_is_said_to_the_bot_is_heard() {
+        assert_eq!(addressed("@bot status", "bot"), Some("status"));
+        assert_eq!(addressed("  @bot: status ", "bot"), Some("status"));
+        assert_eq!(addressed("@bot", "bot"), Some(""));
+        for other in ["@botany status", "bot status", "say @bot status", "@b", ""] {
+            assert_eq!(addressed(other, "bot"), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn orders_are_read() {
+        let dom = Meant::Fitting {
+            rule: pattern("dom_inactive"),
+            subject: pattern("DU 3 *"),
+        };
+        let cases = [
+            ("Hello", Order::Hello),
+            ("ciao", Order::Hello),
+            ("", Order::Help),
+            ("who is on shift", Order::Who),
+            ("shifters", Order::Who),
+            ("status", Order::Status(Vec::new())),
+            (
+                "supervisorctl restart dom_rates",
+                Order::Restart(list(&["dom_rates"])),
+            ),
+            (
+                "stop monitoring:* logging:weblog",
+                Order::Stop(list(&["monitoring:*", "logging:weblog"])),
+            ),
+            ("ack #12", Order::Acknowledge(Meant::Number(12))),
+            (
+                "acknowledge dom_inactive DU 3 *",
+                Order::Acknowledge(dom.clone()),
+            ),
+            ("unmute dom_inactive DU 3 *", Order::Unmute(dom)),
+            (
+                "shifters are anna and @ben",
+                Order::Shifters(list(&["anna", "ben"])),
+            ),
+            (
+                "mute dom_* for 2h because of the ROV",
+                Order::Mute {
+                    rule: pattern("dom_*"),
+                    subject: Pattern::any(),
+                    time: Span::from_secs(7200),
+                    reason: "of the ROV".to_owned(),
+                },
+            ),
+        ];
+        for (text, order) in cases {
+            assert_eq!(Order::read(text), order, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_says_why() {
+        for (text, expected) in [
+            ("dance", "try `help`"),
+            ("restart", "which service?"),
+            ("restart $(reboot)", "is no service"),
+            ("restart a;b", "is no service"),
+            ("mute dom_inactive", "for how long?"),
+            ("mute for 2h", "which alarm?"),
+            ("mute x for ever", "ever"),
+            ("acknowledge", "which alarm?"),
+            ("acknowledge [", "pattern"),
+            ("shifters are", "who?"),
+            ("supervisorctl shutdown", "try `help`"),
+        ] {
+            let Order::Unclear(why) = Order::read(text) else {
+                panic!("{text} was understood")
+            };
+            assert!(why.contains(expected), "{text}: {why}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The engine by hand-made cases.
+
+use super::*;
+
+mod life;
+
+const T0: i64 = 1_790_000_000;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(T0 + second).unwrap()
+}
+
+fn house(rules: &str) -> House {
+    House {
+        policies: Policies::new(serde_json::from_str(rules).unwrap()),
+        damping: Damping {
+            calm: Duration::from_secs(10),
+            flaps: 3,
+            window: Duration::from_secs(300),
+        },
+        bounds: Bounds {
+            alarms: 4,
+            history: 6,
+            resolved: Duration::from_secs(3600),
+        },
+    }
+}
+
+fn said(rule: &str, subject: &str, severity: Severity, firing: bool) -> Input {
+    Input::Said(Alarm {
+        service: "m".into(),
+        rule: rule.into(),
+        subject: subject.into(),
+        severity,
+        firing,
+        text: format!("{rule} of {subject}"),
+        at: at(0),
+    })
+}
+
+fn raise(subject: &str) -> Input {
+    said("r", subject, Severity::Warning, true)
+}
+
+fn clear(subject: &str) -> Input {
+    said("r", subject, Severity::Warning, false)
+}
+
+fn mute(subject: &str, until: i64) -> Input {
+    Input::Mute {
+        rule: Pattern::any(),
+        subject: Pattern::new(subject).unwrap(),
+        until: at(until),
+        by: "anna".into(),
+        reason: "repair".into(),
+    }
+}
+
+fn fitting(subject: &str) -> Pick {
+    Pick::Fitting {
+        rule: Pattern::any(),
+        subject: Pattern::new(subject).unwrap(),
+    }
+}
+
+fn acknowledge(subject: &str) -> Input {
+    Input::Acknowledge {
+        pick: fitting(subject),
+        by: "ben".into(),
+    }
+}
+
+/// Runs inputs, each at its second, and writes down what was told: `second from>to`.
+fn run(house: &House, book: &mut Book, inputs: Vec<(i64, Input)>) -> Vec<String> {
+    let mut told = Vec::new();
+    for (second, input) in inputs {
+        let notices = book.apply(input, house, at(second)).unwrap_or_default();
+        told.extend(notices.iter().map(|n| match n.repeat {
+            0 => format!("{second} {}>{}", n.from, n.to),
+            repeat => format!("{second} again {repeat}"),
+        }));
+    }
+    told
+}
+
+#[test]
+fn a_condition_that_comes_and_goes_becomes_one_long_alarm() {
+    let (house, mut book) = (house("[]"), Book::default());
+    let mut inputs = Vec::new();
+    for round in 0..10 {
+        let start = round * 20;
+        inputs.push((start, raise("x")));
+        inputs.push((start + 1, clear("x")));
+        inputs.push((start + 12, Input::Tick));
+    }
+    let told = run(&house, &mut book, inputs);
+    // Two whole rounds, then the third beginning stays.
+    assert_eq!(told.len(), 5, "{told:?}");
+    let last = book.history().last().unwrap();
+    assert!(last.text.contains("comes and goes"), "{}", last.text);
+    // It ends when it has been calm for the whole window.
+    let told = run(
+        &house,
+        &mut book,
+        vec![(180, Input::Tick), (481, Input::Tick)],
+    );
+    assert_eq!(told, ["481 firing>resolved"]);
+}
+
+#[test]
+fn the_number_of_alarms_is_bounded_and_the_oldest_resolved_goes_first() {
+    let (house, mut book) = (house("[]"), Book::default());
+    for subject in ["a", "b", "c", "d"] {
+        book.apply(raise(subject), &house, at(0)).unwrap();
+    }
+    book.apply(raise("e"), &house, at(1)).unwrap();
+    assert_eq!((book.cases().count(), book.refused()), (4, 1));
+    book.apply(clear("b"), &house, at(2)).unwrap();
+    book.apply(Input::Tick, &house, at(20)).unwrap();
+    book.apply(raise("e"), &house, at(21)).unwrap();
+    let subjects: Vec<_> = book.cases().map(|case| &*case.key.subject).collect();
+    assert_eq!(subjects, ["a", "c", "d", "e"]);
+}
+
+#[test]
+fn rows_of_the_history_ascend_without_gaps_and_are_bounded() {
+    let (house, mut book) = (house("[]"), Book::default());
+    for round in 0..5 {
+        let start = round * 1000;
+        book.apply(raise("x"), &house, at(start)).unwrap();
+        book.apply(clear("x"), &house, at(start + 1)).unwrap();
+        book.apply(Input::Tick, &house, at(start + 500)).unwrap();
+    }
+    let entries: Vec<u64> = book.history().map(|row| row.entry).collect();
+    assert_eq!(entries, [5, 6, 7, 8, 9, 10]);
+    assert_eq!(book.last_entry(), 10);
+}
+
+#[test]
+fn an_order_about_nothing_is_refused() {
+    let (house, mut book) = (house("[]"), Book::default());
+    let refused = book.apply(acknowledge("x"), &house, at(0));
+    assert_eq!(refused, Err(NothingMeant::Alarm));
+    let pick = Pick::Id(7);
+    let by = String::new();
+    let refused = book.apply(Input::Unmute { pick, by }, &house, at(0));
+    assert_eq!(refused, Err(NothingMeant::Mute));
+}
+
+#[test]
+fn an_alarm_is_closed_by_hand_and_a_mute_is_taken_back() {
+    let (house, mut book) = (house("[]"), Book::default());
+    let close = Input::Close {
+        pick: Pick::Id(1),
+        by: "anna".into(),
+    };
+    let unmute = Input::Unmute {
+        pick: fitting("*"),
+        by: "anna".into(),
+    };
+    let told = run(
+        &house,
+        &mut book,
+        vec![
+            (0, raise("x")),
+            (1, mute("*", 900)),
+            (2, unmute),
+            (3, close),
+        ],
+    );
+    let expected = [
+        "0 ok>firing",
+        "1 firing>muted",
+        "2 muted>firing",
+        "3 firing>resolved",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(book.history().last().unwrap().by.as_deref(), Some("anna"));
+}
+
+#[test]
+fn a_restart_forgets_neither_an_acknowledgement_nor_tells_anything_again() {
+    let (house, mut book) = (house(r#"[{"repeat": "1h"}]"#), Book::default());
+    for (second, input) in [(0, raise("x")), (1, acknowledge("x")), (2, raise("y"))] {
+        book.apply(input, &house, at(second)).unwrap();
+    }
+    let kept = serde_json::to_vec(&book).unwrap();
+    let mut back: Book = serde_json::from_slice(&kept).unwrap();
+    back.equip(&house);
+    assert_eq!(back, book);
+    // Monitors say again what holds.
+    let told = run(
+        &house,
+        &mut back,
+        vec![(9, raise("x")), (9, raise("y")), (60, Input::Tick)],
+    );
+    assert!(told.is_empty(), "{told:?}");
+}
+
+#[test]
+fn texts_without_end_are_cut() {
+    let (house, mut book) = (house("[]"), Book::default());
+    let subject = "ä".repeat(10_000);
+    book.apply(raise(&subject), &house, at(0)).unwrap();
+    let case = book.cases().next().unwrap();
+    assert_eq!(case.key.subject.chars().count(), NAME_CHARS_MAX + 1);
+    assert_eq!(case.text.chars().count(), TEXT_CHARS_MAX + 1);
+}

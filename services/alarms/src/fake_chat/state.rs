@@ -1,0 +1,250 @@
+//! What the fake server knows, and how it answers: from a call to a status and JSON.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// Messages kept.
+const MESSAGES_MAX: usize = 1000;
+/// Log-ins kept; the oldest are forgotten.
+const LOG_INS_MAX: usize = 1000;
+
+/// A call as it arrived.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) query: HashMap<String, String>,
+    /// Number of the user and token, as the headers say them.
+    pub(super) log_in: Option<(String, String)>,
+    pub(super) body: Value,
+}
+
+/// The server.
+#[derive(Debug)]
+pub(super) struct State {
+    users: BTreeMap<String, String>,
+    channels: Vec<String>,
+    /// User by token, oldest first.
+    log_ins: VecDeque<(String, String)>,
+    log_ins_ever: u64,
+    messages: VecDeque<Message>,
+    messages_ever: u64,
+}
+
+#[derive(Debug)]
+struct Message {
+    id: String,
+    channel: String,
+    user: String,
+    text: String,
+    at: Timestamp,
+}
+
+type Answer = (u16, Value);
+
+fn refused(status: u16, error: &str) -> Answer {
+    (status, json!({ "success": false, "error": error }))
+}
+
+fn room_of(channel: &str) -> String {
+    format!("room-{channel}")
+}
+
+fn user_id_of(user: &str) -> String {
+    format!("id-{user}")
+}
+
+impl State {
+    pub(super) fn new(users: BTreeMap<String, String>, channels: Vec<String>) -> Self {
+        Self {
+            users,
+            channels,
+            log_ins: VecDeque::new(),
+            log_ins_ever: 0,
+            messages: VecDeque::new(),
+            messages_ever: 0,
+        }
+    }
+
+    pub(super) fn forget_log_ins(&mut self) {
+        self.log_ins.clear();
+    }
+
+    /// Returns everything that was said, oldest first.
+    pub(super) fn said(&self) -> Value {
+        let said = self.messages.iter().map(|message| {
+            let Message {
+                channel,
+                user,
+                text,
+                ..
+            } = message;
+            json!({ "channel": channel, "user": user, "text": text })
+        });
+        said.collect()
+    }
+
+    /// Answers a call.
+    pub(super) fn answer(&mut self, call: &Call, now: Timestamp) -> Answer {
+        if let Some(channel) = call.path.strip_prefix("/hooks/") {
+            return self.hook(channel, call, now);
+        }
+        let Some(name) = call.path.strip_prefix("/api/v1/") else {
+            return refused(404, "no such page");
+        };
+        if (&*call.method, name) == ("POST", "login") {
+            return self.log_in(&call.body, now);
+        }
+        let Some(user) = self.user(call) else {
+            let message = "You must be logged in to do this.";
+            return (401, json!({ "status": "error", "message": message }));
+        };
+        match (&*call.method, name) {
+            ("GET", "me") => {
+                let id = user_id_of(&user);
+                (200, json!({ "_id": id, "username": user, "success": true }))
+            }
+            ("GET", "channels.list") => self.list(),
+            ("GET", "channels.info") => self.info(&call.query),
+            ("GET", "channels.history") => self.history(&call.query),
+            ("POST", "chat.postMessage") => self.post(&user, &call.body, now),
+            _ => refused(404, "no such method"),
+        }
+    }
+
+    fn log_in(&mut self, body: &Value, now: Timestamp) -> Answer {
+        let text = |key: &str| body.get(key).and_then(Value::as_str);
+        let user = text("user")
+            .or_else(|| text("username"))
+            .unwrap_or_default();
+        let known = self.users.get(user).map(String::as_str);
+        if known.is_none() || known != text("password") {
+            return (401, json!({ "status": "error", "message": "Unauthorized" }));
+        }
+        self.log_ins_ever += 1;
+        let token = format!("token-{}-{}", self.log_ins_ever, now.as_microsecond());
+        self.log_ins.push_back((token.clone(), user.to_owned()));
+        if self.log_ins.len() > LOG_INS_MAX {
+            self.log_ins.pop_front();
+        }
+        let data = json!({ "userId": user_id_of(user), "authToken": token });
+        (200, json!({ "status": "success", "data": data }))
+    }
+
+    fn user(&self, call: &Call) -> Option<String> {
+        let (id, token) = call.log_in.as_ref()?;
+        let (_, user) = self.log_ins.iter().find(|(known, _)| known == token)?;
+        (user_id_of(user) == *id).then(|| user.clone())
+    }
+
+    fn list(&self) -> Answer {
+        let channel = |name: &String| json!({ "_id": room_of(name), "name": name, "t": "c" });
+        let channels: Vec<Value> = self.channels.iter().map(channel).collect();
+        let total = channels.len();
+        (
+            200,
+            json!({ "channels": channels, "count": total, "total": total, "success": true }),
+        )
+    }
+
+    fn info(&self, query: &HashMap<String, String>) -> Answer {
+        match self.channel(query.get("roomId"), query.get("roomName")) {
+            Some(name) => {
+                let channel = json!({ "_id": room_of(&name), "name": name, "t": "c" });
+                (200, json!({ "channel": channel, "success": true }))
+            }
+            None => refused(400, "error-room-not-found"),
+        }
+    }
+
+    /// Returns the channel of a room, or of a name with or without `#`.
+    fn channel(&self, room: Option<&String>, name: Option<&String>) -> Option<String> {
+        let name = name.map(|name| name.trim_start_matches('#'));
+        let mut channels = self.channels.iter();
+        let meant = |channel: &&String| match room {
+            Some(room) => room_of(channel) == *room,
+            None => name == Some(channel.as_str()),
+        };
+        channels.find(meant).cloned()
+    }
+
+    /// The newest first, as the real one answers.
+    fn history(&self, query: &HashMap<String, String>) -> Answer {
+        let Some(channel) = self.channel(query.get("roomId"), None) else {
+            return refused(400, "error-room-not-found");
+        };
+        let number = |key: &str, default: usize| {
+            query
+                .get(key)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(default)
+        };
+        let oldest: Option<Timestamp> = query.get("oldest").and_then(|text| text.parse().ok());
+        let inclusive = query.get("inclusive").is_some_and(|text| text == "true");
+        let is_wanted = |message: &&Message| {
+            message.channel == channel
+                && oldest.is_none_or(|at| message.at > at || (inclusive && message.at == at))
+        };
+        let messages = self.messages.iter().rev().filter(is_wanted);
+        let messages = messages.skip(number("offset", 0)).take(number("count", 20));
+        let messages: Vec<Value> = messages.map(Message::told).collect();
+        (200, json!({ "messages": messages, "success": true }))
+    }
+
+    fn post(&mut self, user: &str, body: &Value, now: Timestamp) -> Answer {
+        let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
+        let channel = self.channel(text("roomId").as_ref(), text("channel").as_ref());
+        let Some(channel) = channel else {
+            return refused(400, "error-room-not-found");
+        };
+        let message = self.say(&channel, user, &text("text").unwrap_or_default(), now);
+        (
+            200,
+            json!({ "channel": channel, "message": message, "success": true }),
+        )
+    }
+
+    fn hook(&mut self, channel: &str, call: &Call, now: Timestamp) -> Answer {
+        let channel = self.channel(None, Some(&channel.to_owned()));
+        let text = call.body.get("text").and_then(Value::as_str);
+        match (&*call.method, channel, text) {
+            ("POST", Some(channel), Some(text)) => {
+                self.say(&channel, "webhook", text, now);
+                (200, json!({ "success": true }))
+            }
+            ("POST", Some(_), None) => refused(400, "no text"),
+            _ => refused(404, "no such hook"),
+        }
+    }
+
+    fn say(&mut self, channel: &str, user: &str, text: &str, at: Timestamp) -> Value {
+        self.messages_ever += 1;
+        let message = Message {
+            id: format!("message-{}", self.messages_ever),
+            channel: channel.to_owned(),
+            user: user.to_owned(),
+            text: text.to_owned(),
+            at,
+        };
+        let told = message.told();
+        self.messages.push_back(message);
+        if self.messages.len() > MESSAGES_MAX {
+            self.messages.pop_front();
+        }
+        told
+    }
+}
+
+impl Message {
+    fn told(&self) -> Value {
+        json!({
+            "_id": self.id,
+            "rid": room_of(&self.channel),
+            "msg": self.text,
+            "ts": format!("{:.3}", self.at),
+            "u": { "_id": user_id_of(&self.user), "username": self.user },
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! `alarm_chat`: messages reach a channel and a webhook, through outages and lost log-ins.
+
+use fathom_kernel::Severity;
+use serde_json::{Value, json};
+
+use crate::rig::{QUICK, Running, Stack, until};
+
+/// Starts the chat server at an address and returns where it listens.
+pub(crate) async fn server(stack: &Stack, listen: &str) -> (Running, String) {
+    let options = format!(
+        "listen = \"{listen}\"\nusers = {{ bot = \"secret\", anna = \"a\", ben = \"b\", carl = \"c\" }}"
+    );
+    let server = stack.start("chat", "fake_chat", &options).await;
+    let address = stack.addresses.of("chat").unwrap().to_string();
+    (server, address)
+}
+
+/// Returns what was said in the channel, as `user: text`.
+pub(crate) async fn said(stack: &Stack) -> Vec<String> {
+    let said = stack.ask("chat", "messages", Value::Null).await.unwrap();
+    let text = |message: &Value, key: &str| message[key].as_str().unwrap().to_owned();
+    let said = said.as_array().unwrap().iter();
+    said.map(|message| format!("{}: {}", text(message, "user"), text(message, "text")))
+        .collect()
+}
+
+/// Waits until so many messages were said.
+pub(crate) async fn wait_said(stack: &Stack, count: usize) -> Vec<String> {
+    for _ in 0..1000 {
+        let said = said(stack).await;
+        if said.len() >= count {
+            return said;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("only {:?}", said(stack).await);
+}
+
+fn account(address: &str) -> String {
+    format!(
+        "url = \"http://{address}/\"\nbotname = \"bot\"\npassword = \"secret\"\nchannel = \"#operations\"\n"
+    )
+}
+
+#[tokio::test]
+async fn an_alarm_is_said_in_the_channel_also_after_the_log_in_is_lost() {
+    let stack = Stack::live();
+    let (server, address) = server(&stack, "127.0.0.1:0").await;
+    let engine = stack.start("alarms", "alarms", "calm = \"0s\"").await;
+    let options = format!("{}{QUICK}", account(&address));
+    let sink = stack.start("alarm_chat", "alarm_chat", &options).await;
+    stack.say("trigger_rate_zero", "Overall", Severity::Alert, true);
+    wait_said(&stack, 1).await;
+    stack.ask("chat", "logout", Value::Null).await.unwrap();
+    stack.say("trigger_rate_zero", "Overall", Severity::Alert, false);
+    let said = wait_said(&stack, 2).await;
+    let expected = "bot: [alert] trigger_rate_zero of Overall (trigger_rate_zero, Overall, #1)";
+    assert_eq!(said[0], expected);
+    assert!(said[1].starts_with("bot: [resolved] "), "{said:?}");
+    for running in [sink, engine, server] {
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_storm_during_an_outage_is_one_message_when_the_chat_is_back() {
+    let stack = Stack::live();
+    let (first, address) = server(&stack, "127.0.0.1:0").await;
+    first.stop().await;
+    let engine = stack.start("alarms", "alarms", "").await;
+    let options = format!("{}{QUICK}", account(&address));
+    let sink = stack.start("alarm_chat", "alarm_chat", &options).await;
+    for dom in 0..300 {
+        stack.say(
+            "dom_inactive",
+            &format!("DOM {dom}"),
+            Severity::Warning,
+            true,
+        );
+    }
+    let counters = sink.counters.clone();
+    let bad = || counters.snapshot().bad.get("message not sent").copied();
+    until("it is tried twice", || bad() >= Some(2)).await;
+    let (server, _) = server(&stack, &address).await;
+    let said = wait_said(&stack, 1).await;
+    assert!(
+        said[0].contains("... and 280 more of dom_inactive"),
+        "{said:?}"
+    );
+    let queue = stack.ask("alarm_chat", "queue", Value::Null).await.unwrap();
+    assert_eq!(
+        (&queue["sent"], &queue["dropped"]),
+        (&json!(300), &json!(0))
+    );
+    for running in [sink, engine, server] {
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_takes_alarms_too() {
+    let stack = Stack::live();
+    let (server, address) = server(&stack, "127.0.0.1:0").await;
+    let engine = stack.start("alarms", "alarms", "").await;
+    let url = format!("url = \"http://{address}/hooks/operations\"");
+    let options = format!("transport = \"webhook\"\n{url}\n{QUICK}");
+    let sink = stack.start("alarm_chat", "alarm_chat", &options).await;
+    let by = json!({ "by": "anna" });
+    stack.ask("alarms", "test", by).await.unwrap();
+    let said = wait_said(&stack, 1).await;
+    assert!(
+        said[0].starts_with("webhook: [alert] anna tries"),
+        "{said:?}"
+    );
+    for running in [sink, engine, server] {
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_and_nothing_is_lost() {
+    let stack = Stack::live();
+    let (server, address) = server(&stack, "127.0.0.1:0").await;
+    let engine = stack.start("alarms", "alarms", "").await;
+    let options = format!("{}{QUICK}", account(&address)).replace("secret", "wrong");
+    let sink = stack.start("alarm_chat", "alarm_chat", &options).await;
+    stack.say("r", "s", Severity::Alert, true);
+    let counters = sink.counters.clone();
+    until("it fails", || {
+        counters.snapshot().bad.contains_key("message not sent")
+    })
+    .await;
+    let queue = stack.ask("alarm_chat", "queue", Value::Null).await.unwrap();
+    assert_eq!(queue["trouble"], "log-in as bot refused");
+    assert_eq!(queue["waiting"], 1);
+    for running in [sink, engine, server] {
+        running.stop().await;
+    }
+}
