@@ -129,6 +129,15 @@ pub(crate) fn example() -> Vec<ServiceStatus> {
     services
 }
 
+/// Makes a client of other people's: one that knows nothing of our TLS.
+pub(crate) fn stranger() -> reqwest::Client {
+    // Every client is made able to speak TLS, although this one does not.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    reqwest::Client::new()
+}
+
 /// What an alarm engine tells.
 fn alarms() -> serde_json::Value {
     let alarm = |id: u64, rule: &str, subject: &str, severity: &str, stage: &str| {

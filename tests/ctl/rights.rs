@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use fathom::control::{Client, ClientError, Place, TcpDoor};
 use fathom_kernel::State;
 
-use crate::fake::{Fake, fathom, service};
+use crate::fake::{Fake, fathom, service, stranger};
 
 async fn on_tcp() -> (Fake, SocketAddr) {
     let door = TcpDoor {
@@ -63,7 +63,7 @@ async fn a_wrong_token_is_refused_even_for_reading() {
 #[tokio::test]
 async fn a_rebound_name_is_refused() {
     let (_fake, address) = on_tcp().await;
-    let answer = reqwest::Client::new()
+    let answer = stranger()
         .get(format!("http://{address}/api/status"))
         .header("host", "evil.example")
         .send()

@@ -3,7 +3,7 @@
 use fathom::control::TcpDoor;
 use fathom_kernel::{Command, State};
 
-use crate::fake::{Fake, service};
+use crate::fake::{Fake, service, stranger};
 
 /// The whole of an answer with one value.
 fn response(value: &str) -> String {
@@ -143,9 +143,7 @@ async fn over_tcp_a_password_is_asked_for() {
     let fake = Fake::start_with(Vec::new(), Some(door)).await;
     let url = format!("http://{}/RPC2", fake.tcp_address());
     let ask = |password: Option<String>| {
-        let sent = reqwest::Client::new()
-            .post(&url)
-            .body(call("supervisor.getState", &[]));
+        let sent = stranger().post(&url).body(call("supervisor.getState", &[]));
         match password {
             Some(password) => sent.basic_auth("anybody", Some(password)).send(),
             None => sent.send(),
