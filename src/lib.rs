@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 mod desk;
+mod detector;
 mod door;
 mod files;
 pub mod guard;

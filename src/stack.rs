@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
-use fathom_kernel::{Addresses, Ask, Board, Bus, Caller, Clock, Command, ControlHandle};
+use fathom_kernel::{
+    Addresses, Ask, Board, Bus, Caller, Clock, Command, ControlHandle, DetectorFeed,
+};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -27,6 +29,7 @@ use crate::control::{
     Console, ConsoleParts, Doors, SOCKET_NAME, ServeError, Server, serve, serve_guests,
 };
 use crate::desk::pass_on;
+use crate::detector;
 use crate::door::{self, Guests};
 use crate::files;
 use crate::guard::Guard;
@@ -252,6 +255,7 @@ impl Parts {
             chronicle,
             cgroups: Cgroups::new(boot_id.clone()),
             boot_id,
+            feed: DetectorFeed::new(plan.setup.detector.clone()),
             detector: watch::Sender::new(detector_text(plan)),
             level: plan.log.level.as_str().into(),
             server_url,
@@ -322,6 +326,7 @@ impl Life {
             tokio::spawn(chronicle.take_alarms(&self.world.bus)),
             tokio::spawn(self.world.gauges.clone().look_on(self.world.bus.clone())),
             tokio::spawn(write_addresses(self.world.addresses.clone(), addresses)),
+            tokio::spawn(detector::follow(self.world.clone())),
             tokio::spawn(watch(supervisor, self.ended.clone())),
         ];
         let signals = signals.map(|signals| {

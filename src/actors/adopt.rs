@@ -63,6 +63,9 @@ impl Supervisor {
         if !same || self.world.detector.borrow().is_none() {
             self.world.detector.send_replace(detector_text(&plan));
         }
+        if let Some(detector) = detector(&plan) {
+            self.world.feed.publish(detector);
+        }
         self.world.plans.send_replace(plan);
     }
 }

@@ -185,7 +185,7 @@ impl Launch<'_> {
             options: body.options.clone(),
             data_dir: self.world.data_dir.clone(),
             config_dir: self.world.config_dir.clone(),
-            detector: self.world.detector.borrow().as_deref().map(str::to_owned),
+            detector: self.world.detector.borrow().clone(),
             level: self.world.level.to_string(),
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use fathom_formats::detx::DetxVersion;
 use fathom_kernel::{
-    Addresses, Board, Bus, Checkpoint, CheckpointStore, Clock, ControlHandle, Counters, Event,
-    LifeChange, Request, ServiceCx, State,
+    Addresses, Board, Bus, Checkpoint, CheckpointStore, Clock, ControlHandle, Counters,
+    DetectorFeed, Event, LifeChange, Request, ServiceCx, State,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -57,7 +57,9 @@ pub struct World {
     pub gauges: Gauges,
     /// Tells this run of the stack from all others.
     pub boot_id: Arc<str>,
-    /// The detector as DETX, for services in children of the same binary.
+    /// The detector as it is described now.
+    pub feed: DetectorFeed,
+    /// The same as DETX, for services in children of the same binary.
     pub detector: watch::Sender<Option<Arc<str>>>,
     /// Which records are written.
     pub level: Arc<str>,
@@ -127,6 +129,7 @@ impl World {
             clock: self.clock.clone(),
             checkpoint: Checkpoint::new(name.clone(), self.checkpoints.clone()),
             addresses: self.addresses.clone(),
+            detector: self.feed.clone(),
             world: self.reach.clone(),
             data_dir: self.data_dir.clone(),
             ready,

@@ -165,13 +165,18 @@ fn changes(
     (detector_old, detector_new): &(Option<String>, Option<String>),
 ) -> Vec<FieldChange> {
     let (mut before, mut after) = (Sheet::service(old), Sheet::service(new));
-    // Which kinds look at the detector nobody but they know; programs never do.
+    // Monitors go over to it by themselves; programs never look at it.
     for (sheet, plan, detector) in [
         (&mut before, old, detector_old),
         (&mut after, new, detector_new),
     ] {
-        if let (Body::Kind(_), Some(detector)) = (&plan.body, detector) {
+        let (Body::Kind(body), Some(detector)) = (&plan.body, detector) else {
+            continue;
+        };
+        if body.kind.reads_detector {
             sheet.add("detector", detector.clone(), Consequence::Restart);
+        } else if body.kind.by_hand.is_some() {
+            sheet.add("detector", detector.clone(), Consequence::Hot);
         }
     }
     before.changes(&after)
@@ -315,10 +320,11 @@ mod tests {
     }
 
     #[test]
-    fn options_of_a_kind_and_its_detector_need_a_restart_and_programs_need_no_detector() {
+    fn options_need_a_restart_and_a_detector_only_for_those_who_do_not_follow_it() {
         let text = |dus: u32, rate: &str| {
             format!(
                 "[detector]\ngeometry = \"orca\"\ndus = {dus}\n[service.p]\ncommand = \"true\"\n\
+                 [service.f]\nkind = \"fake_detector\"\n[service.l]\nkind = \"ligier\"\n\
                  [service.d]\nkind = \"dom_rates\"\n{rate}"
             )
         };
@@ -329,8 +335,9 @@ mod tests {
             ["restart d lowest_rate: - -> 150.0"]
         );
         let found = steps(&old, &plan(&text(3, "")));
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].starts_with("restart d detector: "), "{found:?}");
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("restart f detector: "), "{found:?}");
+        assert!(found[1].starts_with("hot d detector: "), "{found:?}");
     }
 
     #[test]

@@ -48,14 +48,24 @@ impl Default for StackDoc {
     }
 }
 
-/// `[detector]`: what is monitored; either a file or a generated geometry.
+/// `[detector]`: what is monitored; a file, a page of the data base, or a generated geometry.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DetectorDoc {
-    /// DETX file, versions 1 to 5; relative to this file.
+    /// DETX file, versions 1 to 5; relative to this file. When it changes, monitors follow.
     #[schemars(with = "Option<String>")]
     #[serde(skip_serializing)]
     pub(crate) file: Option<Spanned<PathBuf>>,
+    /// Page that answers with DETX, or with the data base's table of which module is where
+    /// (`streamds/clbmap.txt`). It goes over `file`, which then is what a table takes positions and
+    /// calibrations from. The last good answer is kept in the data folder.
+    #[schemars(with = "Option<String>")]
+    #[serde(skip_serializing)]
+    pub(crate) url: Option<Spanned<String>>,
+    /// Time between two questions for the page; one minute when not given.
+    #[schemars(with = "Option<Span>")]
+    #[serde(skip_serializing)]
+    pub(crate) every: Option<Spanned<Span>>,
     /// Geometry to generate instead of reading a file.
     #[schemars(with = "Option<GeometryDoc>")]
     #[serde(skip_serializing)]
@@ -64,7 +74,7 @@ pub(crate) struct DetectorDoc {
     #[schemars(with = "Option<u16>")]
     #[serde(skip_serializing)]
     pub(crate) dus: Option<Spanned<u16>>,
-    /// Detector id of a generated geometry.
+    /// Detector id of a generated geometry, or of a table that does not say.
     #[schemars(with = "Option<i32>")]
     #[serde(skip_serializing)]
     pub(crate) id: Option<Spanned<i32>>,

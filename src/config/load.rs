@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::control::ControlDoc;
+use super::detector::Folders;
 use super::document::{DetectorDoc, OwnLogDoc, StackDoc};
 use super::expand::Environment;
 use super::fileset::FileSet;
@@ -91,6 +92,15 @@ pub fn factory(kind: &str, options: &str, setup: &Setup) -> Result<Factory, toml
     (kind.parse)(table, setup)
 }
 
+fn own_log(doc: OwnLogDoc) -> OwnLog {
+    OwnLog {
+        level: doc.level.map_or("info".into(), Spanned::into_inner),
+        max: doc.max,
+        backups: doc.backups,
+        format: doc.format,
+    }
+}
+
 struct Loader<'a> {
     origin: &'a Origin,
     files: FileSet,
@@ -152,12 +162,17 @@ impl Loader<'_> {
             .as_ref()
             .unwrap_or(&sections.stack.data_dir);
         let before = self.errors();
-        let detector = sections.detector.and_then(|(doc, place)| {
-            let from = (&*folder, &mut self.files);
-            detector::make(doc, place, from, &mut self.problems)
-        });
+        let data_dir = self.absolute(data_dir);
+        let folders = Folders {
+            config: &folder,
+            data: &data_dir,
+        };
+        let found = sections
+            .detector
+            .map(|(doc, place)| detector::make(doc, place, &folders, &mut self.problems));
+        let detector::Found { detector, plan } = found.unwrap_or_default();
         let setup = Setup {
-            data_dir: self.absolute(data_dir),
+            data_dir,
             config_dir: self.absolute(&folder),
             detector,
         };
@@ -181,19 +196,12 @@ impl Loader<'_> {
         Plan {
             name: sections.stack.name,
             setup,
+            detector: plan,
             shutdown_limit: sections.stack.shutdown_limit.duration(),
             budget: sections.stack.budget,
             health: sections.health,
             control,
-            log: OwnLog {
-                level: sections
-                    .log
-                    .level
-                    .map_or("info".into(), Spanned::into_inner),
-                max: sections.log.max,
-                backups: sections.log.backups,
-                format: sections.log.format,
-            },
+            log: own_log(sections.log),
             groups,
             services,
             levels,

@@ -34,6 +34,7 @@ mod text;
 mod tree;
 
 pub use expand::Environment;
+pub(crate) use files::read_bytes;
 pub use fileset::FileSet;
 pub(crate) use groups::is_within;
 pub use in_force::{InForce, Reread};

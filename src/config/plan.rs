@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use fathom_formats::detx::Detector;
+use fathom_formats::km3net::DetectorId;
 use fathom_kernel::{Kind, Service, Setup, Size};
 use nix::sys::signal::Signal;
 use schemars::JsonSchema;
@@ -19,6 +22,7 @@ pub use super::log::{LineFormat, LogPlan, LogTarget, OnFull, Stderr};
 pub use super::policy::{Backoff, Budget, OnFatal, Restart, Strategy};
 pub use super::process::{Limits, OnDaemonDeath, ProcessPlan};
 pub use super::ready::Ready;
+use crate::detector::Page;
 
 /// A whole stack, ready to be run.
 #[derive(Clone)]
@@ -27,6 +31,8 @@ pub struct Plan {
     pub name: String,
     /// Data folder, folder of the file, detector: what every kind may know.
     pub setup: Setup,
+    /// Where the description of the detector comes from; `None` for a generated one, or none.
+    pub detector: Option<DetectorPlan>,
     /// Longest time an ordered end may take.
     pub shutdown_limit: Duration,
     /// Groups that may fail for good before the whole stack ends; `None` is any number.
@@ -50,6 +56,50 @@ impl Plan {
     /// Returns the service of a full name.
     pub fn service(&self, name: &str) -> Option<&ServicePlan> {
         self.services.iter().find(|service| *service.name == *name)
+    }
+}
+
+/// Where the description of the detector comes from, and what was found there first.
+#[derive(Debug, Clone)]
+pub struct DetectorPlan {
+    /// A DETX file.
+    pub file: Option<PathBuf>,
+    /// A page of the data base, over the file.
+    pub url: Option<String>,
+    /// Time between two questions for the page.
+    pub every: Duration,
+    /// Id of the detector, for pages that do not say.
+    pub id: Option<DetectorId>,
+    /// What the file said.
+    pub ground: Option<Arc<Detector>>,
+    /// Where the last good page is kept.
+    pub(crate) page: Option<Page>,
+    /// What it was.
+    pub(crate) kept: Option<Bytes>,
+}
+
+impl DetectorPlan {
+    /// Time between two questions for the page, unless said otherwise.
+    pub(crate) const EVERY: Duration = Duration::from_secs(60);
+
+    /// Tells whether both name the same places.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let places = |plan: &Self| (plan.file.clone(), plan.url.clone(), plan.every, plan.id);
+        places(self) == places(other)
+    }
+}
+
+impl Default for DetectorPlan {
+    fn default() -> Self {
+        Self {
+            file: None,
+            url: None,
+            every: Self::EVERY,
+            id: None,
+            ground: None,
+            page: None,
+            kept: None,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use fathom_formats::detx::Detector;
 use fathom_kernel::{
     Addresses, Answer, Ask, Board, Bus, Checkpoint, Clock, ControlHandle, Counters,
-    CountersSnapshot, Event, Exit, Filter, Request, ServiceCx, Setup, Uplink,
+    CountersSnapshot, DetectorFeed, Event, Exit, Filter, Request, ServiceCx, Setup, Uplink,
 };
 use futures_util::StreamExt;
 use tokio::io::{AsyncWriteExt, BufWriter};
@@ -89,7 +89,7 @@ async fn live() -> anyhow::Result<Exit> {
         bytes: link.bytes.clone(),
     };
     let writing = tokio::spawn(outbox.write(BufWriter::new(to)));
-    let (cx, ends) = context(&hello, link, counters);
+    let (cx, ends) = context(&hello, setup.detector, link, counters);
     let stop = cx.stop.clone();
     tokio::spawn(ends.serve(from, up.clone(), stop.clone()));
     tokio::spawn(obey_signals(stop));
@@ -235,6 +235,7 @@ struct Ends {
     asks: mpsc::Receiver<Ask>,
     counters: Arc<Counters>,
     addresses: Addresses,
+    detector: DetectorFeed,
     ready: watch::Receiver<bool>,
     pending: Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>>,
     had: Had,
@@ -243,7 +244,13 @@ struct Ends {
     lost: Lost,
 }
 
-fn context(hello: &Hello, link: Link, counters: Arc<Counters>) -> (ServiceCx, Ends) {
+fn context(
+    hello: &Hello,
+    detector: Option<Arc<Detector>>,
+    link: Link,
+    counters: Arc<Counters>,
+) -> (ServiceCx, Ends) {
+    let detector = DetectorFeed::new(detector);
     let name: Arc<str> = hello.name.as_str().into();
     let bus = Bus::branch(Box::new(link));
     let board = Board::new(bus.clone());
@@ -264,6 +271,7 @@ fn context(hello: &Hello, link: Link, counters: Arc<Counters>) -> (ServiceCx, En
         clock: Clock::system(),
         checkpoint: Checkpoint::new(name.clone(), Arc::new(store)),
         addresses: addresses.clone(),
+        detector: detector.clone(),
         world: Reach::new(hello.config_dir.clone()).into(),
         data_dir: hello.data_dir.clone(),
         ready,
@@ -276,6 +284,7 @@ fn context(hello: &Hello, link: Link, counters: Arc<Counters>) -> (ServiceCx, En
         asks,
         counters,
         addresses,
+        detector,
         ready: ready_seen,
         pending: Arc::default(),
         had: Had::default(),
@@ -375,7 +384,20 @@ impl Ends {
                 self.counters.dropped(messages, bytes);
                 self.lost = lost;
             }
+            Received::Message(Down::Detector(text)) => self.follow(text).await,
             Received::Message(Down::Hello(_)) => {}
+        }
+    }
+
+    /// Goes by another description of the detector; order matters, so it is waited for.
+    async fn follow(&self, text: Arc<str>) {
+        let parsed = tokio::task::spawn_blocking(move || Detector::parse(text.as_bytes()));
+        match parsed.await {
+            Ok(Ok(parsed)) => {
+                self.detector.publish(Arc::new(parsed.detector));
+            }
+            Ok(Err(error)) => tracing::error!(%error, "cannot read the new detector"),
+            Err(error) => tracing::error!(%error, "cannot read the new detector"),
         }
     }
 
@@ -508,7 +530,7 @@ mod tests {
     async fn losses_at_the_other_end_are_stamped_on_outputs_and_reported_once() {
         let (link, _outbox) = link(16);
         let counters = link.counters.clone();
-        let (cx, mut ends) = context(&hello(), link, counters);
+        let (cx, mut ends) = context(&hello(), None, link, counters);
         let (up, _upward) = mpsc::channel(16);
         cx.counters.dropped(1, 10);
         for messages in [5, 5, 7] {

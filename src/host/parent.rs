@@ -225,6 +225,10 @@ impl Writer {
         reads_board: bool,
         (mut inbox, mut answers, mut wanted): Ends,
     ) -> Result<(), WireError> {
+        let mut detector = self.world.detector.subscribe();
+        // It may have changed since the greeting was written.
+        detector.mark_changed();
+        let mut told = hello.detector.clone();
         self.send(&Down::Hello(Box::new(hello))).await?;
         let mut addresses = self.world.addresses.watch();
         addresses.mark_changed();
@@ -255,6 +259,13 @@ impl Writer {
                 Ok(()) = addresses.changed() => {
                     let list = addresses.borrow_and_update().clone();
                     self.send(&Down::Addresses(list)).await?;
+                }
+                Ok(()) = detector.changed() => {
+                    let newer = detector.borrow_and_update().clone();
+                    if let Some(text) = newer.filter(|newer| told.as_ref() != Some(newer)) {
+                        self.send(&Down::Detector(text.clone())).await?;
+                        told = Some(text);
+                    }
                 }
                 Some(request) = inbox.recv() => {
                     next_id += 1;

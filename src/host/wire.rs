@@ -43,7 +43,7 @@ pub(crate) struct Hello {
     /// Folder of the configuration file.
     pub(crate) config_dir: PathBuf,
     /// The detector as DETX.
-    pub(crate) detector: Option<String>,
+    pub(crate) detector: Option<Arc<str>>,
     /// Which records to write.
     pub(crate) level: String,
 }
@@ -65,6 +65,8 @@ pub(super) enum Down {
     Addresses(BTreeMap<String, SocketAddr>),
     Answer(u64, Answer),
     Request(u64, String, serde_json::Value),
+    /// Another description of the detector, as DETX.
+    Detector(Arc<str>),
     /// What the supervisor's end dropped of this child's events until now.
     Lost(Lost),
 }

@@ -143,6 +143,7 @@ pub fn plan(data_dir: &Path, services: Vec<ServicePlan>) -> Plan {
             data_dir: data_dir.to_owned(),
             ..Setup::default()
         },
+        detector: None,
         shutdown_limit: Duration::from_secs(20),
         budget: None,
         health: HealthPlan::default(),

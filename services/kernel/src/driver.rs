@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fathom_formats::detx::Detector;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -47,9 +48,14 @@ impl<M: Monitor> Driver<M> {
 impl<M: Monitor> Service for Driver<M> {
     fn run(self: Box<Self>, cx: ServiceCx) -> BoxFuture<'static, Result<(), ServiceError>> {
         Box::pin(async move {
-            let monitor = M::new(self.config, &self.setup);
+            let Self { config, mut setup } = *self;
+            if let Some(detector) = cx.detector.now() {
+                setup.detector = Some(detector);
+            }
             Loop {
-                monitor,
+                monitor: M::new(config.clone(), &setup),
+                config,
+                setup,
                 out: Outputs::default(),
                 fetching: JoinSet::new(),
                 standing: Standing::default(),
@@ -61,8 +67,10 @@ impl<M: Monitor> Service for Driver<M> {
     }
 }
 
-struct Loop<M> {
+struct Loop<M: Monitor> {
     monitor: M,
+    config: M::Config,
+    setup: Setup,
     out: Outputs,
     /// Ends with the service.
     fetching: JoinSet<Fetched>,
@@ -75,6 +83,7 @@ impl<M: Monitor> Loop<M> {
     async fn run(mut self) -> Result<(), ServiceError> {
         // Subscribed before the state is restored, so that nothing is missed meanwhile.
         let mut events = self.cx.subscribe(M::TOPICS.into(), M::LIMITS);
+        let mut detector = self.cx.detector.subscribe();
         self.cx.counters.forget_gauges();
         self.restore().await?;
         self.measure();
@@ -93,6 +102,10 @@ impl<M: Monitor> Loop<M> {
                 _ = ticks.tick() => self.monitor.on_tick(self.cx.clock.now(), &mut self.out),
                 _ = measures.tick() => self.measure(),
                 _ = persists.tick() => self.persist().await?,
+                Ok(()) = detector.changed() => {
+                    let newer = detector.borrow_and_update().clone();
+                    self.renew(newer).await?;
+                }
                 Some(done) = self.fetching.join_next() => self.fetched(done),
                 open = events.recv_batch(&mut batch) => {
                     if !open { break }
@@ -143,6 +156,31 @@ impl<M: Monitor> Loop<M> {
 
     fn measure(&self) {
         self.cx.counters.memory(self.monitor.memory_bytes());
+    }
+
+    /// Goes over to another description of the detector: a new monitor takes back what the old one
+    /// kept.
+    async fn renew(&mut self, detector: Option<Arc<Detector>>) -> Result<(), ServiceError> {
+        let setup = Setup {
+            detector,
+            ..self.setup.clone()
+        };
+        if let Err(reason) = M::check(&self.config, &setup) {
+            warn!(
+                reason,
+                "the new description of the detector does not fit, the old one stays"
+            );
+            return Ok(());
+        }
+        self.persist().await?;
+        // Their answers are for the old one.
+        self.fetching = JoinSet::new();
+        self.monitor = M::new(self.config.clone(), &setup);
+        self.setup = setup;
+        self.restore().await?;
+        self.measure();
+        info!("goes by the new description of the detector");
+        Ok(())
     }
 
     fn answer(&mut self, request: Request) {
@@ -472,6 +510,10 @@ mod tests {
         }
 
         fn on_tick(&mut self, _: Timestamp, _: &mut Outputs) {}
+
+        fn memory_bytes(&self) -> usize {
+            0
+        }
 
         fn reset(&mut self) {
             self.0 = false;

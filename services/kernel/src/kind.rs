@@ -41,6 +41,8 @@ pub struct Kind {
     pub section: Option<&'static str>,
     /// The kind reads outputs of others from the board.
     pub reads_board: bool,
+    /// The kind reads the description of the detector when it starts.
+    pub reads_detector: bool,
     /// Turns options into a factory, or says what is wrong with them.
     pub parse: fn(Options, &Setup) -> Result<Factory, OptionsError>,
     /// JSON schema of the options, with defaults and units.
@@ -64,6 +66,7 @@ impl Kind {
             summary,
             section: None,
             reads_board: false,
+            reads_detector: false,
             parse: parse_service::<C, S>,
             schema: schema_of::<C>,
             by_hand: None,
@@ -77,6 +80,8 @@ impl Kind {
             summary,
             section: None,
             reads_board: false,
+            // It goes over to a newer one by itself.
+            reads_detector: false,
             parse: parse_monitor::<M>,
             schema: schema_of::<M::Config>,
             by_hand: Some(by_hand::<M>),
@@ -87,6 +92,13 @@ impl Kind {
     #[must_use]
     pub const fn in_section(mut self, section: &'static str) -> Self {
         self.section = Some(section);
+        self
+    }
+
+    /// Says that the kind reads the description of the detector when it starts, and not again.
+    #[must_use]
+    pub const fn reading_detector(mut self) -> Self {
+        self.reads_detector = true;
         self
     }
 

@@ -15,8 +15,10 @@ mod by_hand;
 mod changes;
 mod checkpoint;
 mod clock;
+pub mod contract;
 mod control;
 mod counters;
+mod detector;
 mod driver;
 mod event;
 mod fetch;
@@ -47,6 +49,7 @@ pub use control::{
     Answer, Ask, Caller, Command, ControlError, ControlHandle, Outcome, Reply, Verdict,
 };
 pub use counters::{Counters, CountersSnapshot};
+pub use detector::DetectorFeed;
 pub use driver::Driver;
 pub use event::{Event, Frame, LifeChange, LogLine, LogStream, OutputChange};
 pub use fathom_formats::controlhost::{Tag, TagError, tags};

@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Addresses, Board, Bus, Checkpoint, Clock, ControlHandle, Counters, Filter, Limits, Output,
-    Subscription, World,
+    Addresses, Board, Bus, Checkpoint, Clock, ControlHandle, Counters, DetectorFeed, Filter,
+    Limits, Output, Subscription, World,
 };
 
 /// A boxed future, as [`Service::run`] returns it.
@@ -130,6 +130,8 @@ pub struct ServiceCx {
     pub checkpoint: Checkpoint,
     /// Where services listen.
     pub addresses: Addresses,
+    /// The detector as it is described now.
+    pub detector: DetectorFeed,
     /// Files and web addresses.
     pub world: World,
     /// Folder under which all files of the stack live.
@@ -199,6 +201,7 @@ impl ServiceCx {
             clock: Clock::system(),
             checkpoint: Checkpoint::nothing(),
             addresses: Addresses::default(),
+            detector: DetectorFeed::default(),
             world: World::nothing(),
             data_dir: data_dir.into(),
             ready,

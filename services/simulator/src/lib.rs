@@ -48,7 +48,8 @@ pub const KINDS: &[Kind] = &[
     Kind::service::<FakeDetectorOptions, FakeDetector>(
         "fake_detector",
         "Simulates a detector: K40, bioluminescence, muons, run changes and faults on demand",
-    ),
+    )
+    .reading_detector(),
     Kind::service::<FakeDetectorManagerOptions, FakeDetectorManager>(
         "fake_detector_manager",
         "Answers for the cables' round-trip times like a Detector Manager, with faults on demand",

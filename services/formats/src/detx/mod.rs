@@ -10,6 +10,7 @@ mod lines;
 mod optics;
 mod parse;
 mod position;
+mod table;
 mod write;
 
 pub use detector::{Detector, Module, Place, Pmt, Utm, Validity, status_bits};
@@ -17,4 +18,5 @@ pub use error::{DetxError, DetxWarning};
 pub use layout::Layout;
 pub use optics::{DOM_RADIUS_M, pmt_directions};
 pub use parse::ParsedDetx;
+pub use table::TableError;
 pub use write::DetxVersion;

@@ -1,0 +1,267 @@
+//! Looks after the description of the detector: reads its file again when it changes, asks the data
+//! base now and then, and says when the description does not hold any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fathom_formats::detx::{Detector, DetxVersion};
+use fathom_kernel::{Content, Fetch, Location};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use super::describe::{Described, describe, read_detx};
+use super::page;
+use crate::body::World;
+use crate::config::plan::{DetectorPlan, Plan};
+
+/// Time between two looks at a file.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Time between two looks at the range of time for which a description holds.
+const VALIDITY_EVERY: Duration = Duration::from_secs(60);
+
+/// Longest wait for the data base: it makes large descriptions for each question anew.
+const ANSWER_MAX: Duration = Duration::from_secs(120);
+
+/// Follows the description that the plan in force names, for ever.
+pub(crate) async fn follow(world: World) {
+    let mut plans = world.plans.subscribe();
+    loop {
+        let plan = plans.borrow_and_update().detector.clone();
+        let plan = plan.unwrap_or_default();
+        let is_other = |other: &Arc<Plan>| {
+            let other = other.detector.as_ref();
+            other.map_or(!plan.is_like(&DetectorPlan::default()), |o| {
+                !o.is_like(&plan)
+            })
+        };
+        tokio::select! {
+            () = Follower::new(world.clone(), plan.clone()).run() => {}
+            other = plans.wait_for(is_other) => if other.is_err() { return },
+        }
+    }
+}
+
+/// One place of the description, or two.
+struct Follower {
+    world: World,
+    plan: DetectorPlan,
+    /// What the file says.
+    ground: Option<Arc<Detector>>,
+    /// The last good answer of the data base.
+    page: Option<Bytes>,
+    /// Versions of both, as they were read last, whether they were good or not.
+    file_version: Option<String>,
+    page_version: Option<String>,
+    /// What was wrong with each when it was said last, so that it is said once.
+    file_trouble: Option<String>,
+    page_trouble: Option<String>,
+    is_valid: bool,
+}
+
+impl Follower {
+    fn new(world: World, plan: DetectorPlan) -> Self {
+        Self {
+            ground: plan.ground.clone(),
+            page: plan.kept.clone(),
+            world,
+            plan,
+            file_version: None,
+            page_version: None,
+            file_trouble: None,
+            page_trouble: None,
+            is_valid: true,
+        }
+    }
+
+    async fn run(mut self) {
+        let every = |period| {
+            let mut ticks = interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        };
+        let (mut looks, mut validity) = (every(LOOK_EVERY), every(VALIDITY_EVERY));
+        let mut questions = every(self.plan.every);
+        loop {
+            // Only the ticks are raced; what follows is awaited to its end.
+            tokio::select! {
+                _ = looks.tick(), if self.plan.file.is_some() => self.look().await,
+                _ = questions.tick(), if self.plan.url.is_some() => self.ask().await,
+                _ = validity.tick() => {}
+            }
+            self.watch_validity();
+        }
+    }
+
+    /// Reads the file if it changed.
+    async fn look(&mut self) {
+        let Some(path) = self.plan.file.clone() else {
+            return;
+        };
+        let name = path.display().to_string();
+        let fetch = Fetch {
+            known: self.file_version.clone(),
+            ..wish(Location::File(path))
+        };
+        let read = match self.world.reach.fetch(fetch).await.content {
+            Ok(Content::Unchanged) => return,
+            Ok(Content::Bytes(bytes, version)) => {
+                self.file_version = version;
+                parsed(move || read_detx(&name, &bytes)).await
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let read = told(read, &mut self.file_trouble, "detector file");
+        let Some(ground) = read else { return };
+        self.ground = Some(ground.clone());
+        match self.page.clone() {
+            None => self.publish(ground).await,
+            // What the data base says goes over the file, but a table needs the file's geometry.
+            Some(page) if Detector::is_table(&page) => self.describe(page).await,
+            Some(_) => {}
+        }
+    }
+
+    /// Asks the data base for what is new.
+    async fn ask(&mut self) {
+        let Some(url) = self.plan.url.clone() else {
+            return;
+        };
+        let fetch = Fetch {
+            known: self.page_version.clone(),
+            ..wish(Location::Http(url))
+        };
+        match self.world.reach.fetch(fetch).await.content {
+            Ok(Content::Unchanged) => {}
+            Ok(Content::Bytes(bytes, version)) => {
+                self.page_version = version;
+                self.describe(bytes).await;
+            }
+            Err(error) => {
+                told(
+                    Err(error.to_string()),
+                    &mut self.page_trouble,
+                    "detector page",
+                );
+            }
+        }
+    }
+
+    /// Takes an answer of the data base; a bad one changes nothing.
+    async fn describe(&mut self, page: Bytes) {
+        let (url, id) = (self.plan.url.clone().unwrap_or_default(), self.plan.id);
+        let (ground, bytes) = (self.ground.clone(), page.clone());
+        let read = parsed(move || describe(&url, &bytes, id, ground.as_deref())).await;
+        let Some(detector) = told(read, &mut self.page_trouble, "detector page") else {
+            return;
+        };
+        if self.page.as_ref() != Some(&page) {
+            self.keep(page.clone()).await;
+        }
+        self.page = Some(page);
+        self.publish(detector).await;
+    }
+
+    async fn keep(&self, bytes: Bytes) {
+        let Some(page) = self.plan.page.clone() else {
+            return;
+        };
+        let saved = parsed(move || {
+            let saved = page.save(&bytes);
+            saved.map_err(|error| format!("{}: {error}", page.path().display()))
+        });
+        if let Err(error) = saved.await {
+            warn!(
+                error,
+                "the description of the detector is not kept for an outage"
+            );
+        }
+    }
+
+    /// Lets all services go by a description.
+    async fn publish(&mut self, detector: Arc<Detector>) {
+        if self.world.feed.now().as_ref() == Some(&detector) {
+            return;
+        }
+        // Children get it as text.
+        let text = detector.clone();
+        let text = parsed(move || Ok(text.to_detx(DetxVersion::V5))).await;
+        if let Ok(text) = text
+            && self.world.detector.borrow().is_some()
+        {
+            self.world.detector.send_replace(Some(text.into()));
+        }
+        let (id, modules) = (detector.id.0, detector.modules().len());
+        if self.world.feed.publish(detector) {
+            info!(id, modules, "there is a new description of the detector");
+        }
+    }
+
+    /// Says when the description ceases to hold, and when it holds again.
+    fn watch_validity(&mut self) {
+        let Some(detector) = self.world.feed.now() else {
+            return;
+        };
+        let now_s = self.world.clock.now().as_duration().as_secs_f64();
+        let is_valid = detector.is_valid_at(now_s);
+        if is_valid == std::mem::replace(&mut self.is_valid, is_valid) {
+            return;
+        }
+        let validity = detector.validity.map(|v| (v.from_s, v.until_s));
+        let (from_s, until_s) = validity.unwrap_or_default();
+        let id = detector.id.0;
+        match is_valid {
+            false => warn!(
+                id,
+                from_s, until_s, "the detector description does not hold now"
+            ),
+            true => info!(id, from_s, until_s, "the detector description holds now"),
+        }
+    }
+}
+
+fn wish(from: Location) -> Fetch {
+    Fetch {
+        bytes_max: usize::try_from(page::BYTES_MAX).unwrap_or(usize::MAX),
+        timeout: ANSWER_MAX,
+        ..Fetch::new("detector", from)
+    }
+}
+
+/// Does work that takes long, off the pool.
+async fn parsed<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(error.to_string()))
+}
+
+/// Says what is wrong, once, and when it is not any more.
+fn told(
+    read: Result<Described, String>,
+    trouble: &mut Option<String>,
+    what: &str,
+) -> Option<Arc<Detector>> {
+    match read {
+        Ok((detector, warnings)) => {
+            for warning in warnings {
+                warn!(what, warning, "the description of the detector is odd");
+            }
+            if trouble.take().is_some() {
+                info!(what, "the description of the detector can be read again");
+            }
+            Some(detector)
+        }
+        Err(error) => {
+            if trouble.as_ref() != Some(&error) {
+                warn!(
+                    what,
+                    error, "no new description of the detector, the former one stays"
+                );
+                *trouble = Some(error);
+            }
+            None
+        }
+    }
+}
