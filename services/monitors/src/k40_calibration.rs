@@ -58,6 +58,8 @@ pub struct K40Calibration {
     tally: Tally,
     /// Detector id in the data.
     detector_id: Option<i32>,
+    /// A message came since the last modules were calibrated.
+    was_heard: bool,
     /// Data time of the newest slice of this start [ms].
     newest_ms: Option<i64>,
     /// Data time to which the last round counted [ms].
@@ -87,6 +89,8 @@ struct Round {
     until_ms: i64,
     /// Rank of the next module.
     next: usize,
+    /// Ticks since the last modules were calibrated.
+    idle_ticks: u32,
     /// The data time has jumped: nothing is counted for a module before its turn.
     is_cut: bool,
     export: Export,
@@ -138,6 +142,7 @@ impl Monitor for K40Calibration {
             phase: Phase::Waiting,
             tally: Tally::default(),
             detector_id: None,
+            was_heard: false,
             newest_ms: None,
             calibrated_ms: None,
             redraw: Redraw::Nothing,
@@ -149,6 +154,7 @@ impl Monitor for K40Calibration {
 
     fn on_event(&mut self, event: &Event, out: &mut Outputs) {
         let Event::Frame(frame) = event else { return };
+        self.was_heard = true;
         let level = self.config.stream.level();
         if frame.tag == tags::IO_MONIT {
             match Tmch::decode(&frame.body) {

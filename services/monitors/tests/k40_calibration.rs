@@ -390,8 +390,8 @@ fn all_modules_are_reached_not_only_the_eighteen_of_one_picture() {
         progress(&bench, "state"),
         json!("calibrating, 4 of 36 modules")
     );
-    for n in 1..30 {
-        bench.tick(START_MS + 10_000 + 200 * n);
+    for n in 1..80 {
+        bench.tick(START_MS + 10_000 + 10 * n);
     }
     let View::Table(summary) = &bench.output("k40_summary").view else {
         panic!()
@@ -411,7 +411,7 @@ fn all_modules_are_reached_not_only_the_eighteen_of_one_picture() {
         bench.monitor.on_request("show", &asked).unwrap()["modules"],
         2
     );
-    bench.tick(START_MS + 17_000);
+    bench.tick(START_MS + 12_000);
     assert_eq!(panels(&bench, "intradom").panels.len(), 2);
     for (x, name) in [(18, "k40_t0_du2"), (18, "k40_qe_du1")] {
         assert_eq!(bench.map(name).values.len(), x * 31);
@@ -441,9 +441,33 @@ fn modules_are_calibrated_some_per_tick() {
     let mut ticks = 0;
     while bench.out.files.is_empty() {
         ticks += 1;
+        bench.take(&packet(START_MS + 9_800 + 200 * ticks, 17, 700, 0));
         bench.tick(START_MS + 9_800 + 200 * ticks);
     }
     assert_eq!(ticks, 36 / 4);
+}
+
+#[test]
+fn ticks_that_take_long_do_not_keep_messages_waiting() {
+    let setup = setup(1);
+    let mut bench = bench(config(10), &setup);
+    for module in &modules(&setup) {
+        bench.take(&slice(module.id, &pair_of(module), START_MS));
+    }
+    bench.tick(START_MS);
+    bench.tick(START_MS + 10_000);
+    let state = |bench: &mut Bench<K40Calibration>, at_ms: i64| {
+        bench.tick(at_ms);
+        bench.tick(at_ms + 5000);
+        progress(bench, "state")
+    };
+    // The next ticks come at once, before any message: they leave the time to those.
+    let waiting = json!("calibrating, 4 of 18 modules");
+    assert_eq!(state(&mut bench, START_MS + 11_000), waiting);
+    // When no message comes at all, it goes on nevertheless.
+    assert_eq!(state(&mut bench, START_MS + 17_000), waiting);
+    let going_on = json!("calibrating, 8 of 18 modules");
+    assert_eq!(state(&mut bench, START_MS + 23_000), going_on);
 }
 
 #[test]

@@ -10,8 +10,11 @@ use crate::clock::{ms_of, timestamp};
 use crate::k40::PmtResult;
 use crate::places::Place;
 
-/// An alarm needs a shift of so many errors.
-const ALARM_ERRORS: f64 = 3.0;
+/// Ticks that wait for messages between the calibrations of some modules and of the next.
+const IDLE_TICKS_MAX: u32 = 5;
+/// An alarm needs a shift that is above the limit by so many of its errors: among thousands of PMTs some
+/// are there by chance.
+const ALARM_ERRORS: f64 = 2.0;
 
 impl K40Calibration {
     pub(super) fn end_cycle_if_due(&mut self, data_ms: i64) {
@@ -34,6 +37,7 @@ impl K40Calibration {
             since_ms,
             until_ms,
             next: 0,
+            idle_ticks: IDLE_TICKS_MAX,
             is_cut,
             export: Export::new(self.detector_id, until_ms),
         });
@@ -44,6 +48,13 @@ impl K40Calibration {
         let Phase::Calibrating(round) = &mut self.phase else {
             return;
         };
+        // On a machine so busy that a tick takes longer than the time to the next one, messages would
+        // wait until the end.
+        if !self.was_heard && round.idle_ticks < IDLE_TICKS_MAX {
+            round.idle_ticks += 1;
+            return;
+        }
+        (self.was_heard, round.idle_ticks) = (false, 0);
         let until_ms = if round.is_cut {
             round.until_ms
         } else {
@@ -113,8 +124,8 @@ impl K40Calibration {
 fn judge(place: &Place, dom: &mut Dom, config: &Config, at_ms: i64, out: &mut Outputs) {
     let limit_ns = config.alarm_shift;
     let is_off = |pmt: &PmtResult| {
-        let off_ns = pmt.shift_ns.abs();
-        limit_ns > 0.0 && off_ns > limit_ns && off_ns >= ALARM_ERRORS * pmt.shift_error_ns
+        let certain_ns = pmt.shift_ns.abs() - ALARM_ERRORS * pmt.shift_error_ns;
+        limit_ns > 0.0 && certain_ns > limit_ns
     };
     let pmts = dom
         .last
