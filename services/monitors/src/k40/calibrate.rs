@@ -205,11 +205,8 @@ impl<'a> Work<'a> {
             .filter(|(pair, _)| self.is_good(*pair))
             .map(|(_, (i, j))| 1 << i | 1 << j)
             .collect();
-        let mut seen = good
-            .iter()
-            .min_by_key(|both| both.trailing_zeros())
-            .copied();
-        let mut connected = seen.take().unwrap_or(0);
+        let first = good.iter().min_by_key(|both| both.trailing_zeros());
+        let mut connected = first.copied().unwrap_or(0);
         loop {
             let more = good
                 .iter()
