@@ -4,6 +4,7 @@
 
 mod rig;
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,7 +31,12 @@ impl Daemon {
     }
 
     fn up(folder: &Path, args: &[&str]) -> std::process::Child {
-        std::process::Command::new(env!("CARGO_BIN_EXE_fathom"))
+        Self::command(folder, args).spawn().unwrap()
+    }
+
+    fn command(folder: &Path, args: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fathom"));
+        command
             .args(["up", "--config"])
             .arg(folder.join("supervisor.toml"))
             .arg("--data")
@@ -38,9 +44,8 @@ impl Daemon {
             .args(args)
             .current_dir(folder)
             .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap()
+            .stderr(std::process::Stdio::null());
+        command
     }
 
     fn signal(&self, signal: Signal) {
@@ -240,7 +245,10 @@ async fn adopted_children_go_on_under_the_next_supervisor() {
 
 /// Sets a limit of another process, by the program that util-linux has for it.
 fn limit(pid: u32, what: &str) -> bool {
+    let owner = std::fs::metadata(format!("/proc/{pid}")).unwrap();
     let mut command = std::process::Command::new("prlimit");
+    // Asked for by its own user: root may not everywhere.
+    command.uid(std::os::unix::fs::MetadataExt::uid(&owner));
     let done = command.args(["--pid", &pid.to_string(), what]).status();
     done.is_ok_and(|status| status.success())
 }
@@ -269,6 +277,108 @@ async fn without_a_free_descriptor_a_start_fails_and_is_tried_again() {
     assert!(limit(daemon.process.id(), "--nofile=1024:"));
     let again = |s: &ServiceStatus| s.state == State::Running && s.pid != first;
     daemon.until_all(again).await;
+}
+
+/// A user of nobody, whose processes alone count against its limit.
+const NOBODY: u32 = 61_234;
+
+#[tokio::test]
+async fn without_a_free_process_a_start_fails_and_is_tried_again() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root can become the user whose processes are limited");
+        return;
+    }
+    let services = "[service.a]\ncommand = \"sleep 300\"\nready = \"spawn\"\n\
+        backoff = { first = \"50ms\", base = \"50ms\", max = \"100ms\" }\nbudget = { restarts = 0 }\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("supervisor.toml"), services).unwrap();
+    std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let mut command = Daemon::command(folder.path(), &[]);
+    let process = command.uid(NOBODY).spawn().unwrap();
+    let daemon = Daemon { process, folder };
+    let runs = |s: &ServiceStatus| s.state == State::Running;
+    let first = daemon.until_all(runs).await[0].pid;
+    // As many as it has: one can end, none can begin.
+    assert!(limit(daemon.process.id(), "--nproc=1:"));
+    kill(Pid::from_raw(first.try_into().unwrap()), Signal::SIGKILL).unwrap();
+    let log = || daemon.read("data/logs/fathom.log");
+    wait_for(|| log().contains("Resource temporarily unavailable")).await;
+    assert!(log().contains("to=BACKOFF"));
+    assert!(limit(daemon.process.id(), "--nproc=1000:"));
+    let again = |s: &ServiceStatus| s.state == State::Running && s.pid != first;
+    daemon.until_all(again).await;
+}
+
+#[tokio::test]
+async fn a_gigabyte_without_a_line_end_takes_little_memory() {
+    let services = "[service.endless]\nrestart = \"never\"\n\
+        command = [\"sh\", \"-c\", \"head -c 1073741824 /dev/zero | tr '\\\\0' x\"]\n\
+        log.max = \"64MiB\"\nlog.backups = 1\n";
+    let daemon = Daemon::start(services, &[]);
+    let ended = daemon.until_all(|s| s.state == State::Exited).await;
+    assert_eq!(ended[0].last_exit.as_deref(), Some("exit:0"));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.process.id())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let most = most.unwrap().trim().trim_end_matches(" kB");
+    let most: u64 = most.parse().unwrap();
+    assert!(most < 200_000, "{most} kB");
+    let kept = std::fs::read(daemon.folder.path().join("data/logs/endless.log")).unwrap();
+    assert!(!kept.is_empty() && kept.iter().all(|byte| b"x\n".contains(byte)));
+}
+
+/// A small disk of its own; gone when dropped.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn of(size: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = std::process::Command::new("mount");
+        let options = format!("size={size}");
+        mount.args(["-t", "tmpfs", "-o", &options, "none"]);
+        mount.arg(folder.path()).stderr(std::process::Stdio::null());
+        mount
+            .status()
+            .is_ok_and(|status| status.success())
+            .then_some(Self(folder))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let mut umount = std::process::Command::new("umount");
+        umount.arg("-l").arg(self.0.path()).status().ok();
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_was_full_has_every_line_when_there_is_room_again() {
+    let Some(disk) = Disk::of("8m") else {
+        println!("skipped: this user cannot mount a disk");
+        return;
+    };
+    // Something else fills the disk, but for the place of some pages.
+    let services = "[service.writer]\nready = \"spawn\"\ncommand = [\"sh\", \"-c\", \
+        \"while [ ! -e go ]; do sleep 0.05; done; seq 1 200000; touch done; exec sleep 300\"]\n";
+    let mut daemon = Daemon::start(services, &[]);
+    daemon.until_all(|s| s.state == State::Running).await;
+    let logs = daemon.folder.path().join("data/logs");
+    let small = disk.0.path().join("writer.log");
+    std::fs::write(&small, "").unwrap();
+    std::fs::remove_file(logs.join("writer.log")).ok();
+    std::os::unix::fs::symlink(&small, logs.join("writer.log")).unwrap();
+    let blocker = disk.0.path().join("blocker");
+    std::fs::write(&blocker, vec![0; (8 << 20) - (256 << 10)]).unwrap();
+    std::fs::write(daemon.folder.path().join("go"), "").unwrap();
+    wait_for(|| small.metadata().unwrap().len() >= 200 << 10).await;
+    daemon
+        .until_all(|s| s.state == State::Running && s.incarnation == 1)
+        .await;
+    std::fs::remove_file(&blocker).unwrap();
+    let all: String = (1..=200_000).map(|n| format!("{n}\n")).collect();
+    wait_for(|| std::fs::read_to_string(&small).unwrap() == all).await;
+    assert!(daemon.folder.path().join("done").exists());
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.code().await, Some(0));
 }
 
 #[tokio::test]
