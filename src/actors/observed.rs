@@ -110,11 +110,18 @@ impl Bell {
     }
 
     /// Rings, unless it was rung since the supervisor last looked. A full mailbox does no harm: the
-    /// supervisor looks after every message it takes.
+    /// supervisor asks for the bell after every message it takes.
     pub(super) fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) && self.supervisor.try_send(Look).is_err() {
-            self.answered();
+        if !self.rung.swap(true, Ordering::AcqRel)
+            && let Err(error) = self.supervisor.try_send(Look)
+        {
+            tracing::debug!(%error, "the supervisor looks a little later");
         }
+    }
+
+    /// Tells whether it was rung since the supervisor last looked.
+    pub(super) fn is_rung(&self) -> bool {
+        self.rung.load(Ordering::Acquire)
     }
 
     /// Says that the supervisor is about to look.

@@ -32,6 +32,9 @@ const ORDERS_MAX: usize = 256;
 /// Time between two looks without a reason.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Longest rest between two looks at a bell.
+const REST_MAX: Duration = Duration::from_millis(20);
+
 /// Why everything is stopped, and killed, at the end.
 pub(super) const SHUTDOWN: &str = "shutdown";
 
@@ -71,6 +74,11 @@ pub struct Supervisor {
     pub(super) dependents: Vec<Vec<usize>>,
     pub(super) orders: Vec<(Order, Option<oneshot::Sender<Answer>>)>,
     bell: Bell,
+    /// When the next look at a bell may begin: as long after the last one as that took, so that
+    /// thousands of services that change at once leave time for all else.
+    rests_until: Instant,
+    /// A look at the bell is going to come.
+    will_look: bool,
     ending: Option<Ending>,
     ended: Option<oneshot::Sender<Ended>>,
 }
@@ -113,6 +121,8 @@ impl Supervisor {
             rows: Vec::new(),
             orders: Vec::new(),
             bell: Bell::new(ctx.address()),
+            rests_until: Instant::now(),
+            will_look: false,
             ending: None,
             ended: Some(ended),
         })
@@ -192,8 +202,31 @@ impl Supervisor {
         self.look();
     }
 
+    /// Looks at all services, at once or after its rest, when the bell was rung.
+    fn heed_bell(&mut self, ctx: &mut Context<Self>) {
+        if self.will_look || !self.bell.is_rung() {
+            return;
+        }
+        let rest = self.rests_until.saturating_duration_since(Instant::now());
+        if rest.is_zero() {
+            return self.look();
+        }
+        self.will_look = true;
+        ctx.run_later(rest, |supervisor, _| {
+            supervisor.will_look = false;
+            supervisor.look();
+        });
+    }
+
     /// Looks at all services and does what their states ask for.
     pub(super) fn look(&mut self) {
+        let begun = Instant::now();
+        self.look_now();
+        let now = Instant::now();
+        self.rests_until = now + now.duration_since(begun).min(REST_MAX);
+    }
+
+    fn look_now(&mut self) {
         self.bell.answered();
         let mut observed = self.observe();
         self.ward.note(&self.plan, &mut observed);
@@ -345,8 +378,8 @@ impl Actor for Supervisor {
 impl Handler<Look> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, _: Look, _: &mut Self::Context) {
-        self.look();
+    fn handle(&mut self, _: Look, ctx: &mut Self::Context) {
+        self.heed_bell(ctx);
     }
 }
 
@@ -359,8 +392,12 @@ impl Handler<Take> for Supervisor {
             caller,
             reply,
         } = ask;
+        let changes = command.changes();
         self.command(command, &caller, reply, ctx);
-        self.look();
+        match changes {
+            true => self.look(),
+            false => self.heed_bell(ctx),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
-//! Reads the output of a child until its end: into its log, and to whoever wants lines. One thread
-//! per pipe, since both ends may block.
+//! Reads the output of a child until its end: into its log, and to whoever wants lines. A pipe has a
+//! thread only while output comes, since both ends may block.
 
 use std::io::{ErrorKind, PipeReader, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,10 @@ use memchr::memrchr;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
 use regex::Regex;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
+use super::prepare;
 use crate::config::plan::{LogPlan, LogTarget};
 use crate::logs::{Outlet, Shaper};
 use crate::telemetry::{Pen, Records};
@@ -23,8 +25,14 @@ const READ_MAX: usize = 64 << 10;
 /// A longer line is passed on in parts.
 const LINE_MAX: usize = 64 << 10;
 
-/// Time between two attempts to write what waits, while there is no new output [ms].
-const RETRY_EVERY_MS: u16 = 500;
+/// Time between two attempts to write what waits, while there is no new output.
+const RETRY_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a thread waits for more output before it goes [ms].
+const LINGER_MS: u16 = 20;
+
+/// After so long the pipes that wait for a thread have their turn.
+const STINT_MAX: Duration = Duration::from_millis(200);
 
 /// Longest wait at the end for a log that is written beside.
 const SETTLE_MAX: Duration = Duration::from_secs(1);
@@ -82,57 +90,46 @@ impl Capture {
         }
     }
 
-    /// Reads a pipe in a thread of its own; the receiver closes when everything is written.
+    /// Reads a pipe until its end; the receiver closes when everything is written. To be called on the
+    /// runtime.
     pub(super) fn start(self, pipe: PipeReader) -> std::io::Result<watch::Receiver<()>> {
         let (open, done) = watch::channel(());
-        std::thread::Builder::new()
-            .name("capture".to_owned())
-            .spawn(move || {
-                self.read(pipe);
-                drop(open);
-            })?;
+        let readable = prepare::watch(pipe.as_fd().try_clone_to_owned()?)?;
+        let reading = Reading {
+            capture: self,
+            pipe,
+            held: Vec::new(),
+            unwritten: false,
+            pace: Pace::default(),
+        };
+        tokio::spawn(async move {
+            follow(reading, readable).await;
+            drop(open);
+        });
         Ok(done)
     }
 
-    fn read(mut self, mut pipe: PipeReader) {
-        // Before what is read stands the begin of its first line, as far as it came already.
-        let mut buffer = vec![0; LINE_MAX + READ_MAX];
-        let mut held = 0;
-        let mut pace = Pace::default();
-        loop {
-            self.wait_for_output(&pipe);
-            let Some(room) = buffer.get_mut(held..held + READ_MAX) else {
-                break;
-            };
-            let count = match pipe.read(room) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot read output");
-                    break;
-                }
-            };
-            let end = held + count;
-            let (text, _) = buffer.split_at(end);
-            let (_, new) = text.split_at(held);
-            if self.direct {
-                self.log.write(new);
-            }
-            let border = match memrchr(b'\n', new) {
-                Some(at) => held + at + 1,
-                None if end >= LINE_MAX => end,
-                None => 0,
-            };
-            if border > 0 {
-                let (lines, _) = text.split_at(border);
-                self.pass_on(lines);
-                buffer.copy_within(border..end, 0);
-            }
-            held = end - border;
-            pace.after(count, &pipe);
+    /// Takes output of which everything behind `held` is new; returns where the line begins that is not
+    /// complete yet.
+    fn take(&mut self, text: &[u8], held: usize) -> usize {
+        let (_, new) = text.split_at(held);
+        if self.direct {
+            self.log.write(new);
         }
-        let (last, _) = buffer.split_at(held);
+        let border = match memrchr(b'\n', new) {
+            Some(at) => held + at + 1,
+            None if text.len() >= LINE_MAX => text.len(),
+            None => 0,
+        };
+        if border > 0 {
+            let (lines, _) = text.split_at(border);
+            self.pass_on(lines);
+        }
+        border
+    }
+
+    /// Passes on the last line, which has no end, and waits until all is written that can be.
+    fn finish(&mut self, last: &[u8]) {
         if !last.is_empty() {
             self.pass_on(last);
         }
@@ -142,17 +139,6 @@ impl Capture {
         // What still cannot be written waits for the next incarnation.
         self.log.retry();
         self.log.settle(SETTLE_MAX);
-    }
-
-    /// Waits for output and, while some of it cannot be written, tries to write it now and then.
-    fn wait_for_output(&self, pipe: &PipeReader) {
-        while !self.log.retry() {
-            let mut wanted = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
-            // Output, its end, or an error: the read tells which.
-            if poll(&mut wanted, RETRY_EVERY_MS) != Ok(0) {
-                return;
-            }
-        }
     }
 
     /// Passes on lines that are complete, or too long to wait for.
@@ -170,6 +156,122 @@ impl Capture {
             }
         }
     }
+}
+
+/// Waits for output and has it read, by a thread of the pool only while there is some: most children
+/// are silent most of the time.
+async fn follow(mut reading: Reading, readable: AsyncFd<OwnedFd>) {
+    loop {
+        let next = readable.readable();
+        let guard = if reading.unwritten {
+            tokio::time::timeout(RETRY_EVERY, next).await.ok()
+        } else {
+            Some(next.await)
+        };
+        let mut guard = match guard.transpose() {
+            Ok(guard) => guard,
+            Err(error) => {
+                tracing::warn!(%error, "cannot wait for output");
+                return;
+            }
+        };
+        let stint = tokio::task::spawn_blocking(move || {
+            let found = reading.stint();
+            (reading, found)
+        });
+        let found;
+        (reading, found) = match stint.await {
+            Ok(stint) => stint,
+            Err(error) => {
+                tracing::error!(%error, "output is not read any more");
+                return;
+            }
+        };
+        match found {
+            Found::More => {}
+            // What came meanwhile has rung again, and is not forgotten by this.
+            Found::Nothing => {
+                if let Some(guard) = &mut guard {
+                    guard.clear_ready();
+                }
+            }
+            Found::End => return,
+        }
+    }
+}
+
+/// What a stint of reading found at its end.
+enum Found {
+    /// There may be more at once.
+    More,
+    /// Nothing came for a while.
+    Nothing,
+    /// The pipe is read to its end, and everything is passed on.
+    End,
+}
+
+/// A pipe that is being read.
+struct Reading {
+    capture: Capture,
+    pipe: PipeReader,
+    /// The begin of a line whose end has not come yet.
+    held: Vec<u8>,
+    /// Something waits until it can be written.
+    unwritten: bool,
+    pace: Pace,
+}
+
+impl Reading {
+    /// Reads until nothing comes for a while, or others shall have their turn. Blocks.
+    fn stint(&mut self) -> Found {
+        let until = Instant::now() + STINT_MAX;
+        // Before what is read stands the begin of its first line, as far as it came already.
+        let mut buffer = vec![0; LINE_MAX + READ_MAX];
+        let mut held = self.held.len();
+        if let Some(begin) = buffer.get_mut(..held) {
+            begin.copy_from_slice(&self.held);
+        }
+        let found = loop {
+            self.unwritten = !self.capture.log.retry();
+            if !has_output(&self.pipe) {
+                break Found::Nothing;
+            }
+            let Some(room) = buffer.get_mut(held..held + READ_MAX) else {
+                break Found::End;
+            };
+            let count = match (&self.pipe).read(room) {
+                Ok(0) => break Found::End,
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read output");
+                    break Found::End;
+                }
+            };
+            let (text, _) = buffer.split_at(held + count);
+            let border = self.capture.take(text, held);
+            buffer.copy_within(border..held + count, 0);
+            held = held + count - border;
+            self.pace.after(count, &self.pipe);
+            if Instant::now() >= until {
+                break Found::More;
+            }
+        };
+        let (rest, _) = buffer.split_at(held);
+        if matches!(found, Found::End) {
+            self.capture.finish(rest);
+        } else {
+            self.held.clear();
+            self.held.extend_from_slice(rest);
+        }
+        found
+    }
+}
+
+/// Waits a little for output, its end, or an error; the read tells which.
+fn has_output(pipe: &PipeReader) -> bool {
+    let mut wanted = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+    poll(&mut wanted, LINGER_MS) != Ok(0)
 }
 
 /// How fast output comes, and what is done about it.
@@ -262,7 +364,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn lines_come_whole_however_they_are_written_and_the_last_may_have_no_end() {
         let (ready, mut is_ready) = watch::channel(false);
         let pattern = Regex::new("^list.*ing").unwrap();
@@ -279,7 +381,7 @@ mod tests {
         );
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn characters_of_several_bytes_survive_every_border_of_a_read() {
         let mut rig = Rig::new(&LogPlan::default(), None);
         let line = format!("{}\n", "\u{1d11e}\u{e9}\u{20ac}".repeat(11));
@@ -295,7 +397,7 @@ mod tests {
         assert!(tail.iter().all(|kept| *kept == line.trim_end()));
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_line_that_never_ends_is_kept_in_parts() {
         let mut rig = Rig::new(&LogPlan::default(), None);
         rig.write(&vec![b'x'; 5 << 20]);
@@ -305,7 +407,7 @@ mod tests {
         assert!(bytes <= Records::BYTES_MAX, "{bytes}");
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn shaped_lines_end_even_if_the_output_does_not() {
         let plan = LogPlan {
             format: LineFormat::Ts,
@@ -320,7 +422,7 @@ mod tests {
         assert!(lines[0].ends_with("Z one"));
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_log_that_takes_nothing_drops_lines_and_never_stops_the_writer() {
         let plan = LogPlan {
             on_full: OnFull::Drop,
@@ -354,7 +456,7 @@ mod tests {
         );
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn rotation_at_full_speed_loses_and_doubles_nothing() {
         let plan = LogPlan {
             max: fathom_kernel::Size::from_bytes(100_000),

@@ -3,9 +3,7 @@
 use std::ffi::CString;
 use std::io::{self, PipeReader};
 use std::os::fd::{OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use fathom_kernel::{Counters, Exit, LogStream, Request};
@@ -14,6 +12,7 @@ use regex::Regex;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
+use super::birth::Program;
 use super::capture::{Capture, Source};
 use super::cgroup::Cgroup;
 use super::executable::{self, Unrunnable};
@@ -22,7 +21,7 @@ use super::fifo;
 use super::ledger::Entry;
 use super::limits::limits;
 use super::notices::Notices;
-use super::prepare::{Identity, Inherited, Preparation, prepare};
+use super::prepare::{Identity, Inherited, Preparation};
 use super::probe::Probe;
 use super::process::Process;
 use super::registration::Registration;
@@ -77,26 +76,29 @@ impl Launch<'_> {
         texts: mpsc::Receiver<Vec<u8>>,
     ) -> io::Result<Launched> {
         let folder = executable::folder(body, &self.world.config_dir).map_err(unrunnable)?;
-        let program = executable::find(body, folder.as_deref()).map_err(unrunnable)?;
-        let mut command = Command::new(program);
-        if let Some((name, args)) = body.argv.split_first() {
-            command.arg0(name).args(args);
+        let path = executable::find(body, folder.as_deref()).map_err(unrunnable)?;
+        let mut program = Program::new(path);
+        if !body.argv.is_empty() {
+            program.argv(&body.argv);
         }
-        command.envs(&body.env).stdin(stdin::fill(texts)?);
-        if let Some(folder) = folder {
-            command.current_dir(folder);
+        for (name, value) in &body.env {
+            program.env(name, value);
+        }
+        program.stdin(stdin::fill(texts)?);
+        if let Some(folder) = &folder {
+            program.folder(folder);
         }
         let (cx, line) = self.world.context(&self.plan.name, self.counters);
         let pass = self.world.guests.admit(cx, self.incarnation)?;
         let socket = std::path::absolute(self.world.data_dir.join(door::SOCKET_NAME))?;
-        command
+        program
             .env(door::SOCKET_VARIABLE, socket)
             .env(door::TOKEN_VARIABLE, &pass.token);
         let preparation = Preparation {
             identity: body.user.as_deref().map(identity).transpose()?,
             ..Preparation::default()
         };
-        let mut launched = self.launch(command, preparation).await?;
+        let mut launched = self.launch(program, preparation).await?;
         if matches!(self.plan.ready, Ready::Notify) {
             launched.probe = Probe::Either(Box::new(launched.probe), line.ready);
         }
@@ -113,11 +115,11 @@ impl Launch<'_> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let ours = UnixStream::from_std(ours)?;
-        let mut command = Command::new(&self.world.program);
-        command
-            .args(["host", &*self.plan.name])
-            .stdin(OwnedFd::from(theirs));
-        let mut launched = self.launch(command, Preparation::default()).await?;
+        let mut program = Program::new(&*self.world.program);
+        let name = self.world.program.as_os_str();
+        program.argv([name, "host".as_ref(), (*self.plan.name).as_ref()]);
+        program.stdin(OwnedFd::from(theirs));
+        let mut launched = self.launch(program, Preparation::default()).await?;
         let (ready, said) = watch::channel(false);
         if matches!(self.plan.ready, Ready::Notify) {
             launched.probe = Probe::Told(said);
@@ -192,13 +194,13 @@ impl Launch<'_> {
 
     async fn launch(
         &self,
-        mut command: Command,
+        mut program: Program,
         mut preparation: Preparation,
     ) -> io::Result<Launched> {
         let (name, group) = (&*self.plan.name, &*self.plan.group);
         let mut registration = Registration::new(self.world, self.plan, self.incarnation);
         let process = name.rsplit(':').next().unwrap_or(name);
-        command
+        program
             .env_remove(NOTIFY)
             .env(MARKER, registration.marker())
             .env("SUPERVISOR_ENABLED", "1")
@@ -216,15 +218,15 @@ impl Launch<'_> {
         let cgroup = cgroups.make(name, self.incarnation, &self.plan.limits);
         preparation.cgroup = cgroup.as_ref().map(Cgroup::door).transpose()?;
         let (told, telling) = self.pattern()?;
-        let notices = self.notices(&mut command)?;
+        let notices = self.notices(&mut program)?;
         let probe = self.probe(told, notices.as_ref(), &mut preparation)?;
-        prepare(&mut command, preparation);
+        program.prepare(preparation);
         let surroundings = self.surroundings()?;
-        let made = match self.pipes(&mut command, telling, registration.pipes()) {
+        let made = match self.pipes(&mut program, telling, registration.pipes()) {
             Ok(outputs) => self
                 .world
                 .spawner
-                .spawn(command)
+                .spawn(program)
                 .await
                 .map(|p| (p, outputs)),
             Err(error) => Err(error),
@@ -300,7 +302,7 @@ impl Launch<'_> {
     }
 
     /// Listens to what a program says, when its plan asks for that.
-    fn notices(&self, command: &mut Command) -> io::Result<Option<Notices>> {
+    fn notices(&self, program: &mut Program) -> io::Result<Option<Notices>> {
         let plan = self.plan;
         let is_notify = |source: &FlowSource| *source == FlowSource::Notify;
         let by_flow = |rule: &FlowRule| is_notify(&rule.out) || rule.input.iter().any(is_notify);
@@ -314,7 +316,7 @@ impl Launch<'_> {
             return Ok(None);
         }
         let path = self.notify_path()?;
-        command.env(NOTIFY, &path);
+        program.env(NOTIFY, &path);
         let heartbeat = self.world.heartbeats.of(&plan.name);
         Notices::listen(path, heartbeat).map(Some)
     }
@@ -333,7 +335,7 @@ impl Launch<'_> {
     /// Connects standard output and error to the logs.
     fn pipes(
         &self,
-        command: &mut Command,
+        program: &mut Program,
         ready: Option<(Regex, watch::Sender<bool>)>,
         named: &[PathBuf],
     ) -> io::Result<Vec<watch::Receiver<()>>> {
@@ -342,16 +344,14 @@ impl Launch<'_> {
         let (reader, out) = pipe(0)?;
         let mut outputs = vec![self.captured(reader, LogStream::Stdout, logs.out, ready)?];
         match logs.err {
-            None => {
-                command.stderr(out.try_clone()?);
-            }
+            None => program.stderr(out.try_clone()?),
             Some(log) => {
                 let (reader, err) = pipe(1)?;
-                command.stderr(err);
+                program.stderr(err);
                 outputs.push(self.captured(reader, LogStream::Stderr, log, None)?);
             }
         }
-        command.stdout(out);
+        program.stdout(out);
         Ok(outputs)
     }
 

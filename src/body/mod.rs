@@ -1,6 +1,7 @@
 //! What a keeper keeps: one incarnation of a service, in this process or in a child.
 
 mod autopsy;
+mod birth;
 mod capture;
 mod cgroup;
 mod child;

@@ -1,13 +1,10 @@
-//! What a child does between fork and exec, and the few calls that nobody wraps safely.
-//!
-//! The only unsafe code of the supervisor: code may run between fork and exec only if it neither
-//! allocates nor takes a lock, since other threads do not exist in the child.
-#![allow(unsafe_code, reason = "running code between fork and exec")]
+//! What a child does between its birth and its exec, and the few calls that nobody wraps safely. With
+//! `birth` the only unsafe code of the supervisor.
+#![allow(unsafe_code, reason = "running code between birth and exec")]
 
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
@@ -16,7 +13,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::WaitStatus;
-use nix::unistd::{Gid, Pid, Uid, getppid, setgid, setgroups, setsid, setuid, write};
+use nix::unistd::{Gid, Pid, Uid, getppid, setsid, write};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -53,8 +50,7 @@ pub(super) struct Inherited {
 }
 
 impl Inherited {
-    /// Prepares it. If the number is free here, it is taken until the child is made: the pipe by
-    /// which a failed exec is reported must not come to stand there.
+    /// Prepares it. If the number is free here, it is taken until the child is made.
     pub(super) fn new(fd: OwnedFd, number: RawFd) -> std::io::Result<Self> {
         let taken = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(number))?;
         // SAFETY: the call has just made this descriptor, and nobody else knows of it.
@@ -73,8 +69,8 @@ impl Inherited {
     /// Puts it at its number, in the child.
     fn put(&self) -> Result<(), Errno> {
         let same = self.fd.as_raw_fd() == self.number;
-        // Somebody may have closed what stood there, and the pipe of the exec has come in its place:
-        // then this start fails, and the next one will do.
+        // Somebody may have closed what stood there, and another thing has come in its place: then this
+        // start fails, and the next one will do.
         if !same
             && self
                 .occupant
@@ -114,20 +110,8 @@ pub(super) struct Identity {
     pub(super) groups: Vec<Gid>,
 }
 
-/// Makes a command prepare its child so.
-pub(super) fn prepare(command: &mut std::process::Command, preparation: Preparation) {
-    if !preparation.session {
-        command.process_group(0);
-    }
-    let parent = Pid::this();
-    // SAFETY: `in_child` makes system calls only; everything it reads was made before the fork, and
-    // an error is returned as its number, which allocates nothing.
-    unsafe {
-        command.pre_exec(move || in_child(parent, &preparation).map_err(std::io::Error::from));
-    }
-}
-
-fn in_child(parent: Pid, preparation: &Preparation) -> Result<(), Errno> {
+/// Prepares the child of `parent`, in the child; system calls only.
+pub(super) fn in_child(parent: Pid, preparation: &Preparation) -> Result<(), Errno> {
     if preparation.session {
         setsid()?;
     }
@@ -152,9 +136,7 @@ fn in_child(parent: Pid, preparation: &Preparation) -> Result<(), Errno> {
         umask(Mode::from_bits_truncate(mask));
     }
     if let Some(identity) = &preparation.identity {
-        setgroups(&identity.groups)?;
-        setgid(identity.group)?;
-        setuid(identity.user)?;
+        become_user(identity)?;
     }
     close_on_exec()?;
     if let Some(inherited) = &preparation.inherit {
@@ -169,6 +151,22 @@ fn in_child(parent: Pid, preparation: &Preparation) -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// Takes another user. The functions of the C library would change all threads of the process, which
+/// are those of the parent while the child shares its memory.
+fn become_user(identity: &Identity) -> Result<(), Errno> {
+    let (groups, group, user) = (&identity.groups, identity.group, identity.user);
+    // SAFETY: reads a list of as many numbers as it is told, which lives as long as the call.
+    let result =
+        unsafe { nix::libc::syscall(nix::libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
+    Errno::result(result)?;
+    // SAFETY: takes a number and touches no memory.
+    let result = unsafe { nix::libc::syscall(nix::libc::SYS_setgid, group.as_raw()) };
+    Errno::result(result)?;
+    // SAFETY: the same.
+    let result = unsafe { nix::libc::syscall(nix::libc::SYS_setuid, user.as_raw()) };
+    Errno::result(result).map(drop)
 }
 
 /// Makes the child treat every signal as a fresh process does; those that we ignore would stay

@@ -3,22 +3,22 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::Command;
 
 use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use tokio::sync::{mpsc, oneshot};
 
+use super::birth::Program;
 use super::prepare;
 use super::process::Process;
 use super::strays::signal_group;
 
-/// Most commands waiting to be spawned; further ones wait.
+/// Most programs waiting to be spawned; further ones wait.
 const WAITING_MAX: usize = 64;
 
 type Made = io::Result<(Pid, OwnedFd)>;
-type Job = (Command, oneshot::Sender<Made>);
+type Job = (Program, oneshot::Sender<Made>);
 
 /// Spawns children. Clones use the same thread.
 #[derive(Debug, Clone)]
@@ -31,8 +31,8 @@ impl Spawner {
         std::thread::Builder::new()
             .name("spawner".to_owned())
             .spawn(move || {
-                while let Some((command, reply)) = jobs.blocking_recv() {
-                    if let Err(Ok((pid, _))) = reply.send(spawn(command)) {
+                while let Some((program, reply)) = jobs.blocking_recv() {
+                    if let Err(Ok((pid, _))) = reply.send(spawn(program)) {
                         // Nobody waits for it: the stack is ending.
                         discard(pid);
                     }
@@ -42,19 +42,18 @@ impl Spawner {
     }
 
     /// Spawns a child; an error of the exec comes back as the error of this call.
-    pub(super) async fn spawn(&self, command: Command) -> io::Result<Process> {
+    pub(super) async fn spawn(&self, program: Program) -> io::Result<Process> {
         let (reply, child) = oneshot::channel();
         let gone = || io::Error::other("the stack is ending");
-        self.0.send((command, reply)).await.map_err(|_| gone())?;
+        self.0.send((program, reply)).await.map_err(|_| gone())?;
         let (pid, fd) = child.await.unwrap_or_else(|_| Err(gone()))?;
         Process::of(pid, fd).inspect_err(|_| discard(pid))
     }
 }
 
-/// Makes a child. Our copies of what it inherits are closed before this returns.
-fn spawn(mut command: Command) -> Made {
-    let child = command.spawn()?;
-    let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+/// Makes a child, with the descriptor by which it is held.
+fn spawn(program: Program) -> Made {
+    let pid = program.spawn()?;
     // It cannot be reaped by anybody else, so the number is still its own.
     match prepare::pidfd_open(pid) {
         Ok(fd) => Ok((pid, fd)),
