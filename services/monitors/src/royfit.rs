@@ -292,11 +292,7 @@ impl Monitor for Royfit {
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {
-        let restored = keep::restore(saved, &self.places)?;
-        let Some(numbers) = restored.numbers else {
-            return Ok(());
-        };
-        self.take_back(numbers, restored.cells)
+        self.take_back(saved)
     }
 
     fn memory_bytes(&self) -> usize {

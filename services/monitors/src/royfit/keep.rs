@@ -124,53 +124,69 @@ fn snapshot(json: &[u8], places: &Places, residuals: &mut Residuals) -> Vec<u8> 
     snapshot
 }
 
-/// What was read back.
-#[derive(Debug, Default)]
-pub(super) struct Restored {
-    pub(super) numbers: Option<Numbers>,
-    /// Minute, key and count of residuals, with the ranks of today's DOMs.
-    pub(super) cells: Vec<(i64, u32, u32)>,
+/// A record of what was kept, with the time of its column.
+fn columns(saved: &Saved) -> impl Iterator<Item = Option<Record<'_>>> {
+    let snapshot = saved.snapshot.as_deref().unwrap_or_default();
+    let records = split(snapshot).chain(saved.records.iter().map(Vec::as_slice));
+    records.map(read)
 }
 
-/// Reads what was kept; what is damaged is left out.
-pub(super) fn restore(saved: &Saved, places: &Places) -> Result<Restored, String> {
-    let mut restored = Restored::default();
-    let Some(snapshot) = &saved.snapshot else {
-        return Ok(restored);
-    };
-    let mut ranks: Vec<Option<usize>> = Vec::new();
-    let records = split(snapshot).chain(saved.records.iter().map(Vec::as_slice));
-    for record in records {
-        match read(record).ok_or("a record is damaged")? {
-            Record::Ids(ids) => ranks = ids.into_iter().map(|id| places.rank(id)).collect(),
+/// Reads the numbers, and the newest minute with residuals; `None` when nothing was kept.
+///
+/// # Errors
+/// When a record is damaged.
+fn newest(saved: &Saved) -> Result<Option<(Numbers, Option<i64>)>, String> {
+    let (mut numbers, mut newest) = (None, None);
+    for record in columns(saved) {
+        match record.ok_or("a record is damaged")? {
+            Record::Ids(_) => {}
             Record::Column {
                 level: NUMBERS,
                 payload,
                 ..
-            } => {
-                restored.numbers = Some(serde_json::from_slice(payload).map_err(|e| e.to_string())?)
+            } => numbers = Some(payload),
+            Record::Column { at_ms, .. } => newest = newest.max(Some(at_ms)),
+        }
+    }
+    match (numbers, saved.snapshot.is_some()) {
+        (Some(numbers), _) => {
+            let numbers = serde_json::from_slice(numbers).map_err(|e| e.to_string())?;
+            Ok(Some((numbers, newest)))
+        }
+        (None, true) => Err("the numbers are missing".into()),
+        (None, false) => Ok(None),
+    }
+}
+
+/// Adds the residuals that were kept, with the ranks of today's DOMs.
+fn put_back(saved: &Saved, places: &Places, residuals: &mut Residuals) {
+    let mut ranks: Vec<Option<usize>> = Vec::new();
+    for record in columns(saved).flatten() {
+        let (level, minute, payload) = match record {
+            Record::Ids(ids) => {
+                ranks = ids.into_iter().map(|id| places.rank(id)).collect();
+                continue;
             }
+            Record::Column { level: NUMBERS, .. } => continue,
             Record::Column {
                 level,
                 at_ms,
                 payload,
-            } => {
-                let numbers = payload.as_chunks::<4>().0.iter();
-                let cells = numbers.map(|bytes| u32::from_le_bytes(*bytes));
-                let cells = cells.map(|number| match level {
-                    KEYS => (number as usize, 1),
-                    _ => parts(number),
-                });
-                let cells = cells.filter_map(|(key, count)| {
-                    let rank = (*ranks.get(key / CODES)?)?;
-                    let key = u32::try_from(rank * CODES + key % CODES).ok()?;
-                    Some((at_ms, key, count))
-                });
-                restored.cells.extend(cells);
+            } => (level, at_ms, payload),
+        };
+        for bytes in payload.as_chunks::<4>().0 {
+            let number = u32::from_le_bytes(*bytes);
+            let (key, count) = match level {
+                KEYS => (number as usize, 1),
+                _ => parts(number),
+            };
+            let rank = ranks.get(key / CODES).copied().flatten();
+            let key = rank.map(|rank| rank * CODES + key % CODES);
+            if let Some(key) = key.and_then(|key| u32::try_from(key).ok()) {
+                residuals.add_cell(minute, key, count);
             }
         }
     }
-    Ok(restored)
 }
 
 impl Royfit {
@@ -189,11 +205,10 @@ impl Royfit {
         }
     }
 
-    pub(super) fn take_back(
-        &mut self,
-        numbers: Numbers,
-        cells: Vec<(i64, u32, u32)>,
-    ) -> Result<(), String> {
+    pub(super) fn take_back(&mut self, saved: &Saved) -> Result<(), String> {
+        let Some((numbers, newest)) = newest(saved)? else {
+            return Ok(());
+        };
         if numbers.version != KEPT_VERSION {
             return Err(format!(
                 "kept with version {}, now {KEPT_VERSION}",
@@ -209,13 +224,10 @@ impl Royfit {
         self.offsets.put_back(numbers.off);
         self.history
             .put_back(numbers.listed, numbers.shapes, numbers.minutes);
-        let newest = cells.iter().map(|(minute, ..)| *minute).max();
         // Residuals that were counted in another way do not mix with today's.
         if let Some(newest) = newest.filter(|_| numbers.slewing == self.config.slewing) {
             self.residuals.set_clock(newest);
-            for (minute, key, count) in cells {
-                self.residuals.add_cell(minute, key, count);
-            }
+            put_back(saved, &self.places, &mut self.residuals);
         }
         Ok(())
     }
