@@ -9,6 +9,8 @@ const FAMILIES: &[&[Kind]] = &[
     fathom_logging::KINDS,
     fathom_alarms::KINDS,
     fathom_monitors::KINDS,
+    #[cfg(feature = "sqlite")]
+    fathom_recorder::KINDS,
     fathom_web::KINDS,
 ];
 

@@ -6,11 +6,10 @@
 //! `files/event_selection` and go with their rows. `NAME.json` there is the output with its
 //! `Panels` view that `/event_selection/NAME.png` is drawn from.
 //!
-//! With `elog`, an event that takes a place of the full top 10 raises the alarm condition
+//! With `elog`, an event that takes a place of the full top 10 is told of as the condition
 //! `top10_event` (severity info, subject = name of the picture, text `A new event has made it into
 //! the top 10!`), which the sink for ELOG turns into an entry of the logbook with the picture. It is
-//! cleared when it is a day old or its event lost its place. Events that merely fill free places say
-//! nothing.
+//! a happening: over at once, and never cleared. Events that merely fill free places say nothing.
 //!
 //! State: the rows (about 100 bytes each, at most `3 * best`, and `90 * best_per_day` and
 //! `90 * best_per_run` more), the payloads of the last 200 events (at most 16 MiB) and the event
@@ -55,8 +54,6 @@ const OUTPUT: &str = "ztplot";
 /// Where the files of selected events lie, below `data_dir/files`.
 const FOLDER: &str = "event_selection";
 const NOTICE: &str = "A new event has made it into the top 10!";
-/// A notice is cleared after so long [ms].
-const NOTICE_MS: i64 = 86_400_000;
 /// The tables are looked over at least so often, because events cease to be new [ms].
 const TABLES_MS: i64 = 60_000;
 
@@ -147,8 +144,7 @@ impl Monitor for ZtPlot {
             out.fetch(fetch);
         }
         self.asked.fetch(out);
-        self.clear_old_notices(now_ms, out);
-        self.let_go(now_ms, out);
+        self.let_go(out);
         self.put_tables(now_ms, out);
         if std::mem::take(&mut self.is_hidden) {
             self.show_again(out);
@@ -241,8 +237,7 @@ impl ZtPlot {
         self.counts.drawn += 1;
         let view = self.draw(event, None);
         if verdict != Verdict::Passed {
-            let received_ms = frame.received.as_millisecond();
-            self.select(row, verdict, received_ms, (event, &view, &body), out);
+            self.select(row, verdict, frame.received, (event, &view, &body), out);
         }
         self.latest = Some(body);
         self.is_hidden = false;
@@ -281,9 +276,9 @@ impl ZtPlot {
     /// Takes an event into the selection, with its files.
     fn select(
         &mut self,
-        mut row: Row,
+        row: Row,
         verdict: Verdict,
-        received_ms: i64,
+        received: Timestamp,
         (event, view, body): (&Payload<'_>, &Panels, &Bytes),
         out: &mut Outputs,
     ) {
@@ -295,8 +290,8 @@ impl ZtPlot {
         if verdict == Verdict::Record {
             self.counts.records += 1;
             if self.config.elog {
-                row.noticed_ms = Some(received_ms);
-                notice(&name, true, NOTICE, received_ms, out);
+                let about = ("top10_event", name.clone());
+                out.alarm(about, Severity::Info, true, NOTICE, received);
             }
         }
         let gone = self.selection.take(row);
@@ -309,33 +304,13 @@ impl ZtPlot {
         out.file(FileEdit::Write { path, bytes });
     }
 
-    fn clear_old_notices(&mut self, now_ms: i64, out: &mut Outputs) {
-        for row in self.selection.rows_mut() {
-            let is_old = |at: i64| now_ms.saturating_sub(at) >= NOTICE_MS;
-            if row.noticed_ms.is_some_and(is_old) {
-                row.noticed_ms = None;
-                notice(
-                    &row.key.name(),
-                    false,
-                    "the event is a day old",
-                    now_ms,
-                    out,
-                );
-            }
-        }
-    }
-
-    /// Takes away the files and notices of events that have lost their place.
-    fn let_go(&mut self, now_ms: i64, out: &mut Outputs) {
+    /// Takes away the files of events that have lost their place.
+    fn let_go(&mut self, out: &mut Outputs) {
         self.tables.changed |= !self.leaving.is_empty();
         for row in self.leaving.drain(..) {
-            let name = row.key.name();
             for ending in ["dat", "json"] {
-                let path = path_of(&name, ending);
+                let path = path_of(&row.key.name(), ending);
                 out.file(FileEdit::Remove { path });
-            }
-            if row.noticed_ms.is_some() {
-                notice(&name, false, "the event has lost its place", now_ms, out);
             }
         }
     }
@@ -377,12 +352,6 @@ impl ZtPlot {
         let output = Output::new(table.clone(), "Event selection", all);
         out.put(output.at(newest).every(year_s));
     }
-}
-
-/// Says that there is a new event of the top 10, or that it is none any more.
-fn notice(name: &str, firing: bool, text: &str, at_ms: i64, out: &mut Outputs) {
-    let about = ("top10_event", name);
-    out.alarm(about, Severity::Info, firing, text, timestamp(at_ms));
 }
 
 fn page_name(table: &str, category: Category) -> String {

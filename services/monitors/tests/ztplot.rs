@@ -269,14 +269,9 @@ fn only_a_record_of_the_full_top_10_is_told_of_and_only_when_wanted() {
         assert_eq!(alarm.severity, Severity::Info);
         assert_eq!(alarm.subject, "ztplot_00000044_00006760_FI156_TC12");
         assert_eq!(alarm.text, "A new event has made it into the top 10!");
-        bench.tick(T0 + DAY_MS - 1);
+        // It is a happening: nothing takes it back.
+        bench.tick(T0 + 2 * DAY_MS);
         assert_eq!(bench.out.alarms.len(), 1);
-        bench.tick(T0 + DAY_MS);
-        let last = bench.alarms()[1];
-        assert_eq!(
-            last,
-            ("top10_event", "ztplot_00000044_00006760_FI156_TC12", false)
-        );
     }
 }
 
@@ -309,9 +304,7 @@ fn rows_and_files_go_together_instead_of_piling_up() {
     assert_eq!(removed.len(), 596);
     assert!(removed.contains(&path(298, "dat")) && removed.contains(&path(1, "json")));
     assert!(!removed.contains(&path(299, "dat")));
-    // What was told of those is taken back.
-    let firing = bench.alarms().iter().filter(|alarm| alarm.2).count();
-    assert_eq!((firing, bench.alarms().len() - firing), (298, 296));
+    assert_eq!(bench.out.alarms.len(), 298);
 }
 
 #[test]

@@ -79,8 +79,6 @@ pub(super) struct Row {
     pub(super) n_dus: i64,
     /// Second of the frame's start since 1970.
     pub(super) utc_timestamp: i64,
-    /// Since when it is told of as new, host time [ms].
-    pub(super) noticed_ms: Option<i64>,
 }
 
 impl Row {
@@ -93,7 +91,6 @@ impl Row {
             n_triggered_hits: wide(event.triggered.len()),
             n_dus: wide(n_dus),
             utc_timestamp: event.header.utc_seconds.into(),
-            noticed_ms: None,
         }
     }
 

@@ -55,10 +55,6 @@ impl Selection {
         &self.rows
     }
 
-    pub(super) fn rows_mut(&mut self) -> impl Iterator<Item = &mut Row> {
-        self.rows.iter_mut()
-    }
-
     /// Returns the limits in the order of [`Category::ALL`].
     pub(super) fn limits(&self) -> [i64; 3] {
         self.limits
@@ -208,7 +204,6 @@ mod tests {
             n_triggered_hits: values[2],
             n_dus: 1,
             utc_timestamp: day * 86_400,
-            noticed_ms: None,
         }
     }
 

@@ -122,7 +122,6 @@ mod tests {
             n_triggered_hits: 184,
             n_dus: 4,
             utc_timestamp: 1_574_432_870,
-            noticed_ms: None,
         }
     }
 

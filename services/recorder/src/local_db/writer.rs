@@ -1,0 +1,146 @@
+//! The thread that writes: SQLite blocks, and one writer at a time is all it can do.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use fathom_kernel::view::View;
+use fathom_kernel::{Output, ServiceError};
+use tokio::sync::mpsc;
+
+use super::database::{Database, Fault, Written};
+use super::plan::Plan;
+
+/// Tables to write, by output; `None` only makes sure that the table is there.
+pub(super) type Work = BTreeMap<String, Option<Arc<Output>>>;
+
+/// What became of some work.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// Rows added, by output.
+    pub(super) written: Vec<(String, u64)>,
+    /// Tables that do not fit, and why.
+    pub(super) refused: Vec<(String, String)>,
+    /// Why the rest could not be written.
+    pub(super) fault: Option<Fault>,
+    /// The rest.
+    pub(super) left: Work,
+}
+
+/// The outside of the thread: at most one piece of work is with it.
+pub(super) struct Writer {
+    work: mpsc::Sender<Work>,
+    done: mpsc::Receiver<Done>,
+    is_busy: bool,
+    thread: JoinHandle<()>,
+}
+
+impl Writer {
+    /// Starts the thread; the file is opened with the first work.
+    pub(super) fn start(path: PathBuf, plans: BTreeMap<String, Plan>) -> std::io::Result<Self> {
+        let (work, works) = mpsc::channel(1);
+        let (dones, done) = mpsc::channel(1);
+        let inside = Inside {
+            path,
+            plans,
+            database: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("local_db".into())
+            .spawn(move || inside.run(works, dones))?;
+        Ok(Self {
+            work,
+            done,
+            is_busy: false,
+            thread,
+        })
+    }
+
+    /// Tells whether some work is with the thread.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
+    /// Hands work over. Only when it is not busy.
+    pub(super) fn write(&mut self, work: Work) {
+        // A thread that has ended is found out by `done`.
+        self.is_busy = true;
+        if self.work.try_send(work).is_err() {
+            self.done.close();
+        }
+    }
+
+    /// Waits until the work is done; for ever when there is none. Cancel-safe.
+    pub(super) async fn done(&mut self) -> Result<Done, ServiceError> {
+        if !self.is_busy {
+            std::future::pending::<()>().await;
+        }
+        let done = self.done.recv().await;
+        self.is_busy = false;
+        done.ok_or_else(|| ServiceError::new("the thread that writes has ended"))
+    }
+
+    /// Lets the thread end, and closes the file.
+    pub(super) async fn end(self) -> Result<(), ServiceError> {
+        drop((self.work, self.done));
+        let joined = tokio::task::spawn_blocking(move || self.thread.join().is_ok());
+        match joined.await {
+            Ok(true) => Ok(()),
+            _ => Err(ServiceError::new("the thread that writes has panicked")),
+        }
+    }
+}
+
+/// The inside of the thread.
+struct Inside {
+    path: PathBuf,
+    plans: BTreeMap<String, Plan>,
+    /// Closed after a failure: what was known of the file may not hold any more.
+    database: Option<Database>,
+}
+
+impl Inside {
+    fn run(mut self, mut works: mpsc::Receiver<Work>, dones: mpsc::Sender<Done>) {
+        while let Some(work) = works.blocking_recv() {
+            if dones.blocking_send(self.work(work)).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn work(&mut self, mut work: Work) -> Done {
+        let mut done = Done::default();
+        while let Some((name, output)) = work.pop_first() {
+            match self.write(&name, output.as_deref()) {
+                Ok(Written::Rows(rows)) => done.written.push((name, rows)),
+                Ok(Written::Refused(reason)) => done.refused.push((name, reason)),
+                Err(fault) => {
+                    self.database = None;
+                    work.insert(name, output);
+                    done.fault = Some(fault);
+                    break;
+                }
+            }
+        }
+        done.left = work;
+        done
+    }
+
+    fn write(&mut self, name: &str, output: Option<&Output>) -> Result<Written, Fault> {
+        let Some(plan) = self.plans.get(name) else {
+            return Ok(Written::Refused("it is not mirrored".into()));
+        };
+        // Closed before it is opened anew: SQLite clears up by name at the end.
+        self.database.take_if(|database| !database.is_there());
+        let database = match &mut self.database {
+            Some(database) => database,
+            none => none.insert(Database::open(&self.path)?),
+        };
+        match output.map(|output| &output.view) {
+            None => database.prepare(plan),
+            Some(View::Table(table)) => database.write(plan, table),
+            Some(_) => Ok(Written::Refused("it is no table".into())),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The mirror as a service: tables put on the board stand in the file.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fathom_kernel::view::{Scalar, Table, View};
+use fathom_kernel::{
+    Board, Bus, Event, Filter, FromConfig, Limits, Output, Service, ServiceCx, ServiceError, Setup,
+    Subscription, Timestamp, Topic,
+};
+use fathom_recorder::{LocalDb, LocalDbConfig, Mirrored};
+use rusqlite::Connection;
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+const LONG: Duration = Duration::from_secs(30);
+
+struct Running {
+    board: Board,
+    bus: Bus,
+    events: Subscription,
+    stop: tokio_util::sync::CancellationToken,
+    counters: Arc<fathom_kernel::Counters>,
+    task: JoinHandle<Result<(), ServiceError>>,
+}
+
+async fn start(folder: &Path, config: &LocalDbConfig, before: Option<Output>) -> Running {
+    LocalDb::check(config, &Setup::default()).unwrap();
+    let (cx, mut outside) = ServiceCx::alone("db", folder);
+    let filter = Filter::none().and(Topic::Output).and(Topic::Alarm);
+    let events = cx.bus.subscribe("test", filter, Limits::default());
+    if let Some(output) = before {
+        put(&cx.board, output);
+    }
+    let running = Running {
+        board: cx.board.clone(),
+        bus: cx.bus.clone(),
+        events,
+        stop: cx.stop.clone(),
+        counters: cx.counters.clone(),
+        task: {
+            let service = Box::new(LocalDb::from_config(config, &Setup::default()));
+            tokio::spawn(service.run(cx))
+        },
+    };
+    outside.ready.wait_for(|ready| *ready).await.unwrap();
+    running
+}
+
+fn put(board: &Board, output: Output) {
+    assert!(board.put(&Arc::from("test"), output, Timestamp::UNIX_EPOCH));
+}
+
+fn alarms(ids: &[i64]) -> Output {
+    let table = Table {
+        columns: vec!["id".into(), "at".into()],
+        rows: ids.iter().map(|id| vec![json!(id), json!("x")]).collect(),
+    };
+    Output::new("alarm_history", "Alarms", table)
+}
+
+fn ids(folder: &Path) -> Vec<i64> {
+    let connection = Connection::open(folder.join("monitoring.sqlite3")).unwrap();
+    let mut statement = connection.prepare("SELECT id FROM alarm_history").unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+impl Running {
+    /// Waits for an event that says what is wanted.
+    async fn wait<T>(&mut self, wanted: impl Fn(&Event) -> Option<T>) -> T {
+        let wait = async {
+            let mut batch = VecDeque::new();
+            loop {
+                assert!(self.events.recv_batch(&mut batch).await);
+                if let Some(found) = batch.drain(..).find_map(|event| wanted(&event)) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(LONG, wait).await.unwrap()
+    }
+
+    /// Waits until so many rows of an output are in the file.
+    async fn rows(&mut self, output: &str, rows: u64) {
+        self.wait(|event| {
+            let Event::Output(change) = event else {
+                return None;
+            };
+            let View::Table(table) = &change.output.view else {
+                return None;
+            };
+            let is_report = change.output.name == "local_db";
+            let mut lines = table.rows.iter();
+            (is_report && lines.any(|row| row[0] == output && row[1] == rows)).then_some(())
+        })
+        .await;
+    }
+
+    async fn alarm(&mut self) -> (bool, String) {
+        self.wait(|event| match event {
+            Event::Alarm(alarm) => Some((alarm.firing, alarm.text.clone())),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        tokio::time::timeout(LONG, self.task)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        drop(self.bus);
+    }
+}
+
+#[tokio::test]
+async fn tables_of_the_board_stand_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LocalDbConfig::default();
+    let mut running = start(folder.path(), &config, Some(alarms(&[1, 2]))).await;
+    running.rows("alarm_history", 2).await;
+    put(&running.board, alarms(&[2, 3]));
+    put(&running.board, Output::new("other", "t", Table::default()));
+    running.rows("alarm_history", 3).await;
+    assert_eq!(ids(folder.path()), [1, 2, 3]);
+    // What was put just before the end is written as well.
+    put(&running.board, alarms(&[3, 4]));
+    running.end().await;
+    assert_eq!(ids(folder.path()), [1, 2, 3, 4]);
+    // The table of events is there before the first event.
+    let connection = Connection::open(folder.path().join("monitoring.sqlite3")).unwrap();
+    let sql = "SELECT count(*) FROM event_selection";
+    let rows: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 0);
+}
+
+#[tokio::test]
+async fn while_the_file_is_locked_rows_wait_and_none_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LocalDbConfig::default();
+    let mut running = start(folder.path(), &config, Some(alarms(&[1]))).await;
+    running.rows("alarm_history", 1).await;
+    let other = Connection::open(folder.path().join("monitoring.sqlite3")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    put(&running.board, alarms(&[1, 2]));
+    let (firing, text) = running.alarm().await;
+    assert!(firing && text.contains("locked"), "{text}");
+    put(&running.board, alarms(&[1, 2, 3]));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(!running.alarm().await.0);
+    assert!(running.counters.snapshot().bad["database: locked"] >= 1);
+    running.end().await;
+    assert_eq!(ids(folder.path()), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_no_reason_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("monitoring.sqlite3");
+    std::fs::write(&path, "no database ".repeat(100)).unwrap();
+    let config = LocalDbConfig::default();
+    let mut running = start(folder.path(), &config, None).await;
+    let (firing, text) = running.alarm().await;
+    assert!(firing && text.contains("not a database"), "{text}");
+    std::fs::remove_file(&path).unwrap();
+    put(&running.board, alarms(&[5]));
+    assert!(!running.alarm().await.0);
+    running.end().await;
+    assert_eq!(ids(folder.path()), [5]);
+}
+
+#[tokio::test]
+async fn an_output_that_is_no_table_is_counted_and_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LocalDbConfig::default();
+    let scalar = Scalar {
+        value: 1.0,
+        unit: "Hz".into(),
+    };
+    let before = Output::new("event_selection", "t", scalar);
+    let mut running = start(folder.path(), &config, Some(before)).await;
+    put(&running.board, alarms(&[1]));
+    running.rows("alarm_history", 1).await;
+    assert_eq!(
+        running.counters.snapshot().bad["table that does not fit"],
+        1
+    );
+    running.end().await;
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused() {
+    let refused = |config: LocalDbConfig| LocalDb::check(&config, &Setup::default()).unwrap_err();
+    let with = |output: &str, mirrored: Mirrored| LocalDbConfig {
+        tables: [(output.to_owned(), mirrored)].into(),
+        ..LocalDbConfig::default()
+    };
+    let good = LocalDbConfig::default().tables["alarm_history"].clone();
+    assert!(refused(with("../x", good.clone())).contains("no name of an output"));
+    let without_key = Mirrored {
+        key: Vec::new(),
+        ..good
+    };
+    assert!(refused(with("a", without_key)).contains("tables.a: key is empty"));
+    let nowhere = LocalDbConfig {
+        filename: "".into(),
+        ..LocalDbConfig::default()
+    };
+    assert!(refused(nowhere).contains("filename is empty"));
+}
