@@ -11,6 +11,10 @@
 //! the top 10!`), which the sink for ELOG turns into an entry of the logbook with the picture. It is
 //! a happening: over at once, and never cleared. Events that merely fill free places say nothing.
 //!
+//! Requests: `event` answers with the z-t-plot of an event of the last ones or of the selection
+//! (`name`, or `run`, `frame_index`, `trigger_counter`; `dus` chooses DUs), `redraw` draws stored
+//! pictures anew (one by its `name`, or all), `remove` takes one out of the selection (`name`).
+//!
 //! State: the rows (about 100 bytes each, at most `3 * best`, and `90 * best_per_day` and
 //! `90 * best_per_run` more), the payloads of the last 200 events (at most 16 MiB) and the event
 //! drawn last.
@@ -182,7 +186,8 @@ impl Monitor for ZtPlot {
         match verb {
             "event" => self.answer_event(args),
             "redraw" => self.answer_redraw(args),
-            _ => self.faulty.answer(verb, ", event, redraw"),
+            "remove" => self.answer_remove(args),
+            _ => self.faulty.answer(verb, ", event, redraw, remove"),
         }
     }
 
@@ -308,6 +313,10 @@ impl ZtPlot {
     fn let_go(&mut self, out: &mut Outputs) {
         self.tables.changed |= !self.leaving.is_empty();
         for row in self.leaving.drain(..) {
+            // It may have come back meanwhile.
+            if self.selection.has(row.key) {
+                continue;
+            }
             for ending in ["dat", "json"] {
                 let path = path_of(&row.key.name(), ending);
                 out.file(FileEdit::Remove { path });

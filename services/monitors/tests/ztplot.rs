@@ -9,7 +9,7 @@ use common::{Bench, Store, frame, header, setup};
 use fathom_formats::km3net::{
     DetectorId, DomId, Event as Payload, Header, SnapshotHit, TriggerMask, TriggeredHit,
 };
-use fathom_kernel::view::{Panels, Table, View};
+use fathom_kernel::view::{Panels, Shape, Table, View};
 use fathom_kernel::{
     Content, Event, Fetched, FileEdit, Location, Monitor, Output, Setup, Severity, Span, tags,
 };
@@ -117,6 +117,13 @@ fn panels(output: &Output) -> &Panels {
     }
 }
 
+/// Hits drawn.
+fn discs(panels: &Panels) -> usize {
+    let layers = panels.panels.iter().flat_map(|panel| &panel.layers);
+    let discs = layers.filter(|layer| layer.shape == Shape::Disc);
+    discs.map(|layer| layer.x.len()).sum()
+}
+
 fn column(bench: &Bench<ZtPlot>, name: &str, heading: &str) -> Vec<Value> {
     let table = table(bench, name);
     let at = table.columns.iter().position(|c| c == heading).unwrap();
@@ -169,10 +176,11 @@ fn an_event_is_drawn_with_its_ids_and_put_among_the_best() {
     assert_eq!(output.view.fault(), None);
     let titles: Vec<_> = view.panels.iter().map(|p| &*p.title).collect();
     assert_eq!(titles, ["DU 1", "DU 2"]);
-    let (hits, pluses) = (&view.panels[0].layers[0], &view.panels[0].layers[1]);
+    let layers = &view.panels[0].layers;
+    let (hits, pluses) = (&layers[0], layers.last().unwrap());
     assert_eq!((&*hits.colour, hits.alpha), ("#09A9DE", 0.5));
     assert_eq!((&*pluses.colour, pluses.alpha), ("#FF6363", 0.8));
-    assert_eq!((hits.x.len(), pluses.x.len()), (12, 2));
+    assert_eq!((discs(view), pluses.x.len()), (14, 2));
     assert_eq!(view.y.low, Some(0.0));
 
     assert_eq!(written(&bench), [path(17, "dat"), path(17, "json")]);
@@ -425,7 +433,7 @@ fn unknown_doms_are_counted_and_the_other_hits_drawn() {
     let strangers = &table(&bench, "ztplot_unknown").rows;
     assert_eq!(strangers[0][..2], [json!(7), json!(2)]);
     let view = panels(bench.output("ztplot"));
-    assert_eq!(view.panels[0].layers[0].x.len(), 14);
+    assert_eq!(discs(view), 14);
     // The wire count stands in the selection.
     assert_eq!(column(&bench, "event_selection", "n_hits"), [17]);
 }
@@ -450,7 +458,7 @@ fn detector_files_of_versions_4_and_5_draw_the_same() {
         let text = generated.to_detx(version);
         draw(Detector::parse(text.as_bytes()).unwrap().detector)
     });
-    assert_eq!(plots[0].panels[0].layers[0].x.len(), 14);
+    assert_eq!(discs(&plots[0]), 14);
     let last = std::mem::take(&mut plots[1]);
     assert_eq!(plots[0], last);
 }
@@ -553,6 +561,33 @@ fn stored_events_are_read_again_and_redrawn_after_a_restart() {
     bench.monitor.on_request("event", &by_name).unwrap();
     let unknown = bench.monitor.on_request("redraw", &json!({"name": "../x"}));
     assert!(unknown.unwrap_err().contains("not in the selection"));
+}
+
+#[test]
+fn an_event_is_taken_out_of_the_selection_on_request() {
+    let (mut bench, setup) = bench(Config::default());
+    bench.take(&Wanted::new(T0, 1).overlays(i32::MAX).event(&setup));
+    bench.take(&Wanted::new(T0, 2).event(&setup));
+    let name = "ztplot_00000044_00006760_FI156_TC1";
+    let args = json!({"name": name});
+    bench.monitor.on_request("remove", &args).unwrap();
+    bench.tick(T0);
+    assert_eq!(column(&bench, "event_selection", "trigger_counter"), [2]);
+    assert_eq!(removed(&bench), [path(1, "dat"), path(1, "json")]);
+    let again = bench.monitor.on_request("remove", &args).unwrap_err();
+    assert!(again.contains("not in the selection"), "{again}");
+    assert!(bench.monitor.on_request("remove", &json!(null)).is_err());
+}
+
+#[test]
+fn an_event_that_comes_back_before_its_files_are_gone_keeps_them() {
+    let (mut bench, setup) = bench(Config::default());
+    bench.take(&Wanted::new(T0, 1).event(&setup));
+    bench.monitor.reset();
+    bench.take(&Wanted::new(T0, 1).event(&setup));
+    bench.tick(T0);
+    assert!(removed(&bench).is_empty());
+    assert_eq!(column(&bench, "event_selection", "trigger_counter"), [1]);
 }
 
 #[test]

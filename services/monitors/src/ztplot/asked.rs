@@ -49,6 +49,13 @@ struct Redraw {
     name: Option<String>,
 }
 
+/// Arguments of `remove`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    name: String,
+}
+
 impl Asked {
     fn read(&mut self, name: String, is_redrawn: bool) {
         let wish = self.waiting.entry(name).or_default();
@@ -96,6 +103,17 @@ impl ZtPlot {
             self.asked.read(name.clone(), true);
         }
         Ok(json!({ "redrawn": names }))
+    }
+
+    /// Answers `remove`: takes an event out of the selection, one of a broken DOM for example.
+    pub(super) fn answer_remove(&mut self, args: &Value) -> Result<Value, String> {
+        let Named { name } = arguments(args, "name")?;
+        let gone = self.selection.remove(|row| row.key.name() == name);
+        if gone.is_empty() {
+            return Err(not_selected(&name));
+        }
+        self.leaving.extend(gone);
+        Ok(json!({ "removed": name }))
     }
 
     fn find(&self, wanted: &Wanted) -> Option<&Bytes> {

@@ -9,6 +9,8 @@ use fathom_kernel::view::{Axis, Layer, Panel, Panels, Shape};
 /// Hits of a DOM within so much of the first are one coincidence [ns].
 pub(super) const WINDOW_NS: f64 = 20.0;
 const HIT_COLOUR: &str = "#09A9DE";
+/// Multiplicities with an entry of their own in the legend.
+const NAMED_SIZES: u32 = 10;
 const TRIGGERED_COLOUR: &str = "#FF6363";
 /// Short names of triggers in the title, in km3mon's order; others are named by their bit.
 const TRIGGER_NAMES: [(u32, &str); 5] = [
@@ -100,21 +102,40 @@ impl Paper {
         let layer = |shape, colour, hits: &[&CalibratedHit]| {
             let x = hits.iter().map(|h| rounded(h.time_ns - from_ns, 100.0));
             let y = hits.iter().map(|h| rounded(h.position_m[2], 1000.0));
-            let mut layer = Layer::new(shape, colour, x.collect(), y.collect());
-            layer.notes = hits.iter().map(|hit| note(hit)).collect();
-            layer
+            Layer::new(shape, colour, x.collect(), y.collect())
         };
-        let mut all = layer(Shape::Disc, HIT_COLOUR, hits).named("hits");
-        all.alpha = 0.5;
-        all.z = hits.iter().map(|hit| f64::from(hit.multiplicity)).collect();
+        let discs = |hits: &[&CalibratedHit]| {
+            let mut discs = layer(Shape::Disc, HIT_COLOUR, hits);
+            discs.name = hits.first().map_or_else(String::new, |hit| name(hit));
+            discs.alpha = 0.5;
+            discs.z = hits.iter().map(|hit| f64::from(hit.multiplicity)).collect();
+            discs.notes = hits.iter().map(|hit| note(hit)).collect();
+            discs
+        };
         let triggered: Vec<_> = hits.iter().copied().filter(|h| h.is_triggered).collect();
-        let mut pluses = layer(Shape::Plus, TRIGGERED_COLOUR, &triggered).named("triggered hits");
+        let mut pluses = layer(Shape::Plus, TRIGGERED_COLOUR, &triggered).named("triggered");
         pluses.alpha = 0.8;
+        // One layer per size, so that the legend shows the sizes.
+        let mut by_size = hits.to_vec();
+        by_size.sort_by_key(|hit| hit.multiplicity);
+        let sizes = by_size.chunk_by(|a, b| named_size(a) == named_size(b));
         Panel {
             title: format!("DU {du}"),
-            layers: vec![all, pluses],
+            layers: sizes.map(discs).chain([pluses]).collect(),
             guides: self.guides_m.clone(),
         }
+    }
+}
+
+/// Returns the multiplicity by which a hit stands in the legend.
+fn named_size(hit: &CalibratedHit) -> u32 {
+    hit.multiplicity.min(NAMED_SIZES)
+}
+
+fn name(hit: &CalibratedHit) -> String {
+    match named_size(hit) {
+        NAMED_SIZES => format!("multiplicity {NAMED_SIZES} and more"),
+        size => format!("multiplicity {size}"),
     }
 }
 
@@ -158,8 +179,9 @@ fn note(hit: &CalibratedHit) -> String {
         multiplicity,
         ..
     } = hit;
+    let triggered = if hit.is_triggered { ", triggered" } else { "" };
     format!(
-        "DOM {dom_id} ({place}) channel {channel}, tot {tot_ns} ns, multiplicity {multiplicity}"
+        "DOM {dom_id} ({place}) channel {channel}, tot {tot_ns} ns, multiplicity {multiplicity}{triggered}"
     )
 }
 
@@ -276,22 +298,27 @@ mod tests {
         let titles: Vec<_> = panels.panels.iter().map(|p| &*p.title).collect();
         assert_eq!(titles, ["DU 1", "DU 2"]);
         assert_eq!((panels.columns, panels.y.tick), (2, Some(25.0)));
-        let [hits, pluses] = &panels.panels[1].layers[..] else {
+        let [single, double, pluses] = &panels.panels[1].layers[..] else {
             panic!()
         };
-        assert_eq!(hits.z, [1.0, 2.0, 2.0, 1.0]);
-        assert_eq!(hits.x, [-70.0, -10.0, 0.0, 240.0]);
         assert_eq!(
-            (pluses.x.as_slice(), pluses.shape),
-            (&[0.0][..], Shape::Plus)
+            (&*single.name, &*double.name),
+            ("multiplicity 1", "multiplicity 2")
         );
-        assert!((hits.y[0] - module(2).pmts[0].position_m[2]).abs() <= 0.0005);
-        let note = format!(
-            "DOM {} ({}) channel 0, tot 26 ns, multiplicity 1",
-            module(2).id,
-            module(2).place
+        assert_eq!(
+            (&single.z[..], &double.z[..]),
+            (&[1.0, 1.0][..], &[2.0, 2.0][..])
         );
-        assert_eq!(hits.notes[0], note);
+        assert_eq!(
+            (&single.x[..], &double.x[..]),
+            (&[-70.0, 240.0][..], &[-10.0, 0.0][..])
+        );
+        assert_eq!((&pluses.x[..], pluses.shape), (&[0.0][..], Shape::Plus));
+        assert!((single.y[0] - module(2).pmts[0].position_m[2]).abs() <= 0.0005);
+        let (id, place) = (module(2).id, module(2).place);
+        let note = format!("DOM {id} ({place}) channel 0, tot 26 ns, multiplicity");
+        assert_eq!(single.notes[0], format!("{note} 1"));
+        assert_eq!(double.notes[1], format!("{note} 2, triggered"));
         assert_eq!(panels.panels[0].guides.len(), 18);
 
         let chosen = paper.draw(&event, &detector, Some(&[1]));

@@ -64,6 +64,10 @@ impl Selection {
         self.rows.iter().find(|row| row.key.name() == name)
     }
 
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.rows.iter().any(|row| row.key == key)
+    }
+
     /// Says how an event fares; it is not taken in.
     pub(super) fn judge(&self, row: &Row) -> Verdict {
         let is_best = exceeds(row, self.limits);
@@ -73,7 +77,7 @@ impl Selection {
         let of_day = || exceeds(row, self.limits_of(per_day, |r| r.day() == row.day()));
         let of_run = || exceeds(row, self.limits_of(per_run, |r| run_of(r) == run_of(row)));
         let is_in = is_best || (per_day > 0 && of_day()) || (per_run > 0 && of_run());
-        if !is_in || self.rows.iter().any(|r| r.key == row.key) {
+        if !is_in || self.has(row.key) {
             return Verdict::Passed;
         }
         match (is_best, self.rows.len() < self.places.all) {
