@@ -56,6 +56,7 @@ async fn start(folder: &Path, now: &str, config: Config) -> Rig {
         clock,
         checkpoint: alone.checkpoint,
         addresses: alone.addresses,
+        detector: alone.detector,
         world: alone.world,
         data_dir: alone.data_dir,
         ready,
