@@ -112,6 +112,34 @@ async fn a_child_publishes_outputs_alarms_counters_and_readiness() {
 }
 
 #[tokio::test]
+async fn a_body_that_comes_after_the_head_finds_the_connection_open() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let folder = tempfile::tempdir().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let mut stack = start(data.path(), vec![guest(folder.path())]);
+    Voice::of(folder.path()).await;
+    let text = std::fs::read_to_string(folder.path().join("token")).unwrap();
+    let (door, token) = text.trim().split_once(' ').unwrap();
+    let mut stream = tokio::net::UnixStream::connect(door).await.unwrap();
+    let head = format!(
+        "POST /ready HTTP/1.1\r\nhost: door\r\nauthorization: Bearer {token}\r\ncontent-length: 2\r\n\r\n"
+    );
+    for _ in 0..2 {
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(100), stream.readable()).await;
+        assert!(early.is_err(), "answered before the body came");
+        stream.write_all(b"{}").await.unwrap();
+        let mut answer = String::new();
+        while !answer.contains("\r\n\r\n") {
+            let byte = stream.read_u8().await.unwrap();
+            answer.push(char::from(byte));
+        }
+        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    }
+    stack.shutdown().await;
+}
+
+#[tokio::test]
 async fn nonsense_and_strangers_are_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let data = tempfile::tempdir().unwrap();

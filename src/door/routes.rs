@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Query, State};
 use axum::http::request::Parts;
@@ -115,8 +116,9 @@ async fn about(Known(guest): Known) -> Json<Value> {
     }))
 }
 
-/// Takes the word of a program that it is ready, for `ready = "notify"`.
-async fn ready(Known(guest): Known) -> StatusCode {
+/// Takes the word of a program that it is ready, for `ready = "notify"`. A body says nothing, but is
+/// read all the same: an answer before it came would end the connection while the program writes.
+async fn ready(Known(guest): Known, _all_that_was_sent: Bytes) -> StatusCode {
     guest.cx.ready();
     StatusCode::NO_CONTENT
 }

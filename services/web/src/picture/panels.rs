@@ -29,7 +29,7 @@ pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Panels) {
         return frame.nothing(canvas, "no data yet");
     }
     let room = key::draw(canvas, frame, &view.panels);
-    let grid = Grid::new(room, view, frame.scale);
+    let grid = Grid::new(room, view, frame.scale, widest(view));
     let shown = view.panels.get(..grid.shown).unwrap_or_default();
     let shared = [Side::X, Side::Y].map(|side| Bounds::of(side.axis(view), side, shown));
     for (index, panel) in shown.iter().enumerate() {
@@ -43,6 +43,20 @@ pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Panels) {
         let text = format!("{} of {} panels fit", shown.len(), view.panels.len());
         let at = (frame.inner.right, frame.inner.bottom + 14.0 * frame.scale);
         canvas.text(at, Anchor::RIGHT, frame.small, &text);
+    }
+}
+
+/// Panels whose own numbers are measured; those of the others are taken to be as wide.
+const MEASURED_MAX: usize = 64;
+
+/// Returns the width of the widest number of the vertical axis against the height of text.
+fn widest(view: &Panels) -> f32 {
+    let bounds = |panels| Bounds::of(&view.y, Side::Y, panels);
+    if view.y.own_range {
+        let each = view.panels.chunks(1).take(MEASURED_MAX);
+        scales::widest(&view.y, each.filter_map(bounds))
+    } else {
+        scales::widest(&view.y, bounds(&view.panels).into_iter())
     }
 }
 

@@ -81,6 +81,59 @@ const tests = {
     await until("the image is coloured", async () => (await colours(name.slice(5))) > 20);
     await shot("pmt_rates");
   },
+  "an event display is drawn, told when pointed at, and enlarged": async () => {
+    await page.goto(`${base}/plot/ztplot`);
+    const canvas = card("ztplot").locator(".plane canvas");
+    await until("hits in colours", async () => (await canvas.evaluate((c) => {
+      const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+      let blue = 0;
+      for (let at = 0; at < data.length; at += 4) if (data[at + 3] > 0 && data[at + 2] > data[at] + 60) blue += 1;
+      return blue;
+    })) > 100, 90);
+    const box = await canvas.boundingBox();
+    await until("a tip", async () => {
+      for (let y = 0.05; y < 0.9; y += 0.03) {
+        for (let x = 0.05; x < 0.95; x += 0.02) {
+          await page.mouse.move(box.x + box.width * x, box.y + box.height * y);
+          if (await card("ztplot").locator(".tip").isVisible()) return true;
+        }
+      }
+      return false;
+    }, 60);
+    assert.match(await card("ztplot").locator(".tip").innerText(), /z \[m\]: \d/);
+    const panels = () => canvas.getAttribute("data-panels").then(Number);
+    const all = await panels();
+    if (all > 1) {
+      await canvas.dblclick({ position: { x: box.width * 0.25, y: box.height * 0.25 } });
+      await until("one panel", async () => (await panels()) === 1);
+      await page.getByRole("button", { name: "all panels" }).click();
+      await until("all panels", async () => (await panels()) > 1);
+    }
+    await shot("ztplot");
+  },
+  "a hit map takes new events as they come and tells them": async () => {
+    await page.goto(`${base}/plot/triggermap`);
+    const asked = [];
+    page.on("request", (request) => request.url().includes("/api/outputs/triggermap") && asked.push(request.url()));
+    await until("the map is coloured", async () => (await colours("triggermap")) > 10);
+    const before = await version("triggermap");
+    await until("a newer version", async () => (await version("triggermap")) > before);
+    assert.ok(asked.some((url) => /since=\d+$/.test(url)), `only new events are asked for: ${asked}`);
+    const box = await card("triggermap").locator("canvas").boundingBox();
+    await page.mouse.move(box.x + box.width - 110, box.y + box.height * 0.5);
+    await until("a tip", () => card("triggermap").locator(".tip").isVisible());
+    assert.match(await card("triggermap").locator(".tip").innerText(), /event [\d,]+/);
+    await shot("triggermap");
+  },
+  "every page of the navigation opens": async () => {
+    const paths = await page.locator("header nav a").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
+    assert.ok(paths.length >= 10, String(paths));
+    for (const path of paths) {
+      await page.goto(base + path);
+      await until(`something on ${path}`, () => page.locator("main article, main .absent, main .notice").first().isVisible());
+      await shot(`page${path.replaceAll(/\W/g, "_")}`);
+    }
+  },
   "the services page lists every service": async () => {
     await page.goto(`${base}/services.html`);
     await until("rows", async () => (await page.locator("td .state.RUNNING").count()) >= 5);

@@ -9,9 +9,10 @@ const SIDE_MIN: f32 = 20.0;
 /// Smallest text that can be read [pixels], and the usual one.
 const TEXT_MIN: f32 = 9.5;
 const TEXT: f32 = 13.0;
-/// Room for a title, for labels beside and for labels below a panel, in units of the scale.
+/// Room for a title, least room for labels beside, and room for those below a panel, in units of the
+/// scale.
 const TITLE: f32 = 17.0;
-const BESIDE: f32 = 46.0;
+const BESIDE: f32 = 30.0;
 const BELOW: f32 = 21.0;
 /// Room between panels, and for the label of an axis.
 const GAP: f32 = 8.0;
@@ -34,8 +35,9 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// Lays out the panels of a view, which has some, in a room.
-    pub(super) fn new(room: Rect, view: &Panels, scale: f32) -> Self {
+    /// Lays out the panels of a view, which has some, in a room; `widest` is the width of the numbers
+    /// of the vertical axis against the height of text.
+    pub(super) fn new(room: Rect, view: &Panels, scale: f32, widest: f32) -> Self {
         let count = view.panels.len();
         let wanted = (view.columns.max(1) as usize).min(count);
         let rough =
@@ -44,7 +46,10 @@ impl Grid {
         let unit = unit.max(TEXT_MIN / TEXT);
         let title = view.panels.iter().any(|panel| !panel.title.is_empty());
         let title = if title { TITLE * unit } else { 4.0 * unit };
-        let beside = |axis: &Axis| if axis.own_range { BESIDE * unit } else { 0.0 };
+        // Beside the numbers are their ticks.
+        let numbers = ((widest + 0.9) * text(unit)).max(BESIDE * unit);
+        let numbers = numbers.min(room.width() / 4.0);
+        let beside = |axis: &Axis| if axis.own_range { numbers } else { 0.0 };
         let below = |axis: &Axis| if axis.own_range { BELOW * unit } else { 0.0 };
         let label = |axis: &Axis| {
             if axis.label.is_empty() {
@@ -55,7 +60,7 @@ impl Grid {
         };
         let (gap_x, gap_y) = (GAP * unit + beside(&view.y), GAP * unit + below(&view.x));
         let all = Rect {
-            left: room.left + label(&view.y) + BESIDE * unit,
+            left: room.left + label(&view.y) + numbers,
             top: room.top,
             right: room.right - 16.0 * unit,
             bottom: room.bottom - label(&view.x) - BELOW * unit,
@@ -97,7 +102,7 @@ impl Grid {
 
     /// Returns the height of labels.
     pub(super) fn text(&self) -> f32 {
-        (12.0 * self.unit).max(TEXT_MIN)
+        text(self.unit)
     }
 
     /// Tells whether a panel has the numbers of its vertical axis at its left.
@@ -109,6 +114,10 @@ impl Grid {
     pub(super) fn has_labels_below(&self, index: usize, axis: &Axis) -> bool {
         axis.own_range || index + self.columns >= self.shown
     }
+}
+
+fn text(unit: f32) -> f32 {
+    (12.0 * unit).max(TEXT_MIN)
 }
 
 /// Returns the size that suits panels: wider than high, until there are many.
@@ -147,7 +156,7 @@ mod tests {
 
     #[test]
     fn panels_fill_rows_from_the_top_left_and_do_not_touch() {
-        let grid = Grid::new(ROOM, &view(5, 2), 1.0);
+        let grid = Grid::new(ROOM, &view(5, 2), 1.0, 2.0);
         let areas: Vec<Rect> = (0..5).map(|index| grid.area(index)).collect();
         assert!(areas[0].right < areas[1].left && areas[0].bottom < areas[2].top);
         assert_eq!((areas[4].left, areas[1].top), (areas[0].left, areas[0].top));
@@ -160,7 +169,7 @@ mod tests {
 
     #[test]
     fn more_panels_than_fit_are_left_out() {
-        let grid = Grid::new(ROOM, &view(100_000, u32::MAX), 1.0);
+        let grid = Grid::new(ROOM, &view(100_000, u32::MAX), 1.0, 2.0);
         assert!((500..2_500).contains(&grid.shown), "{}", grid.shown);
         assert!(grid.area(grid.shown - 1).bottom <= 800.0);
     }

@@ -2,6 +2,7 @@
 
 use fathom_kernel::view::{self, AxisScale};
 
+use super::ranges::Bounds;
 use crate::picture::axes::Axis;
 use crate::picture::canvas::{Canvas, Rect};
 use crate::picture::frame::{AXIS, GRID};
@@ -90,6 +91,23 @@ pub(super) fn vertical(
             canvas.text(at, Anchor::RIGHT, style, &tick.text);
         }
     }
+}
+
+/// Returns the width of the widest number of a vertical axis, against the height of its text.
+pub(super) fn widest(told: &view::Axis, bounds: impl Iterator<Item = Bounds>) -> f32 {
+    let style = Type::new(100.0, AXIS);
+    let texts = bounds.flat_map(|bounds| {
+        let axis = Axis {
+            low: bounds.low,
+            high: bounds.high,
+            log: told.scale == AxisScale::Log,
+            from: 0.0,
+            to: 120.0,
+        };
+        ticks_of(told, axis, 30.0)
+    });
+    let widths = texts.map(|tick| style.width(&tick.text) / style.size);
+    widths.fold(0.0, f32::max)
 }
 
 /// Returns ticks as far apart as was told, or with about `room` pixels each.

@@ -6,8 +6,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import type { Colours } from "../api";
 import { parseTable, position, rgbText, type Rgb } from "../colours";
-import { number } from "../format";
 import { live } from "../live";
+import { linearTicks, logTicks, type Tick } from "./ticks";
 import { moved, whole, type Window, zoomed } from "./viewport";
 
 export interface Frame {
@@ -186,8 +186,8 @@ function drawColourBar(f: Frame, colours: Colours) {
   context.fillStyle = inkColour();
   context.textAlign = "left";
   context.textBaseline = "middle";
-  for (const value of barTicks(colours)) {
-    context.fillText(number(value), left + 16, f.top + (1 - position(value, colours)) * f.height);
+  for (const { at, text } of barTicks(colours, f.height)) {
+    context.fillText(text, left + 16, f.top + (1 - position(at, colours)) * f.height);
   }
   context.save();
   context.translate(f.left + f.width + 86, f.top + f.height / 2);
@@ -197,8 +197,6 @@ function drawColourBar(f: Frame, colours: Colours) {
   context.restore();
 }
 
-function barTicks(colours: Colours): number[] {
-  const parts = [0, 0.25, 0.5, 0.75, 1];
-  if (!colours.log) return parts.map((p) => colours.low + p * (colours.high - colours.low));
-  return parts.map((p) => colours.low * (colours.high / colours.low) ** p);
+function barTicks({ low, high, log }: Colours, height: number): Tick[] {
+  return log ? logTicks(low, high) : linearTicks(low, high, height / 40);
 }

@@ -18,20 +18,26 @@ export interface Box {
 }
 
 const SIDE_MIN = 16;
-const MARGIN = { left: 56, right: 12, top: 4, bottom: 38 };
+const MARGIN = { right: 12, top: 8, bottom: 38 };
 const GAP = 10;
 const TITLE = 16;
-// Room for numbers of panels that have their own range.
-const BESIDE = 46;
+// Least room for the numbers beside a panel, and the room for those below it.
+const BESIDE = 34;
 const BELOW = 18;
+const THUMBNAIL = 165;
 
 // Height of a card [px] that suits a view.
 export function heightOf(view: View | undefined): number {
-  if (view?.form === "hitmap") return 440;
-  if (view?.form !== "panels") return 300;
-  const rows = Math.ceil(view.panels.length / Math.max(1, view.columns));
-  return Math.min(1100, Math.max(320, rows * 120 + 90));
+  switch (view?.form) {
+    case "hitmap": return 440;
+    case "series": return view.curves.length > 8 ? 380 : 300;
+    case "table": return view.rows.flat().some(isPicture) ? Math.min(760, Math.max(300, view.rows.length * THUMBNAIL + 40)) : 300;
+    case "panels": return Math.min(1100, Math.max(320, Math.ceil(view.panels.length / Math.max(1, view.columns)) * 150 + 90));
+    default: return 300;
+  }
 }
+
+const isPicture = (cell: unknown) => typeof cell === "string" && cell.startsWith("/event_selection/") && cell.endsWith(".png");
 
 const binned = (layer: Layer) => layer.shape === "steps" || layer.shape === "bars";
 export const usable = (value: number | null | undefined, log: boolean): value is number =>
@@ -103,12 +109,14 @@ export interface Grid {
   boxes: Box[];
 }
 
-// Lays out panels from the top left; those that would be too small to look at are left out.
-export function gridOf(view: PanelsView, count: number, size: { width: number; height: number }): Grid {
-  const gapX = GAP + (view.y.own_range ? BESIDE : 0);
+// Lays out panels from the top left; those that would be too small to look at are left out. `beside` is
+// the width of the numbers of the vertical axis.
+export function gridOf(view: PanelsView, count: number, size: { width: number; height: number }, beside = BESIDE): Grid {
+  const room = Math.max(BESIDE, beside + 8);
+  const gapX = GAP + (view.y.own_range ? room : 0);
   const gapY = GAP + (view.x.own_range ? BELOW : 0) + (view.panels.some((panel) => panel.title !== "") ? TITLE : 0);
   const all = {
-    left: MARGIN.left + (view.y.label ? 14 : 0), top: MARGIN.top + gapY - GAP - (view.x.own_range ? BELOW : 0),
+    left: room + (view.y.label ? 22 : 8), top: MARGIN.top + gapY - GAP - (view.x.own_range ? BELOW : 0),
     width: 0, height: 0,
   };
   all.width = Math.max(SIDE_MIN, size.width - all.left - MARGIN.right);

@@ -7,7 +7,7 @@ import type { Layer, PanelsView } from "../api";
 import { prepare, useSize } from "./canvas";
 import { gridOf, panelAt, type Side } from "./grid";
 import { colourOf, drawPoint, found, type Found, written } from "./layers";
-import { drawAll, planesOf } from "./planes";
+import { drawAll, numbersWidth, planesOf } from "./planes";
 import { moved, whole, type Window, zoomed } from "./viewport";
 
 const NAMES_MAX = 60;
@@ -105,7 +105,8 @@ function Planes({ view, log, hidden, enlarge }: Shown) {
   const size = useSize(canvas);
   const [window, setWindow] = useState<Window>(whole);
   const [tip, setTip] = useState<{ x: number; y: number; panel: number; found: Found[] } | null>(null);
-  const grid = useMemo(() => gridOf(view, view.panels.length, size), [view, size]);
+  const beside = useMemo(() => numbersWidth(view, log, hidden), [view, log, hidden]);
+  const grid = useMemo(() => gridOf(view, view.panels.length, size, beside), [view, size, beside]);
   const planes = useMemo(() => planesOf(view, grid, log, hidden, window), [view, grid, log, hidden, window]);
   useEffect(() => {
     const context = canvas.current?.getContext("2d");
@@ -143,8 +144,10 @@ function Planes({ view, log, hidden, enlarge }: Shown) {
     if (enlarge && place.box) return enlarge(place.panel);
     if (place.box) setWindow((w) => zoomed(w, place, 1 / 4));
   };
+  const empty = !view.panels.some((panel) => panel.layers.some((layer) => layer.y.length > 0));
   return (
     <div class="plane">
+      {empty && <p class="notice over">No data yet.</p>}
       <canvas
         ref={canvas} role="img" aria-label={`${view.y.label} against ${view.x.label}`} data-zoomed={zoomedIn ? "1" : "0"}
         data-panels={grid.shown} onMouseMove={move} onMouseLeave={() => setTip(null)} onDblClick={doubleClick}

@@ -24,13 +24,25 @@ export function planesOf(view: PanelsView, grid: Grid, log: boolean, hidden: Set
   return panels.map((_, at) => ({ box: grid.boxes[at] as Box, x: range("x", at), y: range("y", at) }));
 }
 
+// Width of the widest number of the vertical axis [px], roughly: digits are alike.
+export function numbersWidth(view: PanelsView, log: boolean, hidden: Set<string>): number {
+  const lists = view.y.own_range ? view.panels.slice(0, 64).map((panel) => [panel]) : [view.panels];
+  const texts = lists.flatMap((list) => {
+    const range = rangeOf(view.y, "y", list, log, hidden);
+    return range ? ticksOf(view.y, range, 120, 30).map((tick) => tick.text.length) : [];
+  });
+  return Math.max(0, ...texts) * 6.2;
+}
+
 export function drawAll(context: CanvasRenderingContext2D, view: PanelsView, grid: Grid, planes: Plane[], hidden: Set<string>, size: { width: number; height: number }) {
   planes.forEach((plane, at) => {
     const panel = view.panels[at];
     if (!panel) return;
     const left = view.y.own_range || at % grid.columns === 0;
     const below = view.x.own_range || at + grid.columns >= grid.shown;
-    drawAxes(context, view, plane, left, below);
+    // Numbers may stand over half of the gap between panels, and over the outer sides.
+    const over = { left: at % grid.columns === 0 ? 14 : 5, right: at % grid.columns === grid.columns - 1 ? 12 : 5 };
+    drawAxes(context, view, plane, left, below ? over : null);
     title(context, plane.box, panel.title);
     context.save();
     context.beginPath();
@@ -91,7 +103,7 @@ function ticksOf(axis: Axis, range: Range, pixels: number, room: number): Tick[]
   return told.length > 0 ? told : linearTicks(range.low, range.high, wanted);
 }
 
-function drawAxes(context: CanvasRenderingContext2D, view: PanelsView, plane: Plane, left: boolean, below: boolean) {
+function drawAxes(context: CanvasRenderingContext2D, view: PanelsView, plane: Plane, left: boolean, below: { left: number; right: number } | null) {
   const { box } = plane;
   const small = Math.min(box.width, box.height) < 120;
   context.font = `${small ? 9 : 11}px system-ui, sans-serif`;
@@ -117,7 +129,7 @@ function drawAxes(context: CanvasRenderingContext2D, view: PanelsView, plane: Pl
     stroke(context, x, box.top, x, box.top + box.height);
     const [text = "", day] = tick.text.split("\n");
     const half = Math.max(context.measureText(text).width, day ? context.measureText(day).width : 0) / 2;
-    if (!below || x - half < free || x - half < box.left - 14 || x + half > box.left + box.width + 14) continue;
+    if (!below || x - half < free || x - half < box.left - below.left || x + half > box.left + box.width + below.right) continue;
     context.fillText(text, x, box.top + box.height + 4);
     if (day && !view.x.own_range) context.fillText(day, x, box.top + box.height + 15);
     free = x + half + 6;
