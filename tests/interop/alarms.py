@@ -1,11 +1,14 @@
 """Checks of the ways alarms reach people, with the programs people run: mails with aiosmtpd as the
 server, chats with the rocketchat_API client beside ours, logbook entries with passwords crypted by
-passlib."""
+passlib, lines of the log with km3pipe."""
 
+import calendar
 import email
 import email.policy
 import json
+import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,17 +17,21 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+from km3pipe.controlhost import Client
 from passlib.hash import sha256_crypt
 from rocketchat_API.APIExceptions.RocketExceptions import RocketAuthenticationException
 from rocketchat_API.rocketchat import RocketChat
 
-from rig import PATIENCE_S, until
+from rig import PATIENCE_S, settled, until
+
+logging.disable(logging.CRITICAL)
 
 # Gathers for a moment only and tries again soon.
 QUEUE = 'queue = { gather = "200ms", retry_first = "100ms", retry_most = "500ms" }'
@@ -88,6 +95,37 @@ class Stack:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def log_lines(stack):
+    """km3pipe's Client gets an alarm as a line of the log, straight from a ligier and over the bus"""
+    port = free_port()
+    stack.start(f"""
+[service.ligier]
+kind = "ligier"
+listen = "127.0.0.1:{port}"
+
+[service.to_ligier]
+kind = "alarm_msg"
+after = ["alarms", "ligier"]
+to = "service:ligier"
+{QUEUE}
+
+[service.to_bus]
+kind = "alarm_msg"
+after = ["alarms", "ligier"]
+{QUEUE}
+""")
+    client = Client("127.0.0.1", port)
+    client.subscribe("MSG")
+    settled(client)
+    stack.alarm()
+    for _ in range(2):
+        prefix, line = client.get_message()
+        assert str(prefix.tag) == "MSG", prefix.tag
+        head, date, text = re.match(r"(ALERT \(MONITORING\)) (.{24}): (.*)", line.decode()).groups()
+        assert abs(calendar.timegm(time.strptime(date)) - time.time()) < 60, date
+        assert text.startswith("[alert] anna tries"), text
 
 
 class Mailbox:
@@ -381,6 +419,7 @@ def crypted_passwords(stack):
 
 
 CHECKS = [
+    log_lines,
     mails_arrive,
     mails_wait,
     mails_are_encrypted,

@@ -2,10 +2,26 @@
 //!
 //! Monitors say *conditions* on the bus: what holds, and what does not any more. Kind `alarms` (one
 //! per stack) makes alarms of them and of what it sees of the stack itself; each change of an alarm
-//! is a [`fathom_kernel::Notice`] on the bus. The kinds `alarm_*` pass notices on to people.
+//! is a [`fathom_kernel::Notice`] on the bus. The kinds `alarm_msg`, `alarm_mail`, `alarm_chat` and
+//! `alarm_elog` pass notices on to people; `chatbot` takes people's orders from a chat, and
+//! `fake_chat` is a chat to try them on.
 //!
-//! The engine judges no data: that is what monitors are for. It is called by the supervisor through
-//! [`KINDS`], and answers `list`, `history`, `acknowledge`, `resolve`, `mute`, `unmute` and `test`.
+//! | Request to `alarms` | Details | Answer |
+//! |---|---|---|
+//! | `list` | | `alarms` (resolved ones for an hour), `mutes`, `refused` |
+//! | `history` | `after`, `count` | `notices` behind a number, oldest first, and the number of the `last` |
+//! | `acknowledge`, `resolve` | `id`, or `rule` and `subject` with wildcards; `by` | the numbers of the `alarms` meant, and the `mutes` |
+//! | `mute` | `rule`, `subject`, `for` or `until`, `by`, `reason` | the same |
+//! | `unmute` | `id` of the mute, or `rule` and `subject`; `by` | the same |
+//! | `test` | `severity`, `by` | the same; a notice goes to all sinks |
+//!
+//! Sinks answer `queue` (what waits, was sent, was dropped, and why nothing is sent) and `retry`;
+//! `chatbot` answers `audit` and `shifters`.
+//!
+//! The engine judges no data: that is what monitors are for. State sizes: an alarm takes about 400
+//! bytes (at most 10,000 by default), a row of the history about 300 (2,000), a waiting notice of a
+//! sink about 300 (2,000).
+#![warn(missing_docs)]
 
 mod alarm_chat;
 mod alarm_elog;

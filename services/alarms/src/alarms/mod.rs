@@ -4,6 +4,7 @@ mod looks;
 mod options;
 mod orders;
 mod reconcile;
+mod records;
 mod service;
 mod tables;
 mod thresholds;

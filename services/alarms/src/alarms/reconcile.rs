@@ -157,7 +157,7 @@ pub(crate) fn findings(
                 alarms.push(said(&rule, &subject, severity, true, text));
             }
             Verdict::Good if is_held => {
-                let text = "in order again".to_owned();
+                let text = format!("{subject} is in order again");
                 alarms.push(said(
                     &rule,
                     &subject,

@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use fathom_kernel::{
     Alarm, BoxFuture, Caller, Event, Filter, FromConfig, Limits, Notice, Request, Service,
-    ServiceCx, ServiceError, ServiceStatus, Setup, Severity, StackStatus, State, Subscription,
-    Topic,
+    ServiceCx, ServiceError, ServiceStatus, Setup, StackStatus, State, Subscription, Topic,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::looks::{self, Look};
 use super::orders::{self, Order};
 use super::reconcile::{self, Answered};
+use super::records::Records;
 use super::watch::{self, Finding, Verdict, Watch};
 use super::{Options, tables, thresholds};
 use crate::engine::{Book, House, Input, Key};
@@ -70,6 +70,7 @@ impl Service for Alarms {
                 asked: HashMap::new(),
                 cleared: BTreeSet::new(),
                 looks: Looks::default(),
+                records: Records::default(),
                 is_kept: true,
                 keep_failed: None,
                 shown: None,
@@ -120,6 +121,7 @@ struct Engine {
     /// Conditions that ended while questions were under way.
     cleared: BTreeSet<Key>,
     looks: Looks,
+    records: Records,
     /// The state on disk is the one in memory.
     is_kept: bool,
     /// When keeping the state failed last.
@@ -252,22 +254,7 @@ impl Engine {
             return;
         }
         for notice in &notices {
-            let Notice {
-                id,
-                rule,
-                subject,
-                from,
-                to,
-                text,
-                ..
-            } = notice;
-            let by = notice.by.as_deref().unwrap_or_default();
-            match notice.severity {
-                Severity::Alert if *to == fathom_kernel::Stage::Firing => {
-                    warn!(id, rule, subject, %from, %to, by, text, "alarm");
-                }
-                _ => info!(id, rule, subject, %from, %to, by, text, "alarm"),
-            }
+            self.records.write(notice, Instant::now());
         }
         self.cx.counters.sent(notices.len() as u64, 0);
         let events = notices.into_iter().map(Event::Notice).collect();
@@ -285,6 +272,7 @@ impl Engine {
             .book
             .apply(Input::Tick, &self.house, self.cx.clock.now());
         self.tell(told.unwrap_or_default());
+        self.records.look(Instant::now());
         let is_old = |at: Instant| at.elapsed() >= SHOW_EVERY;
         if self.shown.is_none_or(is_old) {
             for output in tables::outputs(&self.book, self.cx.clock.now()) {
