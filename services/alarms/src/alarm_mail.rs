@@ -271,11 +271,9 @@ async fn pipe(program: &Path, message: &Message) -> Result<(), SendError> {
     // A line with a single dot does not end the mail.
     command.arg("-i");
     if let Some(from) = envelope.from() {
-        command.arg("-f").arg(from.to_string());
+        command.arg("-f").arg(from);
     }
-    command
-        .arg("--")
-        .args(envelope.to().iter().map(ToString::to_string));
+    command.arg("--").args(envelope.to());
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
