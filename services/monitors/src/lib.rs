@@ -120,3 +120,8 @@ pub const KINDS: &[Kind] = &[
         "time offset and efficiency of every PMT from K40 coincidences (IO_TSL1, IO_MONIT)",
     ),
 ];
+
+/// The example of the page about adding a monitor, compiled and run as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/adding-a-monitor.md")]
+pub struct AddingAMonitor;

@@ -53,7 +53,8 @@ pub const KINDS: &[Kind] = &[
     Kind::service::<FakeDetectorManagerOptions, FakeDetectorManager>(
         "fake_detector_manager",
         "Answers for the cables' round-trip times like a Detector Manager, with faults on demand",
-    ),
+    )
+    .reading_detector(),
     Kind::service::<ReplayOptions, Replay>(
         "replay",
         "Plays recordings and raw dumps again, at real, scaled or full speed",
