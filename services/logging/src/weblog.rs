@@ -28,6 +28,8 @@ use crate::search::{Hit, Wanted};
 
 /// Shortest time between two versions of the list.
 const GATHER: Duration = Duration::from_millis(250);
+/// Interval of what does not change while the service runs (s): a century.
+const NEVER_STALE_S: f64 = 3e9;
 /// Longest text shown of one message, in characters.
 const SHOWN_CHARACTERS: usize = 2000;
 
@@ -148,7 +150,7 @@ impl Service for Weblog {
                 Err(error) => warn!(%error, "earlier messages cannot be shown"),
             }
             let highlights = highlights(&self.config.highlights);
-            cx.put(highlights.at(Some(cx.clock.now())).every(f64::INFINITY));
+            cx.put(highlights.at(Some(cx.clock.now())).every(NEVER_STALE_S));
             follow(lines, events, cx).await
         })
     }

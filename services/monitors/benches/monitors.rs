@@ -11,12 +11,14 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use fathom_formats::detx::{Detector, Layout};
 use fathom_formats::km3net::{
     CHANNELS, ChannelId, DetectorId, DomId, Event as Payload, FrameStatus, Header, RunNumber,
-    SnapshotHit, SummaryFrame, SummarySlice, TmchFields, TriggerMask, TriggeredHit,
+    SliceHit, SliceLevel, SnapshotHit, SummaryFrame, SummarySlice, SuperFrame, TmchFields,
+    TriggerMask, TriggeredHit, encode_time_slice,
 };
 use fathom_kernel::{Event, Frame, Monitor, Outputs, Setup, Tag, Timestamp, tags};
 use fathom_monitors::{
     AhrsCalibration, AhrsCalibrationConfig, DomActivity, DomActivityConfig, DomRates,
-    DomRatesConfig, PmtRates, PmtRatesConfig, TimesyncMonitor, TimesyncMonitorConfig, TriggerRates,
+    DomRatesConfig, PmtRates, PmtRatesConfig, TimesliceRates, TimesliceRatesConfig,
+    TimesyncMonitor, TimesyncMonitorConfig, TriggerMap, TriggerMapConfig, TriggerRates,
     TriggerRatesConfig, Uncalibrated,
 };
 
@@ -130,6 +132,30 @@ fn events(setup: &Setup, count: u32) -> Vec<Event> {
     (0..count).map(event).collect()
 }
 
+/// Time slices of 5 MB: 200 hits of every module.
+fn time_slices(setup: &Setup, count: u32) -> Vec<Event> {
+    let hits = [SliceHit::new(ChannelId(3), 1000, 25); 200];
+    let doms = doms(setup);
+    let message = |n, body| frame(tags::IO_TSL1, n, body);
+    let slice = |n| {
+        let header = Header {
+            frame_index: i32::try_from(n).unwrap_or(0),
+            ..header(n)
+        };
+        let frame = |&dom_id: &DomId| SuperFrame {
+            header,
+            dom_id,
+            status: FrameStatus::complete(8, 0, 0),
+            hits: &hits,
+        };
+        let frames: Vec<_> = doms.iter().map(frame).collect();
+        let mut body = Vec::new();
+        encode_time_slice(SliceLevel::L1, &header, &frames, &mut body).expect("5 MB");
+        message(n, body)
+    };
+    (0..count).map(slice).collect()
+}
+
 /// Feeds all messages to a fresh monitor that has seen them once already.
 fn feed<M: Monitor>(c: &mut Criterion, name: &str, config: &M::Config, events: &[Event]) {
     let setup = setup();
@@ -202,6 +228,10 @@ fn all(c: &mut Criterion) {
     feed::<AhrsCalibration>(c, "ahrs_calibration", &compasses, &packets);
     let timesync = TimesyncMonitorConfig::default();
     feed::<TimesyncMonitor>(c, "timesync_monitor", &timesync, &slices);
+    feed::<TriggerMap>(c, "triggermap", &TriggerMapConfig::default(), &events);
+    draw::<TriggerMap>(c, "triggermap", &TriggerMapConfig::default(), &events);
+    let (config, time_slices) = (TimesliceRatesConfig::default(), time_slices(&setup, 10));
+    feed::<TimesliceRates>(c, "timeslice_rates", &config, &time_slices);
     draw::<DomRates>(c, "dom_rates", &DomRatesConfig::default(), &slices);
     draw::<DomActivity>(c, "dom_activity", &DomActivityConfig::default(), &slices);
     draw::<PmtRates>(c, "pmt_rates", &PmtRatesConfig::default(), &packets);

@@ -39,11 +39,12 @@ pub struct FakeDetectorOptions {
     pub io_sum: SliceOptions,
     /// Monitoring packets (`IO_MONIT`), ten per second and module.
     pub io_monit: StreamOptions,
-    /// Time slices of all hits (`IO_TSL0`), off unless asked for: 140 kB per module and slice.
+    /// Time slices of all hits (`IO_TSL0`), off when nothing is said of them: 140 kB per module and slice.
     pub io_tsl0: SliceOptions,
     /// Time slices of coincidences (`IO_TSL1`). At `every = 1` two ARCA blocks send 80 MB/s.
     pub io_tsl1: SliceOptions,
-    /// Time slices of coincidences of PMTs that look the same way (`IO_TSL2`), off unless asked for.
+    /// Time slices of coincidences of PMTs that look the same way (`IO_TSL2`), off when nothing is said of
+    /// them.
     pub io_tsl2: SliceOptions,
     /// Time slices of the supernova stream (`IO_TSSN`).
     pub io_tssn: SliceOptions,

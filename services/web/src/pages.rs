@@ -167,7 +167,18 @@ const PAGES: &Pages = &[
         ],
     ),
     ("/services.html", "Services", PageView::Services, &[]),
-    ("/logs.html", "Logs", PageView::Logs, &[&["log_stats"]]),
+    (
+        "/logs.html",
+        "Logs",
+        PageView::Logs,
+        &[
+            &["log_stats"],
+            &["log_errors", "log_warnings"],
+            &["log_alerts", "log_statuses", "log_unmatched"],
+            &["log_today"],
+            &["log_days"],
+        ],
+    ),
     (
         "/rasp.html",
         "Wall",
