@@ -77,6 +77,7 @@ impl Stats {
     }
 
     /// Makes one panel per class that was ever seen in the days shown, sorted by name.
+    #[expect(clippy::cast_precision_loss, reason = "at most 100 days")]
     fn chart(&self, today: Date) -> Panels {
         let days: Vec<_> = self
             .days
@@ -108,6 +109,8 @@ impl Stats {
             x: Axis {
                 label: "day [UTC]".into(),
                 scale: AxisScale::Time,
+                low: start_ms(today).map(|ms| ms - (self.days_shown as f64 - 1.0) * DAY_MS),
+                high: start_ms(today).map(|ms| ms + DAY_MS),
                 ..Axis::default()
             },
             y: Axis {
@@ -212,6 +215,13 @@ impl Stats {
     }
 }
 
+/// Returns the start of a day [ms].
+#[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53 ms")]
+fn start_ms(day: Date) -> Option<f64> {
+    let start = day.to_zoned(TimeZone::UTC).ok()?;
+    Some(start.timestamp().as_millisecond() as f64)
+}
+
 /// Makes the edges and heights of bars, one per day, with gaps between.
 fn bars_of(
     days: &[(&Date, &Day)],
@@ -221,11 +231,9 @@ fn bars_of(
 ) -> (Vec<f64>, Vec<f64>) {
     let (mut edges, mut heights) = (Vec::new(), Vec::new());
     for (date, day) in days {
-        let Ok(start) = date.to_zoned(TimeZone::UTC) else {
+        let Some(start_ms) = start_ms(**date) else {
             continue;
         };
-        #[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53 ms")]
-        let start_ms = start.timestamp().as_millisecond() as f64;
         if !edges.is_empty() {
             heights.push(f64::NAN);
         }

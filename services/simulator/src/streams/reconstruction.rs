@@ -18,7 +18,7 @@ const FAILED: i32 = 0;
 const JGANDALF: i32 = 1;
 const SHOWER: i32 = 2;
 /// Likelihood per triggered hit of a good track fit.
-const QUALITY_PER_HIT: f64 = 3.0;
+const QUALITY_PER_HIT: f64 = 1.2;
 /// Share of tracks fitted with a direction that has nothing to do with the true one.
 const WRONG: f64 = 0.03;
 /// Spread of a fitted position (m).
@@ -141,7 +141,7 @@ impl Reconstruction {
             position_m: self.near(position_m),
             direction: self.anywhere(),
             energy_gev: energy_gev * (0.3 * self.tables.normal(&mut self.rng)).exp(),
-            quality: hits + hits.sqrt() * self.tables.normal(&mut self.rng),
+            quality: 0.4 * hits + hits.sqrt() * self.tables.normal(&mut self.rng),
             time_ns: at_ns,
             kind: SHOWER,
             status: CONVERGED,
