@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fathom_kernel::BoxFuture;
 use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -66,6 +67,11 @@ struct LogInData {
 #[derive(Deserialize)]
 struct Channels {
     channels: Vec<Channel>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    channel: Channel,
 }
 
 #[derive(Deserialize)]
@@ -130,15 +136,31 @@ impl RocketChat {
             token: data.auth_token,
             room: String::new(),
         };
-        // `count=0` is all of them.
-        let list = self.client.get(self.address("channels.list?count=0"));
-        let Channels { channels } = read(&ask(known(list, &session)).await?)?;
-        let name = self.account.channel.trim_start_matches('#');
-        let channel = channels.into_iter().find(|channel| channel.name == name);
-        let channel = channel.ok_or_else(|| ChatError::NoChannel(name.to_owned()))?;
-        session.room = channel.id;
+        session.room = self.room(&session).await?;
         self.session = Some(session.clone());
         Ok(session)
+    }
+
+    /// Returns the number of the channel. A server may refuse to list all channels at once; then it
+    /// is asked for this one.
+    async fn room(&self, session: &Session) -> Result<String, ChatError> {
+        let name = self.account.channel.trim_start_matches('#');
+        // `count=0` is all of them.
+        let list = self.client.get(self.address("channels.list?count=0"));
+        let Channels { channels } = read(&ask(known(list, session)).await?)?;
+        if let Some(channel) = channels.into_iter().find(|channel| channel.name == name) {
+            return Ok(channel.id);
+        }
+        let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC);
+        let info = self.address(&format!("channels.info?roomName={encoded}"));
+        let info = ask(known(self.client.get(info), session)).await;
+        let Info { channel } = match info {
+            Err(ChatError::Answer { status: 400, .. }) => {
+                return Err(ChatError::NoChannel(name.to_owned()));
+            }
+            info => read(&info?)?,
+        };
+        Ok(channel.id)
     }
 
     /// Asks within a session; one that the server has forgotten is made anew, once.

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 /// Messages kept.
 const MESSAGES_MAX: usize = 1000;
+/// Most channels of one answer.
+const CHANNELS_LISTED: usize = 50;
 /// Log-ins kept; the oldest are forgotten.
 const LOG_INS_MAX: usize = 1000;
 
@@ -46,6 +48,12 @@ type Answer = (u16, Value);
 
 fn refused(status: u16, error: &str) -> Answer {
     (status, json!({ "success": false, "error": error }))
+}
+
+/// Reads a number of the question.
+fn number(query: &HashMap<String, String>, key: &str, default: usize) -> usize {
+    let text = query.get(key);
+    text.and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 fn room_of(channel: &str) -> String {
@@ -106,7 +114,7 @@ impl State {
                 let id = user_id_of(&user);
                 (200, json!({ "_id": id, "username": user, "success": true }))
             }
-            ("GET", "channels.list") => self.list(),
+            ("GET", "channels.list") => self.list(&call.query),
             ("GET", "channels.info") => self.info(&call.query),
             ("GET", "channels.history") => self.history(&call.query),
             ("POST", "chat.postMessage") => self.post(&user, &call.body, now),
@@ -139,13 +147,19 @@ impl State {
         (user_id_of(user) == *id).then(|| user.clone())
     }
 
-    fn list(&self) -> Answer {
+    /// Lists channels, as the real one does when it does not list all of them at once.
+    fn list(&self, query: &HashMap<String, String>) -> Answer {
+        let count = match number(query, "count", CHANNELS_LISTED) {
+            0 => CHANNELS_LISTED,
+            count => count.min(CHANNELS_LISTED),
+        };
         let channel = |name: &String| json!({ "_id": room_of(name), "name": name, "t": "c" });
-        let channels: Vec<Value> = self.channels.iter().map(channel).collect();
-        let total = channels.len();
+        let channels = self.channels.iter().skip(number(query, "offset", 0));
+        let channels: Vec<Value> = channels.take(count).map(channel).collect();
+        let (count, total) = (channels.len(), self.channels.len());
         (
             200,
-            json!({ "channels": channels, "count": total, "total": total, "success": true }),
+            json!({ "channels": channels, "count": count, "total": total, "success": true }),
         )
     }
 
@@ -175,12 +189,6 @@ impl State {
         let Some(channel) = self.channel(query.get("roomId"), None) else {
             return refused(400, "error-room-not-found");
         };
-        let number = |key: &str, default: usize| {
-            query
-                .get(key)
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(default)
-        };
         let oldest: Option<Timestamp> = query.get("oldest").and_then(|text| text.parse().ok());
         let inclusive = query.get("inclusive").is_some_and(|text| text == "true");
         let is_wanted = |message: &&Message| {
@@ -188,7 +196,9 @@ impl State {
                 && oldest.is_none_or(|at| message.at > at || (inclusive && message.at == at))
         };
         let messages = self.messages.iter().rev().filter(is_wanted);
-        let messages = messages.skip(number("offset", 0)).take(number("count", 20));
+        let messages = messages
+            .skip(number(query, "offset", 0))
+            .take(number(query, "count", 20));
         let messages: Vec<Value> = messages.map(Message::told).collect();
         (200, json!({ "messages": messages, "success": true }))
     }

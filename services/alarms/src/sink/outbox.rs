@@ -134,6 +134,11 @@ impl Outbox {
         self.drop_some(dropped)
     }
 
+    /// Takes a notice as heard that is too old to be passed on.
+    pub(crate) fn pass_over(&mut self, notice: &Notice) {
+        self.last = Some((notice.entry, notice.at));
+    }
+
     /// Tells whether a wanted notice is to be passed on, and remembers what was told.
     fn is_news(&mut self, notice: &Notice, taste: &Taste, now: Timestamp) -> bool {
         let told = self.told.get(&notice.id).copied();
@@ -466,6 +471,18 @@ mod tests {
         assert!(!wants("trigger_rate_zero", Severity::Info, &[]));
         assert!(!wants("trigger_rate_high", Severity::Alert, &[]));
         assert!(!wants("dom_inactive", Severity::Alert, &[]));
+    }
+
+    #[test]
+    fn what_is_passed_over_is_not_missing_later() {
+        let (mut outbox, taste) = (Outbox::default(), taste());
+        outbox.pass_over(&fires(7, 0));
+        assert_eq!(
+            (outbox.last_entry(), outbox.figures().waiting),
+            (Some(7), 0)
+        );
+        outbox.take(&fires(7, 0), &taste, "me", at(0));
+        assert_eq!(outbox.figures().waiting, 0);
     }
 
     #[test]

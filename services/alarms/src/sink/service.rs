@@ -302,8 +302,9 @@ impl<O: Outlet> Sink<O> {
         let is_recent =
             |at: Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default() <= FRESH;
         for notice in &rows.notices {
-            if !is_fresh || is_recent(notice.at) {
-                self.accept(notice);
+            match is_fresh && !is_recent(notice.at) {
+                true => self.outbox.pass_over(notice),
+                false => self.accept(notice),
             }
         }
         let newest = rows.notices.last().map_or(rows.last, |notice| notice.entry);

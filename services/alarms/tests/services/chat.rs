@@ -118,6 +118,34 @@ async fn a_webhook_takes_alarms_too() {
 }
 
 #[tokio::test]
+async fn a_channel_is_found_among_more_than_a_server_lists() {
+    let stack = Stack::live();
+    let channels: Vec<String> = (0..80).map(|number| format!("channel{number}")).collect();
+    let options = format!("listen = \"127.0.0.1:0\"\nchannels = {channels:?}");
+    let server = stack.start("chat", "fake_chat", &options).await;
+    let address = stack.addresses.of("chat").unwrap().to_string();
+    let engine = stack.start("alarms", "alarms", "").await;
+    let account = |channel| account(&address).replace("operations", channel);
+    let there = format!("{}{QUICK}", account("channel79"));
+    let not_there = format!("{}{QUICK}", account("channel80"));
+    let sink = stack.start("alarm_chat", "alarm_chat", &there).await;
+    let other = stack.start("other", "alarm_chat", &not_there).await;
+    stack.say("r", "s", Severity::Alert, true);
+    wait_said(&stack, 1).await;
+    let counters = other.counters.clone();
+    until("the other fails", || {
+        counters.snapshot().bad.contains_key("message not sent")
+    })
+    .await;
+    let queue = stack.ask("other", "queue", Value::Null).await.unwrap();
+    let expected = "no channel channel80, or the account is not in it";
+    assert_eq!(queue["trouble"], expected);
+    for running in [sink, other, engine, server] {
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_told_and_nothing_is_lost() {
     let stack = Stack::live();
     let (server, address) = server(&stack, "127.0.0.1:0").await;
