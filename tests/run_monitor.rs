@@ -16,16 +16,20 @@ use serde_json::Value;
 
 const START_S: u64 = 1_767_225_600;
 
-/// What is taken of the generated data.
+/// What most tests take of the generated data.
 const TAGS: [Tag; 3] = [tags::IO_EVT, tags::IO_SUM, tags::IO_MONIT];
 
-/// Records seconds of a small detector; returns the file and the messages by tag.
 fn recording(folder: &Path, seconds: u32) -> (PathBuf, BTreeMap<Tag, u64>) {
+    recording_of(folder, seconds, &TAGS)
+}
+
+/// Records seconds of a small detector; returns the file and the messages by tag.
+fn recording_of(folder: &Path, seconds: u32, wanted: &[Tag]) -> (PathBuf, BTreeMap<Tag, u64>) {
     let layout = Layout::new(&Detector::generated(&Geometry::orca(2)));
     let mut options = FakeDetectorOptions::default();
     options.io_evt.rate_hz = Some(20.0);
-    options.io_tsl1.enabled = false;
-    options.io_tssn.enabled = false;
+    options.io_tsl1.enabled = wanted.contains(&tags::IO_TSL1);
+    options.io_tssn.enabled = wanted.contains(&tags::IO_TSSN);
     let mut generator = Generator::new(Arc::new(layout), &options, START_S);
     let file = folder.join("two_dus.rec");
     let mut writer = RecordingWriter::create(&file).unwrap();
@@ -39,7 +43,7 @@ fn recording(folder: &Path, seconds: u32) -> (PathBuf, BTreeMap<Tag, u64>) {
         )]
         let at_ns = i64::try_from(START_S).unwrap() * 1_000_000_000 + (at_s * 1e9) as i64;
         for chunk in &generator.step().chunks {
-            for (tag, body) in chunk.messages().filter(|(tag, _)| TAGS.contains(tag)) {
+            for (tag, body) in chunk.messages().filter(|(tag, _)| wanted.contains(tag)) {
                 writer.append(at_ns, tag, &body).unwrap();
                 *counts.entry(tag).or_default() += 1;
             }
@@ -95,6 +99,25 @@ fn the_same_files_give_the_same_bytes_and_every_message_is_taken() {
         let summary = format!("{} messages of 20.0 s, 0 bad", counts[&tag]);
         let told = text(&one.stderr);
         assert!(told.contains(&summary), "{monitor}: {told}");
+    }
+}
+
+#[test]
+fn no_monitor_of_the_registry_depends_on_chance_or_on_the_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, _) = recording_of(folder.path(), 3, &tags::STATION);
+    let file = file.to_str().unwrap();
+    let kinds = fathom::registry::kinds().filter(|kind| kind.by_hand.is_some());
+    for kind in kinds {
+        let args = [kind.name, file, "--geometry=orca", "--dus=2"];
+        let (one, two) = (fathom(&args), fathom(&args));
+        assert_eq!(text(&one.stdout), text(&two.stdout), "{}", kind.name);
+        assert!(
+            !one.stdout.is_empty(),
+            "{}: {}",
+            kind.name,
+            text(&one.stderr)
+        );
     }
 }
 

@@ -79,11 +79,15 @@ impl<W: Write, R: FnMut(&FileProblem)> Results<W, R> {
         self.now = self.now.max(at);
         for reason in out.bad.drain(..) {
             let (file, offset) = place.unwrap_or((Path::new("monitor"), 0));
+            let text = match place {
+                Some(_) => reason.to_owned(),
+                None => format!("{reason}, between messages at {at}"),
+            };
             self.unreadable(vec![FileProblem {
                 file: file.to_owned(),
                 offset,
                 reason,
-                text: reason.to_owned(),
+                text,
             }]);
         }
         for mut output in out.outputs.drain(..) {
