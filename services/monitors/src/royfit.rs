@@ -3,9 +3,11 @@
 //!
 //! Each DU with triggered hits is fitted on its own: a string tells distance, height, zenith angle
 //! and time of a track, not its azimuth. Hits on one side of the closest point only lie on a straight
-//! line that two zenith angles explain almost equally well; the fit takes the smaller Q. State for 230 DUs of 18 floors: the sums of the residuals
-//! take 4 MB, the cells of 120 minutes at most 71 MB (147,456 a minute; 3 MB at 10 fits a second);
-//! what waits to be kept over a restart at most 16 MB, everything else below 1 MB.
+//! line that two zenith angles explain almost equally well; the fit takes the smaller Q.
+//!
+//! State for 230 DUs of 18 floors: the sums of the residuals take 4 MB, the cells of 120 minutes at
+//! most 71 MB (147,456 a minute; 3 MB at 10 fits a second); what waits to be kept over a restart at
+//! most 16 MB, everything else below 1 MB.
 
 mod counts;
 mod csv;
@@ -40,7 +42,7 @@ use self::counts::Counts;
 use self::csv::Csv;
 use self::event::{EventFits, Fitter, Wanted};
 use self::history::{History, MINUTE_MS};
-use self::keep::Keeper;
+use self::keep::{Doms, Keeper};
 use self::offsets::{Limits, Offsets};
 use self::picture::{Drawn, Paper};
 use self::residuals::Residuals;
@@ -196,6 +198,8 @@ pub struct Royfit {
     fitter: Option<Fitter>,
     paper: Option<Paper>,
     places: Places,
+    /// How each DOM is calibrated, by rank.
+    calibrations: Vec<u32>,
     strangers: Strangers,
     timeline: Timeline,
     residuals: Residuals,
@@ -232,6 +236,9 @@ impl Monitor for Royfit {
             residuals: Residuals::new(doms, minutes_of(config.residual_window)),
             history: History::new(minutes_of(config.history)),
             csv: Csv::new(config.csv_size.bytes()),
+            calibrations: detector
+                .map(|detector| keep::calibrations(detector, &places))
+                .unwrap_or_default(),
             setup: setup.clone(),
             places,
             config,
@@ -288,8 +295,12 @@ impl Monitor for Royfit {
 
     fn persist(&mut self, keep: &mut Persist) {
         let numbers = self.numbers();
-        let parts = (&self.places, &mut self.residuals);
-        self.keeper.persist(&numbers, parts, keep);
+        let doms = Doms {
+            places: &self.places,
+            calibrations: &self.calibrations,
+        };
+        self.keeper
+            .persist(&numbers, (&doms, &mut self.residuals), keep);
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {

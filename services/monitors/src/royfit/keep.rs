@@ -1,9 +1,12 @@
 //! What `royfit` keeps over a restart: numbers as JSON, residuals as cells of their minutes.
 //!
-//! Records are those of `columns`: the ids of the DOMs, the JSON (level 1), the cells of a minute
-//! (level 0), and behind the snapshot the keys of single residuals (level 2). All numbers of levels 0
-//! and 2 are u32, little-endian.
+//! Records are those of `columns`: the ids of the DOMs, how each is calibrated (level 3), the JSON
+//! (level 1), the cells of a minute (level 0), and behind the snapshot the keys of single residuals
+//! (level 2). All numbers of levels 0, 2 and 3 are u32, little-endian.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use fathom_formats::detx::Detector;
 use fathom_kernel::{Persist, Saved};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +21,7 @@ const KEPT_VERSION: u32 = 1;
 const CELLS: u8 = 0;
 const NUMBERS: u8 = 1;
 const KEYS: u8 = 2;
+const CALIBRATIONS: u8 = 3;
 /// Most bytes of cells in a snapshot: the newest minutes.
 const CELLS_BYTES_MAX: usize = 48 << 20;
 /// Most residuals that wait to be kept; more make a new snapshot.
@@ -37,6 +41,30 @@ pub(super) struct Numbers {
     pub(super) listed: Vec<Listed>,
     pub(super) shapes: Vec<Shape>,
     pub(super) minutes: Vec<(i64, Minute)>,
+}
+
+/// The DOMs that residuals belong to, by rank.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Doms<'a> {
+    pub(super) places: &'a Places,
+    /// A number for times and positions of each one's PMTs: residuals of another calibration do not
+    /// mix with today's.
+    pub(super) calibrations: &'a [u32],
+}
+
+/// Returns that number for every DOM.
+pub(super) fn calibrations(detector: &Detector, places: &Places) -> Vec<u32> {
+    let number = |dom_id: u32| {
+        let module = detector.module(dom_id.into())?;
+        let mut hasher = DefaultHasher::new();
+        for pmt in &module.pmts {
+            pmt.t0_ns.to_bits().hash(&mut hasher);
+            pmt.position_m.map(f64::to_bits).hash(&mut hasher);
+        }
+        u32::try_from(hasher.finish() >> 32).ok()
+    };
+    let ids = places.list().iter().map(|place| place.dom_id);
+    ids.map(|dom_id| number(dom_id).unwrap_or(0)).collect()
 }
 
 /// What is still to be kept.
@@ -75,13 +103,13 @@ impl Keeper {
     pub(super) fn persist(
         &mut self,
         numbers: &Numbers,
-        (places, residuals): (&Places, &mut Residuals),
+        (doms, residuals): (&Doms<'_>, &mut Residuals),
         keep: &mut Persist,
     ) {
         let mut json = column_record(NUMBERS, numbers.newest_ms.unwrap_or(0));
         json.extend(serde_json::to_vec(numbers).expect("numbers and texts become JSON"));
         if self.snapshot_due || self.appended > APPENDED_MAX {
-            keep.snapshot(snapshot(&json, places, residuals));
+            keep.snapshot(snapshot(&json, doms, residuals));
             *self = Self {
                 snapshot_due: false,
                 ..Self::default()
@@ -108,10 +136,17 @@ impl Keeper {
     }
 }
 
-fn snapshot(json: &[u8], places: &Places, residuals: &mut Residuals) -> Vec<u8> {
+fn snapshot(json: &[u8], doms: &Doms<'_>, residuals: &mut Residuals) -> Vec<u8> {
     let mut snapshot = Vec::new();
-    let ids = places.list().iter().map(|place| place.dom_id);
+    let ids = doms.places.list().iter().map(|place| place.dom_id);
     join(&mut snapshot, &ids_record(ids));
+    let mut calibrations = column_record(CALIBRATIONS, 0);
+    calibrations.extend(
+        doms.calibrations
+            .iter()
+            .flat_map(|number| number.to_le_bytes()),
+    );
+    join(&mut snapshot, &calibrations);
     join(&mut snapshot, json);
     for (minute, cells) in residuals.cells() {
         if snapshot.len() + cells.len() * 4 > CELLS_BYTES_MAX {
@@ -139,7 +174,11 @@ fn newest(saved: &Saved) -> Result<Option<(Numbers, Option<i64>)>, String> {
     let (mut numbers, mut newest) = (None, None);
     for record in columns(saved) {
         match record.ok_or("a record is damaged")? {
-            Record::Ids(_) => {}
+            Record::Ids(_)
+            | Record::Column {
+                level: CALIBRATIONS,
+                ..
+            } => {}
             Record::Column {
                 level: NUMBERS,
                 payload,
@@ -158,35 +197,50 @@ fn newest(saved: &Saved) -> Result<Option<(Numbers, Option<i64>)>, String> {
     }
 }
 
-/// Adds the residuals that were kept, with the ranks of today's DOMs.
-fn put_back(saved: &Saved, places: &Places, residuals: &mut Residuals) {
+/// Adds the residuals that were kept, with the ranks of today's DOMs; those of a DOM that is
+/// calibrated in another way now are left out.
+fn put_back(saved: &Saved, doms: &Doms<'_>, residuals: &mut Residuals) {
     let mut ranks: Vec<Option<usize>> = Vec::new();
     for record in columns(saved).flatten() {
-        let (level, minute, payload) = match record {
-            Record::Ids(ids) => {
-                ranks = ids.into_iter().map(|id| places.rank(id)).collect();
-                continue;
+        match record {
+            Record::Ids(ids) => ranks = ids.into_iter().map(|id| doms.places.rank(id)).collect(),
+            Record::Column { level: NUMBERS, .. } => {}
+            Record::Column {
+                level: CALIBRATIONS,
+                payload,
+                ..
+            } => {
+                let mut before = numbers_of(payload);
+                for rank in &mut ranks {
+                    let (before, now) =
+                        (before.next(), rank.and_then(|r| doms.calibrations.get(r)));
+                    *rank = rank.filter(|_| before.is_some() && before.as_ref() == now);
+                }
             }
-            Record::Column { level: NUMBERS, .. } => continue,
             Record::Column {
                 level,
                 at_ms,
                 payload,
-            } => (level, at_ms, payload),
-        };
-        for bytes in payload.as_chunks::<4>().0 {
-            let number = u32::from_le_bytes(*bytes);
-            let (key, count) = match level {
-                KEYS => (number as usize, 1),
-                _ => parts(number),
-            };
-            let rank = ranks.get(key / CODES).copied().flatten();
-            let key = rank.map(|rank| rank * CODES + key % CODES);
-            if let Some(key) = key.and_then(|key| u32::try_from(key).ok()) {
-                residuals.add_cell(minute, key, count);
+            } => {
+                for number in numbers_of(payload) {
+                    let (key, count) = match level {
+                        KEYS => (number as usize, 1),
+                        _ => parts(number),
+                    };
+                    let rank = ranks.get(key / CODES).copied().flatten();
+                    let key = rank.map(|rank| rank * CODES + key % CODES);
+                    if let Some(key) = key.and_then(|key| u32::try_from(key).ok()) {
+                        residuals.add_cell(at_ms, key, count);
+                    }
+                }
             }
         }
     }
+}
+
+fn numbers_of(payload: &[u8]) -> impl Iterator<Item = u32> {
+    let numbers = payload.as_chunks::<4>().0.iter();
+    numbers.map(|bytes| u32::from_le_bytes(*bytes))
 }
 
 impl Royfit {
@@ -227,7 +281,11 @@ impl Royfit {
         // Residuals that were counted in another way do not mix with today's.
         if let Some(newest) = newest.filter(|_| numbers.slewing == self.config.slewing) {
             self.residuals.set_clock(newest);
-            put_back(saved, &self.places, &mut self.residuals);
+            let doms = Doms {
+                places: &self.places,
+                calibrations: &self.calibrations,
+            };
+            put_back(saved, &doms, &mut self.residuals);
         }
         Ok(())
     }

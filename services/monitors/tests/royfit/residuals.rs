@@ -1,5 +1,6 @@
 //! Time residuals: histograms, DOMs that are off, restarts.
 
+use fathom_formats::detx::Detector;
 use fathom_kernel::view::View;
 use fathom_kernel::{Event, Monitor};
 use fathom_monitors::{Royfit, RoyfitConfig};
@@ -191,4 +192,32 @@ fn two_blocks_stay_within_their_memory() {
     let setup = setup(230);
     let bench = Bench::<Royfit>::new(RoyfitConfig::default(), &setup);
     assert!(bench.monitor.memory_bytes() < 5_000_000);
+}
+
+#[test]
+fn residuals_of_a_dom_do_not_outlive_its_calibration() {
+    let before = setup(2);
+    let store = Store::default();
+    let mut bench = Bench::<Royfit>::new(RoyfitConfig::default(), &before);
+    for n in 0..20 {
+        bench.take(&muon_event(&before, START_MS + n, &two_dus(), (18, 0, 0.0)));
+    }
+    // A new description: DU 1 is gone, and one DOM of DU 2 has another t0.
+    let detector = before.detector.as_ref().unwrap();
+    let mut modules = detector.modules().to_vec();
+    modules.retain(|module| module.place.du == 2);
+    let changed = modules.iter_mut().find(|m| m.place.floor == 7).unwrap();
+    changed.pmts[3].t0_ns += 5.0;
+    let after = fathom_kernel::Setup {
+        detector: Some(Detector::new(detector.id, modules).into()),
+        ..before.clone()
+    };
+    let mut bench = bench.restarted(RoyfitConfig::default(), &after, &store);
+    bench.tick(START_MS + 1000);
+    let map = bench.map("time_residual_medians");
+    let residuals = &map.details[1].values;
+    for (floor, number) in map.y.iter().zip(residuals) {
+        assert_eq!(*number, if *floor == 7 { 0.0 } else { 20.0 }, "{floor}");
+    }
+    assert_eq!(residuals.len(), 18);
 }
