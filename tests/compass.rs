@@ -69,6 +69,15 @@ fn values(out: &Outputs, output: &str, floor: u32) -> (f64, f64) {
     (curve.values[before], *curve.values.last().unwrap())
 }
 
+fn frame_of(tag: fathom_kernel::Tag, body: bytes::Bytes, received: Timestamp) -> Event {
+    Event::Frame(Frame {
+        source: "simulation".into(),
+        tag,
+        received,
+        body,
+    })
+}
+
 fn apart_deg(a: f64, b: f64) -> f64 {
     (a - b + 180.0).rem_euclid(360.0) - 180.0
 }
@@ -103,15 +112,7 @@ fn a_module_that_turns_by_30_degrees_comes_back_from_raw_readings() {
                     sums.zip([sin, cos, pitch / 50.0, roll / 50.0])
                         .for_each(|(sum, value)| *sum += value);
                 }
-                monitor.on_event(
-                    &Event::Frame(Frame {
-                        source: "simulation".into(),
-                        tag,
-                        received: now,
-                        body,
-                    }),
-                    &mut out,
-                );
+                monitor.on_event(&frame_of(tag, body, now), &mut out);
             }
         }
         if frame % 10 == 9 {
