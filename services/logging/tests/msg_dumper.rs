@@ -58,7 +58,6 @@ async fn start(folder: &Path, now: &str, config: Config) -> Rig {
         addresses: alone.addresses,
         detector: alone.detector,
         world: alone.world,
-        detector: alone.detector,
         data_dir: alone.data_dir,
         ready,
     };
