@@ -35,6 +35,8 @@ fn options(turned: u32) -> FakeDetectorOptions {
     options.io_sum.enabled = false;
     options.io_tsl1.enabled = false;
     options.io_tssn.enabled = false;
+    options.io_oline.enabled = false;
+    options.io_toa.enabled = false;
     options.msg.enabled = false;
     options
 }
