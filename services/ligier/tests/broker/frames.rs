@@ -288,7 +288,13 @@ async fn counters_tell_what_went_where() {
         (&row["queued"], &row["credit"]),
         (&json!(0), &json!("always"))
     );
-    assert!(ligier.board.entry("ligiers.ligier_tags").is_some());
-    assert!(ligier.board.entry("ligiers.ligier_clients").is_some());
+    // They are put up now and then.
+    for name in ["ligiers.ligier_tags", "ligiers.ligier_clients"] {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while ligier.board.entry(name).is_none() {
+            assert!(std::time::Instant::now() < deadline, "no {name}");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
     ligier.end().await;
 }
