@@ -93,7 +93,7 @@ async fn what_comes_while_the_ligier_is_away_arrives_when_it_is_back() {
     stack.say("r", "d", Severity::Alert, true);
     let (mut stream, _) = listener.accept().await.unwrap();
     assert!(message(&mut stream).await.contains("r of d"));
-    until("it is counted", || sink.counters.snapshot().sent > 0).await;
+    until("all are counted", || sink.counters.snapshot().sent >= 4).await;
     let queue = stack.ask("alarm_msg", "queue", Value::Null).await.unwrap();
     assert_eq!(
         (&queue["waiting"], &queue["dropped"]),
