@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use fathom_kernel::{Event, Filter, Limits, Severity, tags};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -93,13 +93,17 @@ async fn what_comes_while_the_ligier_is_away_arrives_when_it_is_back() {
     stack.say("r", "d", Severity::Alert, true);
     let (mut stream, _) = listener.accept().await.unwrap();
     assert!(message(&mut stream).await.contains("r of d"));
-    until("all are counted", || sink.counters.snapshot().sent >= 4).await;
-    let queue = stack.ask("alarm_msg", "queue", Value::Null).await.unwrap();
-    assert_eq!(
-        (&queue["waiting"], &queue["dropped"]),
-        (&json!(0), &json!(0)),
-        "{queue}"
-    );
+    // The last one is read here a little before the sink knows that it is away.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let queue = stack.ask("alarm_msg", "queue", Value::Null).await.unwrap();
+        assert_eq!(queue["dropped"], 0, "{queue}");
+        if queue["waiting"] == 0 {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{queue}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     sink.stop().await;
     engine.stop().await;
 }
