@@ -16,7 +16,7 @@ use fathom_simulator::{
 };
 
 const START_S: i64 = 1_767_225_600;
-/// When the module turns, and when the test ends, after the start [s].
+/// When the module turns, and when the test ends, after the start (s).
 const TURN_S: i64 = 600;
 const END_S: i64 = 720;
 

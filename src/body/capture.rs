@@ -28,7 +28,7 @@ const LINE_MAX: usize = 64 << 10;
 /// Time between two attempts to write what waits, while there is no new output.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 
-/// How long a thread waits for more output before it goes [ms].
+/// How long a thread waits for more output before it goes (ms).
 const LINGER_MS: u16 = 20;
 
 /// After so long the pipes that wait for a thread have their turn.

@@ -38,9 +38,9 @@ pub fn status_lines(services: &[ServiceStatus]) -> Vec<String> {
 pub struct Details {
     /// What its process uses; `None` for an in-process service.
     pub usage: Option<Usage>,
-    /// Share of one processor [%], when it was measured.
+    /// Share of one processor (%), when it was measured.
     pub cpu_percent: Option<f64>,
-    /// Messages in and out [1/s].
+    /// Messages in and out (1/s).
     pub rate_hz: (f64, f64),
 }
 

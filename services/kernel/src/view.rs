@@ -37,7 +37,7 @@ pub enum View {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Series {
-    /// Label of the vertical axis, with its unit: `rate [Hz]`.
+    /// Label of the vertical axis, with its unit: `rate (Hz)`.
     pub y_label: String,
     /// Draw the vertical axis logarithmically at first.
     pub y_log: bool,
@@ -143,7 +143,7 @@ pub struct Map {
 /// A further number per place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Detail {
-    /// Name with unit, such as `mean [kHz]`.
+    /// Name with unit, such as `mean (kHz)`.
     pub name: String,
     /// One value per place.
     #[serde(with = "numbers")]

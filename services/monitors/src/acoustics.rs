@@ -99,7 +99,7 @@ pub struct Acoustics {
     history: History,
     /// Number of the cycle that was judged last.
     judged: Option<i64>,
-    /// Since when we listen, in data time [ms].
+    /// Since when we listen, in data time (ms).
     since_ms: Option<i64>,
     host_ms: i64,
     newest_ms: Option<i64>,
@@ -282,7 +282,7 @@ impl Acoustics {
         })
     }
 
-    /// Returns the end of a cycle [ms].
+    /// Returns the end of a cycle (ms).
     fn end_ms(&self, cycle: i64) -> i64 {
         (cycle + 1).saturating_mul(ms_of(self.config.period))
     }
@@ -393,7 +393,7 @@ impl Acoustics {
     }
 }
 
-/// Returns the time base of an arrival [ms].
+/// Returns the time base of an arrival (ms).
 fn ms_of_arrival(arrival: &Arrival) -> i64 {
     ms_of_seconds(arrival.time_base_s)
 }

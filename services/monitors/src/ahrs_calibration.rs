@@ -42,15 +42,15 @@ pub use self::board_file::{BoardFile, BoardFileError};
 pub use self::orientation::{Constants, Orientation};
 pub use self::test_xml::{BoardTest, TestError};
 
-/// Windows wait so long for late packets [ms].
+/// Windows wait so long for late packets (ms).
 const LATENESS_MS: i64 = 2000;
-/// A module whose clock is further ahead of the others counts as off the clock [ms].
+/// A module whose clock is further ahead of the others counts as off the clock (ms).
 const CLOCK_STEP_MS: i64 = 10_000;
 /// DUs whose curves are put in one tick, so that a large detector does not hold up its packets.
 const DUS_PER_TICK: usize = 8;
 /// Modules that memory is reckoned for without a detector description: 24 DUs.
 const UNDESCRIBED_MODULES: usize = 432;
-/// Length of an hour [ms].
+/// Length of an hour (ms).
 const HOUR_MS: i64 = 3_600_000;
 
 /// Options of `ahrs_calibration`.

@@ -6,7 +6,7 @@ use crate::clock::seconds;
 
 /// What is counted in one interval.
 pub(crate) trait Interval: Default {
-    /// Returns the part of the interval that somebody listened [ms].
+    /// Returns the part of the interval that somebody listened (ms).
     fn observed_ms(&self) -> i64;
     /// Sets it.
     fn observe(&mut self, observed_ms: i64);
@@ -21,7 +21,7 @@ pub(crate) struct Bins<B> {
     open: BTreeSet<i64>,
     /// Bins of a time that the clock has left; closed with the next tick.
     left: BTreeSet<i64>,
-    /// Data time up to which we have been listening [ms].
+    /// Data time up to which we have been listening (ms).
     covered_to_ms: Option<i64>,
 }
 
@@ -43,7 +43,7 @@ impl<B: Interval> Bins<B> {
         data_ms.div_euclid(self.interval_ms)
     }
 
-    /// Returns the end of an interval [ms].
+    /// Returns the end of an interval (ms).
     pub(crate) fn end_ms(&self, index: i64) -> i64 {
         index.saturating_add(1).saturating_mul(self.interval_ms)
     }
@@ -94,7 +94,7 @@ impl<B: Interval> Bins<B> {
         self.covered_to_ms = Some(to_ms);
     }
 
-    /// Returns the time up to which we have been listening [ms].
+    /// Returns the time up to which we have been listening (ms).
     pub(crate) fn covered_to_ms(&self) -> i64 {
         self.covered_to_ms.unwrap_or(i64::MIN)
     }
@@ -130,7 +130,7 @@ impl<B: Interval> Bins<B> {
         Some((index, self.bins.get(&index)?))
     }
 
-    /// Returns rate and its Poisson error [Hz] of a count in a bin. A bin that we listened to in part
+    /// Returns rate and its Poisson error (Hz) of a count in a bin. A bin that we listened to in part
     /// counts for that part.
     pub(crate) fn rate_hz(&self, bin: &B, count: u64) -> (f64, f64) {
         let partial = (1..self.interval_ms).contains(&bin.observed_ms());

@@ -19,9 +19,9 @@ use crate::faulty::Faulty;
 use crate::places::{Found, Place, Places, Strangers};
 use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
 
-/// Without any slice for so long the source is silent, and single DOMs are not judged [ms].
+/// Without any slice for so long the source is silent, and single DOMs are not judged (ms).
 const SILENT_AFTER_MS: i64 = 30_000;
-/// DOMs are judged only after listening for so long: the first slice need not hold all of them [ms].
+/// DOMs are judged only after listening for so long: the first slice need not hold all of them (ms).
 const LISTEN_FIRST_MS: i64 = 10_000;
 
 /// Options of `dom_activity`.
@@ -76,7 +76,7 @@ impl Default for Config {
 /// What is known of one DOM.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Dom {
-    /// Newest frame start, if it was ever heard of [ms].
+    /// Newest frame start, if it was ever heard of (ms).
     last_ms: Option<i64>,
     inactive: bool,
 }
@@ -93,12 +93,12 @@ pub struct DomActivity {
     strays: u64,
     detector_id: Option<i32>,
     newest_ms: Option<i64>,
-    /// Arrival of the newest slice, host time [ms].
+    /// Arrival of the newest slice, host time (ms).
     arrived_ms: Option<i64>,
     silent: bool,
     /// DUs with too many inactive DOMs.
     bad_dus: BTreeSet<i32>,
-    /// Arrival of the first slice since the start or the last silence, host time [ms].
+    /// Arrival of the first slice since the start or the last silence, host time (ms).
     listening_since_ms: Option<i64>,
     drawn_ms: Option<i64>,
     faulty: Faulty,
@@ -266,7 +266,7 @@ impl DomActivity {
         &mut self.doms[rank]
     }
 
-    /// Returns the time that ages are counted against, in data time [ms].
+    /// Returns the time that ages are counted against, in data time (ms).
     fn reference_ms(&self, now_ms: i64) -> i64 {
         #[expect(
             clippy::cast_possible_truncation,
@@ -279,7 +279,7 @@ impl DomActivity {
         }
     }
 
-    /// Returns the age of a DOM [s], NaN when it was never heard of.
+    /// Returns the age of a DOM (s), NaN when it was never heard of.
     fn age_s(&self, dom: Dom, reference_ms: i64) -> f64 {
         let Some(last_ms) = dom.last_ms else {
             return f64::NAN;

@@ -59,11 +59,11 @@ impl Default for Config {
 /// What one DOM sent in the interval.
 #[derive(Debug, Clone, Copy)]
 struct Dom {
-    /// Sum over all channels [kHz].
+    /// Sum over all channels (kHz).
     all_khz: Stat,
-    /// The same in the newest slice [kHz].
+    /// The same in the newest slice (kHz).
     newest_khz: f64,
-    /// Sum over the channels in neither veto nor FIFO-full [kHz].
+    /// Sum over the channels in neither veto nor FIFO-full (kHz).
     live_khz: Stat,
     live_channels: Stat,
     hrv_channels: Stat,
@@ -88,9 +88,9 @@ impl Dom {
 /// The rates of one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct FrameRates {
-    /// Sum over all channels [kHz].
+    /// Sum over all channels (kHz).
     pub(crate) all_khz: f64,
-    /// Sum over the channels in neither veto nor FIFO-full [kHz].
+    /// Sum over the channels in neither veto nor FIFO-full (kHz).
     pub(crate) live_khz: f64,
     /// How many channels those are.
     pub(crate) live_channels: u32,

@@ -60,15 +60,15 @@ pub struct K40Calibration {
     detector_id: Option<i32>,
     /// A message came since the last modules were calibrated.
     was_heard: bool,
-    /// Data time of the newest slice of this start [ms].
+    /// Data time of the newest slice of this start (ms).
     newest_ms: Option<i64>,
-    /// Data time to which the last round counted [ms].
+    /// Data time to which the last round counted (ms).
     calibrated_ms: Option<i64>,
     shown: Shown,
     redraw: Redraw,
     progress_ms: Option<i64>,
     host_ms: i64,
-    /// Host time of the last checkpoint [ms].
+    /// Host time of the last checkpoint (ms).
     kept_ms: Option<i64>,
 }
 
@@ -76,7 +76,7 @@ pub struct K40Calibration {
 enum Phase {
     /// Nothing was counted yet.
     Waiting,
-    /// Counting since this data time [ms].
+    /// Counting since this data time (ms).
     Counting { since_ms: i64 },
     /// Calibrating module after module.
     Calibrating(Round),
@@ -84,7 +84,7 @@ enum Phase {
 
 /// A pass over all modules.
 struct Round {
-    /// Begin of the cycle, and of this pass, in data time [ms].
+    /// Begin of the cycle, and of this pass, in data time (ms).
     since_ms: i64,
     until_ms: i64,
     /// Rank of the next module.

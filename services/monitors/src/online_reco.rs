@@ -26,7 +26,7 @@ use crate::faulty::Faulty;
 use crate::runs::{Run, Runs};
 use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
 
-/// Time between two looks at the file with the reference [ms].
+/// Time between two looks at the file with the reference (ms).
 const REFERENCE_EVERY: Span = Span::from_secs(600);
 /// What the fetch of that file is called.
 const REFERENCE: &str = "reference";

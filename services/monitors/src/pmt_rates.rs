@@ -31,11 +31,11 @@ use crate::faulty::Faulty;
 use crate::places::{Found, Places, Strangers};
 use crate::timeline::{Fit, Timeline};
 
-/// Length of a column [ms], number of columns and name of the coarser levels.
+/// Length of a column (ms), number of columns and name of the coarser levels.
 const COARSE: [(i64, usize, &str); 2] = [(600_000, 144, "10min"), (3_600_000, 336, "1h")];
 /// Fewest columns, however large the detector.
 const COLUMNS_MIN: usize = 30;
-/// A module whose clock is further ahead of the others counts as off the clock [ms].
+/// A module whose clock is further ahead of the others counts as off the clock (ms).
 const CLOCK_STEP_MS: i64 = 10_000;
 /// Most that fits into a checkpoint.
 const KEEP_MAX: Size = Size::from_mib(240);

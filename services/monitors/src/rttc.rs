@@ -1,6 +1,6 @@
 //! `rttc`: cable round-trip time of every DU, asked of the Detector Manager over HTTP.
 //!
-//! RTTC = Cable_RTT - (TX_Slave + RX_Slave + TX_Master + RX_Master) [ps]. What is normal follows from
+//! RTTC = Cable_RTT - (TX_Slave + RX_Slave + TX_Master + RX_Master) (ps). What is normal follows from
 //! the DU's own last day: the median, and the sum in quadrature of the spreads. Values that are off
 //! are alarms and do not count for what is normal, until `request NAME accept`. State: 40 bytes per
 //! DU and sample, 2,440 samples: 98 kB per DU (22 MB for 230); it survives a restart.
@@ -64,9 +64,9 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Given {
-    /// Median of the round-trip time [ps].
+    /// Median of the round-trip time (ps).
     pub median_ps: f64,
-    /// Its standard deviation [ps].
+    /// Its standard deviation (ps).
     pub sigma_ps: f64,
 }
 
@@ -120,9 +120,9 @@ pub struct Rttc {
     /// The poll under way.
     open: Option<Column>,
     polled_ms: Option<i64>,
-    /// Time of the last tick [ms].
+    /// Time of the last tick (ms).
     now_ms: i64,
-    /// Time of the first tick, then of the last value [ms].
+    /// Time of the first tick, then of the last value (ms).
     heard_ms: Option<i64>,
     silent: bool,
     /// Something has changed since the last drawing.
@@ -348,7 +348,7 @@ impl Rttc {
         out.alarm(about, Severity::Alert, shifted, text, timestamp(at_ms));
     }
 
-    /// Returns how far a DU may be off, if that can be told [ps].
+    /// Returns how far a DU may be off, if that can be told (ps).
     fn limit_ps(&self, n: usize) -> Option<f64> {
         let baseline = self.dus[n].baseline?;
         let known = baseline

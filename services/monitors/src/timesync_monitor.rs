@@ -59,11 +59,11 @@ struct Dom {
     /// The same since the monitor was first started.
     frames: u64,
     affected: u64,
-    /// When it lost its synchronisation, while it has none [ms].
+    /// When it lost its synchronisation, while it has none (ms).
     lost_ms: Option<i64>,
-    /// Its newest affected frame [ms].
+    /// Its newest affected frame (ms).
     affected_ms: Option<i64>,
-    /// Its newest frame [ms].
+    /// Its newest frame (ms).
     newest_ms: Option<i64>,
     /// Whether the alarm was said since the start.
     said: bool,
@@ -96,7 +96,7 @@ pub struct TimesyncMonitor {
     doms: Vec<Dom>,
     timeline: Timeline,
     history: History,
-    /// Arrival of the newest `IO_TSSN` [ms].
+    /// Arrival of the newest `IO_TSSN` (ms).
     supernova_ms: Option<i64>,
     source: Option<Source>,
     newest_ms: Option<i64>,

@@ -58,7 +58,7 @@ const OUTPUT: &str = "ztplot";
 /// Where the files of selected events lie, below `data_dir/files`.
 const FOLDER: &str = "event_selection";
 const NOTICE: &str = "A new event has made it into the top 10!";
-/// The tables are looked over at least so often, because events cease to be new [ms].
+/// The tables are looked over at least so often, because events cease to be new (ms).
 const TABLES_MS: i64 = 60_000;
 
 /// The monitor.

@@ -160,7 +160,7 @@ impl FaultSpec {
 pub(crate) struct DomFault {
     pub(crate) dead: bool,
     pub(crate) unsynchronised: bool,
-    /// How far it turned around the vertical [deg].
+    /// How far it turned around the vertical (deg).
     pub(crate) turned_deg: f64,
     /// Channels that count far too much.
     pub(crate) veto: u32,

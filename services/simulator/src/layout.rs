@@ -134,7 +134,7 @@ pub(crate) mod vector {
         (length > 0.0 && length.is_finite()).then(|| v.map(|x| x / length))
     }
 
-    /// Returns the direction of a zenith angle's cosine and an azimuth [rad].
+    /// Returns the direction of a zenith angle's cosine and an azimuth (rad).
     pub(crate) fn direction(cos_zenith: f64, azimuth: f64) -> Vector {
         let sin = (1.0 - cos_zenith * cos_zenith).max(0.0).sqrt();
         [sin * azimuth.cos(), sin * azimuth.sin(), cos_zenith]

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::options::{PageConfig, PageView};
 use crate::pages::{expand, is_glob};
 
-/// How often a browser asks again [s].
+/// How often a browser asks again (s).
 const REFRESH_S: u32 = 15;
 const STYLE: &str = include_str!("lite.css");
 

@@ -23,13 +23,13 @@ pub(super) struct Figures {
     pub(super) in_hz: f64,
     /// Messages out per second.
     pub(super) out_hz: f64,
-    /// Share of one processor [%]; `None` for a service without a process of its own.
+    /// Share of one processor (%); `None` for a service without a process of its own.
     pub(super) cpu_percent: Option<f64>,
     /// Resident memory; of a monitor without a process of its own, that of its state [bytes].
     pub(super) memory_bytes: Option<u64>,
     /// Messages that wait for it.
     pub(super) queued: u64,
-    /// Time from the arrival of the newest message a monitor took to when it had taken it [s].
+    /// Time from the arrival of the newest message a monitor took to when it had taken it (s).
     pub(super) lag_s: Option<f64>,
     /// Messages lost since it was started first.
     pub(super) dropped: u64,
@@ -59,7 +59,7 @@ fn sum<T>(a: Option<T>, b: Option<T>, add: impl Fn(T, T) -> T) -> Option<T> {
     }
 }
 
-/// Returns the figures of all services, and the processor share of the supervisor itself [%].
+/// Returns the figures of all services, and the processor share of the supervisor itself (%).
 pub(super) fn figures(
     before: Option<&Sample>,
     now: &Sample,
@@ -154,7 +154,7 @@ pub(super) fn span(seconds: i64) -> String {
     }
 }
 
-/// Returns how long a service has been running [s]; `None` when nothing runs.
+/// Returns how long a service has been running (s); `None` when nothing runs.
 pub(super) fn uptime_s(service: &ServiceStatus, now: Timestamp) -> Option<i64> {
     let runs = match service.state {
         State::Running | State::Stopping | State::Unknown => true,

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! TOA 1
-//! <DOM id>,<emitter>,<quality>,<time base [s]>,<time of arrival [s]>
+//! <DOM id>,<emitter>,<quality>,<time base (s)>,<time of arrival (s)>
 //! 808969857,11,9050,1699999851,0.408303
 //! ```
 //! Time base is UTC in seconds since 1970; the time of arrival counts from it.

@@ -215,7 +215,7 @@ impl Stats {
     }
 }
 
-/// Returns the start of a day [ms].
+/// Returns the start of a day (ms).
 #[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53 ms")]
 fn start_ms(day: Date) -> Option<f64> {
     let start = day.to_zoned(TimeZone::UTC).ok()?;

@@ -2,13 +2,13 @@
 
 use fathom_hist::median;
 
-/// Returns the shortest way from one angle to another, -180 to 180 [deg].
+/// Returns the shortest way from one angle to another, -180 to 180 (deg).
 pub(super) fn difference_deg(to_deg: f64, from_deg: f64) -> f64 {
     let turn = (to_deg - from_deg).rem_euclid(360.0);
     if turn > 180.0 { turn - 360.0 } else { turn }
 }
 
-/// Returns the median of angles along the circle, cut opposite to their mean [deg].
+/// Returns the median of angles along the circle, cut opposite to their mean (deg).
 pub(super) fn median_deg(angles_deg: impl Iterator<Item = f64> + Clone) -> Option<f64> {
     let mut circle = Circle::default();
     angles_deg.clone().for_each(|angle| circle.add(angle));
@@ -26,7 +26,7 @@ pub(super) struct Circle {
 }
 
 impl Circle {
-    /// Adds an angle [deg].
+    /// Adds an angle (deg).
     pub(super) fn add(&mut self, angle_deg: f64) {
         let (sin, cos) = angle_deg.to_radians().sin_cos();
         self.sin += sin;
@@ -34,7 +34,7 @@ impl Circle {
         self.count += 1;
     }
 
-    /// Returns the direction of the mean vector, `None` without angles [deg].
+    /// Returns the direction of the mean vector, `None` without angles (deg).
     pub(super) fn mean_deg(&self) -> Option<f64> {
         let mean = self.sin.atan2(self.cos).to_degrees();
         (self.count > 0).then_some(mean)
@@ -57,7 +57,7 @@ impl AngleCode {
     /// Stands for "nothing known".
     pub(super) const NOTHING: Self = Self(u16::MAX);
 
-    /// Returns the nearest code of an angle [deg].
+    /// Returns the nearest code of an angle (deg).
     pub(super) fn of(angle_deg: f64) -> Self {
         if !angle_deg.is_finite() {
             return Self::NOTHING;
@@ -72,7 +72,7 @@ impl AngleCode {
         Self(code)
     }
 
-    /// Returns the angle, 0 to 360, NaN for nothing [deg].
+    /// Returns the angle, 0 to 360, NaN for nothing (deg).
     pub(super) fn deg(self) -> f64 {
         match self {
             Self::NOTHING => f64::NAN,
@@ -80,7 +80,7 @@ impl AngleCode {
         }
     }
 
-    /// Returns the angle, -180 to 180, NaN for nothing [deg].
+    /// Returns the angle, -180 to 180, NaN for nothing (deg).
     pub(super) fn signed_deg(self) -> f64 {
         let deg = self.deg();
         if deg > 180.0 { deg - 360.0 } else { deg }

@@ -13,7 +13,7 @@ use super::windows::WINDOW_MS;
 use crate::columns::{self, Record};
 use crate::places::{Found, Places};
 
-/// Steps between two points, from which one is chosen [ms].
+/// Steps between two points, from which one is chosen (ms).
 const STEPS_MS: [i64; 9] = [
     10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_200_000, 1_800_000, 3_600_000,
 ];
@@ -37,7 +37,7 @@ pub(super) struct Cell {
 /// A complete time step.
 #[derive(Debug)]
 struct Column {
-    /// Its end [ms].
+    /// Its end (ms).
     at_ms: i64,
     cells: Box<[Cell]>,
 }
@@ -67,7 +67,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Makes an empty history of this length [ms] for so many modules within a memory [bytes].
+    /// Makes an empty history of this length (ms) for so many modules within a memory [bytes].
     pub(super) fn new(range_ms: i64, modules: usize, memory: usize) -> Self {
         let fits = |step_ms: &i64| {
             let points = range_ms / step_ms + 1;
@@ -87,7 +87,7 @@ impl History {
         }
     }
 
-    /// Returns the time between two points [ms].
+    /// Returns the time between two points (ms).
     pub(super) fn step_ms(&self) -> i64 {
         self.step_ms
     }
@@ -169,7 +169,7 @@ impl History {
         }
     }
 
-    /// Returns the ends of all time steps; the last one is still open [ms].
+    /// Returns the ends of all time steps; the last one is still open (ms).
     pub(super) fn times_ms(&self) -> Vec<i64> {
         let open = self.shown_open().map(|open| open.start_ms + self.step_ms);
         let columns = self.columns.iter().map(|column| column.at_ms);
@@ -193,7 +193,7 @@ impl History {
         self.open.back().filter(|open| open.start_ms >= newest_ms)
     }
 
-    /// Iterates over the yaw of a module in the last columns: end [ms] and angle [deg].
+    /// Iterates over the yaw of a module in the last columns: end (ms) and angle (deg).
     pub(super) fn yaws(&self, rank: usize, since_ms: i64) -> impl Iterator<Item = (i64, f64)> {
         let from = self.columns.partition_point(|c| c.at_ms <= since_ms);
         self.columns.range(from..).filter_map(move |column| {
@@ -202,7 +202,7 @@ impl History {
         })
     }
 
-    /// Returns the end of the newest complete time step [ms].
+    /// Returns the end of the newest complete time step (ms).
     pub(super) fn newest_ms(&self) -> Option<i64> {
         self.columns.back().map(|column| column.at_ms)
     }

@@ -9,7 +9,7 @@ use super::angle::{AngleCode, Circle, difference_deg, median_deg};
 use super::orientation::Orientation;
 use super::windows::{Reading, WINDOW_MS, Window};
 
-/// Length of a minute [ms].
+/// Length of a minute (ms).
 const MINUTE_MS: i64 = 60_000;
 /// Minutes whose median the yaw is compared with.
 const MINUTES: usize = 60;
@@ -25,13 +25,13 @@ pub(super) struct Module {
     /// Packets with valid readings.
     pub(super) valid: u64,
     pub(super) window: Window,
-    /// The newest orientation and the end of its window [ms].
+    /// The newest orientation and the end of its window (ms).
     pub(super) latest: Option<(i64, Orientation)>,
     /// Yaw of the minute under way, and its number since 1970.
     minute: (i64, Circle),
     /// The last minutes, oldest first.
     recent: VecDeque<(i64, AngleCode)>,
-    /// Yaw of the last minute minus the median before it [deg].
+    /// Yaw of the last minute minus the median before it (deg).
     pub(super) deviation_deg: f64,
     /// Whether it is further from there than the limit.
     pub(super) moved: bool,

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 /// What a test of a board found: offsets and rotations of its two sensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Constants {
-    /// Offset of the acceleration [g].
+    /// Offset of the acceleration (g).
     #[serde(rename = "Aoff")]
     pub a_offset: [f64; 3],
     /// Rotation and scale of the acceleration; a row vector is multiplied from the left.
     #[serde(rename = "Arot")]
     pub a_rotation: [[f64; 3]; 3],
-    /// Offset of the magnetic field [gauss].
+    /// Offset of the magnetic field (gauss).
     #[serde(rename = "Hoff")]
     pub h_offset: [f64; 3],
     /// Rotation and scale of the magnetic field; a row vector is multiplied from the left.
@@ -22,11 +22,11 @@ pub struct Constants {
 /// Where a module points.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Orientation {
-    /// Turn around the vertical from magnetic north, 0 to 360 [deg].
+    /// Turn around the vertical from magnetic north, 0 to 360 (deg).
     pub yaw_deg: f64,
-    /// -90 to 90 [deg].
+    /// -90 to 90 (deg).
     pub pitch_deg: f64,
-    /// -180 to 180 [deg].
+    /// -180 to 180 (deg).
     pub roll_deg: f64,
 }
 
@@ -41,7 +41,7 @@ impl Constants {
         h_rotation: UNITY,
     };
 
-    /// Returns the orientation for an acceleration [g] and a magnetic field [gauss]; only ratios of
+    /// Returns the orientation for an acceleration (g) and a magnetic field (gauss); only ratios of
     /// their components matter. There is no correction for the magnetic declination.
     pub fn orientation(&self, acceleration: [f64; 3], field: [f64; 3]) -> Orientation {
         let [ax, ay, az] = corrected(acceleration, self.a_offset, &self.a_rotation);

@@ -32,7 +32,7 @@ pub(super) struct Supply {
     boards: BoardFile,
     /// Constants in force by module.
     by_dom: HashMap<u32, Constants>,
-    /// Time of the last tick [ms].
+    /// Time of the last tick (ms).
     now_ms: i64,
     pub(super) log: Log,
 }

@@ -2,22 +2,22 @@
 
 use fathom_hist::median;
 
-/// Length of a window, in data time [ms].
+/// Length of a window, in data time (ms).
 pub(super) const WINDOW_MS: i64 = 10_000;
 /// Most readings of a window; a module sends 100.
 const READINGS_MAX: usize = 250;
 
-/// A reading: acceleration [g] and magnetic field [gauss].
+/// A reading: acceleration (g) and magnetic field (gauss).
 pub(super) type Reading = [f32; 6];
 
 /// The medians of a window that has ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Medians {
-    /// Start of the window [ms].
+    /// Start of the window (ms).
     pub(super) start_ms: i64,
-    /// Acceleration [g].
+    /// Acceleration (g).
     pub(super) acceleration: [f64; 3],
-    /// Magnetic field [gauss].
+    /// Magnetic field (gauss).
     pub(super) field: [f64; 3],
 }
 

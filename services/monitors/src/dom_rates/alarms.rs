@@ -18,7 +18,7 @@ pub(super) struct RateAlarms {
 }
 
 impl RateAlarms {
-    /// Adds the rate of a DOM in one slice [kHz].
+    /// Adds the rate of a DOM in one slice (kHz).
     pub(super) fn add(&mut self, rank: usize, khz: f64) {
         if rank >= self.doms.len() {
             self.doms.resize(rank + 1, (Stat::NONE, false));

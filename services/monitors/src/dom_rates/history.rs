@@ -19,7 +19,7 @@ const OPEN_SECONDS: usize = 3;
 /// Most records that wait to be kept; older ones are not kept.
 const UNSAVED_MAX: usize = 200;
 
-/// Name, length of a column [ms] and number of columns of each level.
+/// Name, length of a column (ms) and number of columns of each level.
 const LEVELS: [(&str, i64, usize); 3] = [
     ("1s", 1000, 600),
     ("1min", 60_000, 1440),
@@ -69,7 +69,7 @@ struct Column {
     doms: Box<[Cell]>,
 }
 
-/// The rates of one DOM in one step [Hz].
+/// The rates of one DOM in one step (Hz).
 #[derive(Debug, Clone, Copy)]
 struct Cell {
     mean: LogCode,
@@ -283,7 +283,7 @@ impl History {
         Ok(())
     }
 
-    /// Iterates over the minutes: start [ms] and mean rates of the DOMs [kHz].
+    /// Iterates over the minutes: start (ms) and mean rates of the DOMs (kHz).
     pub(super) fn minutes(&self) -> impl Iterator<Item = (i64, Vec<f64>)> {
         let khz = |cell: &Cell| cell.mean.value() / 1000.0;
         let minutes = self.levels[1].iter();
@@ -406,7 +406,7 @@ impl Cell {
 }
 
 impl Column {
-    /// Returns the mean rates [kHz], one row per DOM.
+    /// Returns the mean rates (kHz), one row per DOM.
     fn picture(&self) -> view::Column {
         #[expect(
             clippy::cast_possible_truncation,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::ms_of;
 use crate::k40::{TMAX_MAX_NS, Weighting};
 
-/// Shortest cycle [ms].
+/// Shortest cycle (ms).
 const CYCLE_MIN_MS: i64 = 10_000;
 /// Smallest window that holds a peak (ns).
 const TMAX_MIN_NS: u32 = 5;

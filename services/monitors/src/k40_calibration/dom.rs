@@ -16,7 +16,7 @@ pub(super) struct Dom {
     pub(super) table: Table,
     /// Rates of the PMTs since then (Hz).
     pub(super) singles: Box<[RunningMedian; CHANNELS]>,
-    /// Data time of the first frame counted [ms].
+    /// Data time of the first frame counted (ms).
     pub(super) since_ms: Option<i64>,
     /// Result of the last cycle.
     pub(super) last: Option<Box<Done>>,
@@ -42,7 +42,7 @@ pub(super) struct Known {
 /// The result of one cycle.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Done {
-    /// First and last data time [ms].
+    /// First and last data time (ms).
     pub(super) from_ms: i64,
     pub(super) until_ms: i64,
     /// A bin was full before the end, and counting ended there.

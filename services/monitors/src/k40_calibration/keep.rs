@@ -26,9 +26,9 @@ pub(super) struct Head {
     pub(super) stream: Stream,
     pub(super) times: Times,
     pub(super) tmax_ns: u32,
-    /// Begin of the cycle [ms].
+    /// Begin of the cycle (ms).
     pub(super) since_ms: Option<i64>,
-    /// Data time to which the last round counted [ms].
+    /// Data time to which the last round counted (ms).
     pub(super) calibrated_ms: Option<i64>,
 }
 

@@ -69,7 +69,7 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// Makes an empty picture of levels of these widths [ms] and numbers of columns.
+    /// Makes an empty picture of levels of these widths (ms) and numbers of columns.
     pub(super) fn new(config: &Config, levels: [(i64, usize); 3], places: &Places) -> Self {
         let mut picture = Self {
             dus: Vec::new(),

@@ -48,7 +48,7 @@ impl Dom {
         }
     }
 
-    /// Returns the mean rate of a channel [Hz], NaN without packets.
+    /// Returns the mean rate of a channel (Hz), NaN without packets.
     #[expect(
         clippy::cast_precision_loss,
         reason = "sums of one step stay below 2^53"

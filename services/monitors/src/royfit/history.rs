@@ -13,7 +13,7 @@ use crate::clock::text_of_ms;
 const LISTED: usize = 50;
 /// Fits in the distributions.
 const DISTRIBUTED: usize = 5000;
-/// Length of a point of the rates [ms].
+/// Length of a point of the rates (ms).
 pub(super) const MINUTE_MS: i64 = 60_000;
 
 /// A fit as it is remembered.

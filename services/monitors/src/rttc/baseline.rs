@@ -4,10 +4,10 @@ use fathom_hist::median;
 
 use super::Given;
 
-/// The five values of a DU: the round-trip time, and the delays TX and RX of slave and master [ps].
+/// The five values of a DU: the round-trip time, and the delays TX and RX of slave and master (ps).
 pub(super) type Values = [f64; 5];
 
-/// Returns the round-trip time of the cable alone [ps]; NaN when a value is missing.
+/// Returns the round-trip time of the cable alone (ps); NaN when a value is missing.
 pub fn rttc_ps([mu, deltas @ ..]: &[f64; 5]) -> f64 {
     mu - deltas.iter().sum::<f64>()
 }

@@ -7,7 +7,7 @@ use fathom_kernel::{Persist, Saved};
 use super::baseline::{Values, rttc_ps};
 use crate::columns::{self, Record};
 
-/// Length of a minute [ms].
+/// Length of a minute (ms).
 const MINUTE_MS: i64 = 60_000;
 /// Bytes of a DU in a kept column.
 const KEPT_BYTES: usize = 40;
@@ -90,7 +90,7 @@ impl History {
         }
     }
 
-    /// Iterates over the samples of a DU: time [ms] and round-trip time [ps].
+    /// Iterates over the samples of a DU: time (ms) and round-trip time (ps).
     pub(super) fn samples(&self, n: usize) -> impl DoubleEndedIterator<Item = (i64, f64)> {
         let sample = move |column: &Column| Some((column.at_ms, rttc_ps(column.values.get(n)?)));
         let samples = self.samples.iter().filter_map(sample);

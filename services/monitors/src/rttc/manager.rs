@@ -22,7 +22,7 @@ const DUS_MAX: usize = 24;
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// Most bytes of an answer.
 const BYTES_MAX: usize = 1 << 20;
-/// First pause after a failure [ms].
+/// First pause after a failure (ms).
 const RETRY_FIRST_MS: i64 = 1000;
 /// Most characters shown of an answer that was not expected.
 const SHOWN_MAX: usize = 100;
@@ -52,7 +52,7 @@ struct Line {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// To be subscribed, not before a time [ms].
+    /// To be subscribed, not before a time (ms).
     Waiting(i64),
     /// Asked to be subscribed.
     Subscribing,

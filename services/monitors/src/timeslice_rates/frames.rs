@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::ms_of_header;
 use crate::runs::Run;
 
-/// Length of a frame [ms].
+/// Length of a frame (ms).
 pub(super) const FRAME_MS: i64 = 100;
 /// Frames that a slice may be behind the newest one before it counts as missing: the slowest data
 /// filter is a few seconds late. A gap is mended when the slice comes all the same.
@@ -16,7 +16,7 @@ const LATE_FRAMES: i32 = 100;
 /// A frame further ahead than this is believed only if its time agrees with its index, or if others
 /// follow it.
 const JUMP_FRAMES: i32 = 600;
-/// Start of a run as index and time imply it may differ by so much between two frames [ms].
+/// Start of a run as index and time imply it may differ by so much between two frames (ms).
 const RUN_START_MS: i64 = 1000;
 /// So many strays in a row are believed.
 const STRAYS_MAX: u32 = 5;
@@ -41,7 +41,7 @@ pub(super) struct Gap {
     /// First and last missing frame.
     pub(super) first: i32,
     pub(super) last: i32,
-    /// Time of the first missing frame [ms].
+    /// Time of the first missing frame (ms).
     pub(super) at_ms: i64,
 }
 
@@ -56,7 +56,7 @@ impl Gap {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Followed {
     run: Run,
-    /// Start of the run as its first frame implies it [ms].
+    /// Start of the run as its first frame implies it (ms).
     start_ms: i64,
     /// Newest frame before which nothing is waited for any more.
     closed: Option<i32>,

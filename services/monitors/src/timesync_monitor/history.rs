@@ -4,7 +4,7 @@ use fathom_hist::Ring;
 use fathom_kernel::view::{Curve, Marker, Series};
 use serde::{Deserialize, Serialize};
 
-/// Length of a minute [ms].
+/// Length of a minute (ms).
 const MINUTE_MS: i64 = 60_000;
 /// Minutes kept.
 const MINUTES: usize = 1440;
@@ -12,7 +12,7 @@ const MINUTES: usize = 1440;
 /// What happened in one minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Minute {
-    /// Its end [ms].
+    /// Its end (ms).
     pub(super) at_ms: i64,
     /// Most DOMs out of sync at one time.
     pub(super) lost: usize,
@@ -124,7 +124,7 @@ impl Minute {
         self.lost as f64
     }
 
-    /// Returns the affected share of the frames [%], NaN without frames.
+    /// Returns the affected share of the frames (%), NaN without frames.
     #[expect(clippy::cast_precision_loss, reason = "frames of one minute")]
     fn percent(&self) -> f64 {
         100.0 * self.affected as f64 / self.frames as f64

@@ -19,7 +19,7 @@ pub(super) struct Bin {
     pub(super) snapshot_hits: u64,
     /// Events that the trigger counter says we did not get.
     pub(super) lost: u64,
-    /// Part of the interval that we were listening [ms].
+    /// Part of the interval that we were listening (ms).
     pub(super) observed_ms: i64,
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{ms_of_header, timestamp};
 
-/// Shortest time between two files, unless a DOM is new [ms].
+/// Shortest time between two files, unless a DOM is new (ms).
 const BETWEEN_MS: i64 = 60_000;
 /// Most unknown DOMs remembered.
 const SEEN_MAX: usize = 1000;

@@ -6,7 +6,7 @@ use fathom_formats::detx::Detector;
 use fathom_formats::km3net::{CalibratedHit, Event as Payload, EventHits, Slewing, TriggerMask};
 use fathom_kernel::view::{Axis, Layer, Panel, Panels, Shape};
 
-/// Hits of a DOM within so much of the first are one coincidence [ns].
+/// Hits of a DOM within so much of the first are one coincidence (ns).
 pub(super) const WINDOW_NS: f64 = 20.0;
 const HIT_COLOUR: &str = "#09A9DE";
 /// Multiplicities with an entry of their own in the legend.
@@ -27,7 +27,7 @@ pub(super) struct Paper {
     low_m: Option<f64>,
     high_m: Option<f64>,
     tick_m: f64,
-    /// Heights of the floors of the lowest DU [m].
+    /// Heights of the floors of the lowest DU (m).
     guides_m: Vec<f64>,
     dus_max: usize,
 }

@@ -6,9 +6,9 @@ use fathom_kernel::{Content, Fetch, Fetched, Location};
 
 /// What the answer to our wish is called.
 pub(super) const FETCH: &str = "runs";
-/// Time between two looks at the table [ms].
+/// Time between two looks at the table (ms).
 const EVERY_MS: i64 = 300_000;
-/// The same while a run is not in it [ms].
+/// The same while a run is not in it (ms).
 const EVERY_MS_UNLISTED: i64 = 60_000;
 /// Largest table.
 const BYTES_MAX: usize = 16 << 20;

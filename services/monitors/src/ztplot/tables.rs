@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::row::Row;
 use crate::clock::text_of_ms;
 
-/// An event is new for so long [s].
+/// An event is new for so long (s).
 const NEW_S: i64 = 86_400;
 /// The columns of km3mon's table, in its order.
 const COLUMNS: [&str; 10] = [

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::FakeDetectorManagerOptions;
 use crate::chance::{Purpose, Tables, generator};
 
-/// Period of the drift [s].
+/// Period of the drift (s).
 pub(super) const PERIOD_S: f64 = 6.0 * 3600.0;
 
 /// All cables.
@@ -25,9 +25,9 @@ pub(super) struct Cables {
 
 #[derive(Debug)]
 struct Cable {
-    /// Mean round-trip time [ps].
+    /// Mean round-trip time (ps).
     mean_ps: f64,
-    /// Delays TX and RX of slave and master [ps].
+    /// Delays TX and RX of slave and master (ps).
     deltas_ps: [f64; 4],
     /// Where in its drift it is at time 0 [turns].
     phase: f64,
@@ -64,7 +64,7 @@ impl Cables {
         self.list.contains_key(&du)
     }
 
-    /// Measures a quantity at a time since 1970 [ps].
+    /// Measures a quantity at a time since 1970 (ps).
     pub(super) fn measure(&mut self, du: u32, quantity: Quantity, at_s: f64) -> Option<f64> {
         let cable = self.list.get(&du)?;
         match quantity {
@@ -97,7 +97,7 @@ impl Cables {
         shifted
     }
 
-    /// Iterates over the DUs that are shifted [ps].
+    /// Iterates over the DUs that are shifted (ps).
     pub(super) fn shifts(&self) -> impl Iterator<Item = (u32, f64)> {
         let all = self.list.iter().map(|(du, cable)| (*du, cable.shift_ps));
         all.filter(|(_, ps)| *ps != 0.0)

@@ -43,7 +43,7 @@ impl Desk {
         }
     }
 
-    /// Answers a question at a time since 1970 [s].
+    /// Answers a question at a time since 1970 (s).
     pub(super) fn answer(&mut self, path: &str, query: &str, at_s: f64) -> Answer {
         self.asked += 1;
         let answer = match path.strip_prefix("/monshort/") {

@@ -9,9 +9,9 @@ use rand::rngs::SmallRng;
 use crate::chance::{Purpose, Tables, generator};
 use crate::layout::vector::Vector;
 
-/// Earth's field in the Mediterranean, horizontal and vertical [gauss].
+/// Earth's field in the Mediterranean, horizontal and vertical (gauss).
 const FIELD_GAUSS: (f64, f64) = (0.25, 0.37);
-/// Spread of the offsets of the acceleration [g] and of the field [gauss].
+/// Spread of the offsets of the acceleration (g) and of the field (gauss).
 const OFFSETS: (f64, f64) = (0.02, 0.05);
 /// Spread of the elements of the rotations around those of unity.
 const ROTATION: f64 = 0.06;
@@ -23,7 +23,7 @@ type Matrix = [Vector; 3];
 /// Where a module points.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Pointing {
-    /// Turn around the vertical, from magnetic north [deg].
+    /// Turn around the vertical, from magnetic north (deg).
     pub(crate) yaw_deg: f64,
     pub(crate) pitch_deg: f64,
     pub(crate) roll_deg: f64,
@@ -54,7 +54,7 @@ impl Board {
         }
     }
 
-    /// Returns acceleration [g] and magnetic field [gauss] as the board reads them.
+    /// Returns acceleration (g) and magnetic field (gauss) as the board reads them.
     pub(crate) fn readings(&self, pointing: &Pointing) -> (Vector, Vector) {
         let (across, down) = FIELD_GAUSS;
         let (sin, cos) = pointing.yaw_deg.to_radians().sin_cos();

@@ -30,7 +30,7 @@ pub(crate) struct Monitoring {
     modules: Vec<TmchFields>,
     /// Compass board of each module.
     boards: Vec<Board>,
-    /// Mean heading of each module [deg].
+    /// Mean heading of each module (deg).
     headings_deg: Vec<f64>,
     /// Temperature of each module [degrees Celsius].
     temperatures_c: Vec<f64>,

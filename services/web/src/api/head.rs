@@ -37,7 +37,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Returns the age of the newest datum [s].
+/// Returns the age of the newest datum (s).
 pub(crate) fn age_s(entry: &Entry, now: Timestamp) -> Option<f64> {
     let datum = entry.output.datum?;
     Some(now.duration_since(datum).as_secs_f64())

@@ -56,7 +56,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
 /// Query of [`show`].
 #[derive(Debug, Deserialize)]
 pub(crate) struct Since {
-    /// Of an image only columns after this time [ms], of a hit map only those after this number.
+    /// Of an image only columns after this time (ms), of a hit map only those after this number.
     since: Option<i64>,
 }
 

@@ -61,7 +61,7 @@ pub(super) fn whole_pixels(outer: Rect, columns: u32, rows: u32) -> Rect {
     }
 }
 
-/// Returns the time axis [ms]: as long as the columns kept, ending with the newest one.
+/// Returns the time axis (ms): as long as the columns kept, ending with the newest one.
 fn time_axis(view: &Image, area: Rect) -> Option<Axis> {
     let newest = view.columns.last()?.at_ms as f64;
     let length = f64::from(view.columns_max.max(1)) * view.column_s * 1_000.0;

@@ -131,7 +131,7 @@ fn power_text(digit: u32, power: i32) -> String {
     }
 }
 
-/// Steps of time axes [s], and how many minor steps each has.
+/// Steps of time axes (s), and how many minor steps each has.
 const TIME_STEPS: [(i64, i64); 20] = [
     (1, 5),
     (2, 2),
@@ -162,7 +162,7 @@ pub(super) struct TimeTicks {
     pub(super) minor: Vec<f64>,
 }
 
-/// Returns about `wanted` round times within a range [ms]. With `dates` each text has its date;
+/// Returns about `wanted` round times within a range (ms). With `dates` each text has its date;
 /// otherwise a text has the date only where the day changes.
 pub(super) fn time(low_ms: f64, high_ms: f64, wanted: f64, dates: bool) -> TimeTicks {
     let span_s = (high_ms - low_ms) / 1_000.0;
