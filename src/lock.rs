@@ -6,8 +6,21 @@ use std::path::Path;
 
 use crate::stack::StackError;
 
-/// Takes the exclusive lock of a data folder; it is free again when the file is closed.
-pub(crate) fn take(data_dir: &Path) -> Result<File, StackError> {
+/// A data folder that is ours; free again when dropped.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a child on its way to its exec still holds a copy of the file.
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock of the data folder stays until every copy is closed");
+        }
+    }
+}
+
+/// Takes the exclusive lock of a data folder.
+pub(crate) fn take(data_dir: &Path) -> Result<Lock, StackError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| StackError::DataDir { path, source }
@@ -27,7 +40,7 @@ pub(crate) fn take(data_dir: &Path) -> Result<File, StackError> {
             file.set_len(0)
                 .and_then(|()| file.write_all_at(pid.as_bytes(), 0))
                 .map_err(failed(&path))?;
-            Ok(file)
+            Ok(Lock(file))
         }
         Err(TryLockError::WouldBlock) => {
             let text = std::fs::read_to_string(&path).unwrap_or_default();

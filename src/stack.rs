@@ -3,7 +3,6 @@
 //! A stack owns one thread with an actix system; services run on that system's tokio pool. Dropping
 //! the handle does not end the stack: ask for a shutdown, then wait.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -296,7 +295,7 @@ impl Life {
     async fn run(
         self,
         asks: mpsc::Receiver<Ask>,
-        lock: File,
+        lock: lock::Lock,
         up: std::sync::mpsc::SyncSender<Result<(), StackError>>,
     ) {
         // Before anybody can see that the stack is there.
