@@ -1,5 +1,6 @@
 //! Asks from outside, once, whether a service is there: a port, a page, a command.
 
+use fathom_kernel::chain;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
@@ -77,14 +78,4 @@ async fn client() -> Result<&'static reqwest::Client, String> {
         made.map_err(|error| error.to_string())?
     });
     made.await
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -1,9 +1,7 @@
 //! Gets a web page within limits, or learns that it is still the one that is known.
 
-use std::error::Error;
-
 use bytes::{Bytes, BytesMut};
-use fathom_kernel::{Content, Fetch, FetchError};
+use fathom_kernel::{Content, Fetch, FetchError, chain};
 use reqwest::header::{
     ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
@@ -113,15 +111,4 @@ fn version(headers: &HeaderMap) -> Option<String> {
         let value = headers.get(tells)?.to_str().ok()?;
         Some(format!("{prefix}{value}"))
     })
-}
-
-/// Returns an error with its causes.
-fn chain(error: &dyn Error) -> String {
-    let mut texts = Vec::new();
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
-    }
-    texts.join(": ")
 }

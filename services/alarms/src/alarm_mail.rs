@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use fathom_kernel::{
     BoxFuture, Clock, FromConfig, Service, ServiceCx, ServiceError, Setup, Severity, Span, Stage,
+    chain,
 };
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
@@ -208,9 +209,7 @@ impl Post {
             message = message.to(to.clone());
         }
         let body = format!("{}\n", digest(parcel));
-        message
-            .body(body)
-            .map_err(|error| SendError(web::chain(&error)))
+        message.body(body).map_err(|error| SendError(chain(&error)))
     }
 }
 
@@ -244,7 +243,7 @@ fn trust(options: &Options) -> Result<TlsParameters, String> {
         let certificate = Certificate::from_pem(&pem).map_err(|error| named(&error))?;
         trusted = trusted.add_root_certificate(certificate);
     }
-    trusted.build_rustls().map_err(|error| web::chain(&error))
+    trusted.build_rustls().map_err(|error| chain(&error))
 }
 
 impl Outlet for Post {
@@ -254,8 +253,7 @@ impl Outlet for Post {
             match &self.way {
                 Way::Smtp(smtp) => {
                     let sent = smtp.send(message).await;
-                    sent.map(|_| ())
-                        .map_err(|error| SendError(web::chain(&error)))
+                    sent.map(|_| ()).map_err(|error| SendError(chain(&error)))
                 }
                 Way::Program(program) => pipe(program, &message).await,
             }

@@ -1,10 +1,10 @@
 //! Web clients of this crate: whom they trust, how long they wait, how they tell what went wrong.
 
-use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fathom_kernel::chain;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use rustls::crypto::ring;
@@ -78,17 +78,6 @@ pub(crate) async fn body(mut answer: Response) -> Result<Vec<u8>, String> {
 /// Tells what went wrong, without the address: it may hold a secret.
 pub(crate) fn failed(error: reqwest::Error) -> String {
     chain(&error.without_url())
-}
-
-/// Returns an error with its causes.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut texts = Vec::new();
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
-    }
-    texts.join(": ")
 }
 
 /// Says whether a text is an address of a web server.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
 /// Stores the state of services; the supervisor implements it over files.
 pub trait CheckpointStore: Send + Sync {
     /// Returns what was kept for a service.
@@ -19,6 +21,17 @@ pub struct Saved {
     pub snapshot: Option<Vec<u8>>,
     /// Records appended since, in order.
     pub records: Vec<Vec<u8>>,
+}
+
+impl Saved {
+    /// Reads a snapshot that [`crate::Persist::json`] wrote; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it is no such JSON; the text says why.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<Option<T>, String> {
+        let read = |bytes: &Vec<u8>| serde_json::from_slice(bytes).map_err(|e| e.to_string());
+        self.snapshot.as_ref().map(read).transpose()
+    }
 }
 
 /// Why state could not be kept or read.

@@ -14,7 +14,7 @@ use crate::monitor::Persist;
 use crate::standing::Standing;
 use crate::{
     Alarm, BoxFuture, Event, Fetched, Monitor, Outputs, Request, Service, ServiceCx, ServiceError,
-    Setup, write_files,
+    Setup, blocking, write_files,
 };
 
 /// Time between two checkpoints of a monitor.
@@ -301,14 +301,6 @@ fn every(period: Duration) -> tokio::time::Interval {
     let mut ticks = interval_at(Instant::now() + period, period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ServiceError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(ServiceError::new)
 }
 
 #[cfg(test)]

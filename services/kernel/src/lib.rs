@@ -62,7 +62,9 @@ pub use monitor::{FileLine, Monitor, Outputs, Persist};
 pub use notice::{Notice, Stage};
 pub use output::{Losses, Output};
 pub use quantity::{QuantityError, Size, Span};
-pub use service::{BoxFuture, Exit, Outside, Request, Service, ServiceCx, ServiceError};
+pub use service::{
+    BoxFuture, Exit, Outside, Request, Service, ServiceCx, ServiceError, blocking, chain,
+};
 pub use status::{
     BudgetStatus, GroupStatus, Health, Hold, RuleStatus, ServiceStatus, StackStatus, State, Want,
     WatchStatus,

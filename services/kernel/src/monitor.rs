@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::filter::Topics;
@@ -82,6 +83,14 @@ impl Persist {
     pub fn snapshot(&mut self, bytes: Vec<u8>) {
         self.snapshot = Some(bytes);
         self.records.clear();
+    }
+
+    /// Replaces everything kept so far by a value as JSON, which [`Saved::json`] reads again.
+    ///
+    /// # Panics
+    /// When the value has no JSON: it holds a map whose keys are no texts, a fault of the monitor.
+    pub fn json(&mut self, value: &impl Serialize) {
+        self.snapshot(serde_json::to_vec(value).expect("numbers and texts become JSON"));
     }
 
     /// Adds a record behind the snapshot.

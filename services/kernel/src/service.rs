@@ -37,15 +37,32 @@ impl ServiceError {
 
     /// Returns the message with all its causes, joined by colons.
     pub fn chain(&self) -> String {
-        let mut text = self.0.to_string();
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        chain(&*self.0)
     }
+}
+
+/// Returns the message of an error with all its causes, joined by colons.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Runs work that blocks, such as that of disks, off the async threads.
+///
+/// # Errors
+/// When the work panicked, or the runtime ends.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ServiceError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(ServiceError::new)
 }
 
 /// How one incarnation of a service ended.

@@ -17,7 +17,7 @@ use std::time::Duration;
 use fathom_formats::km3net::LogMessage;
 use fathom_kernel::{
     BoxFuture, Event, Filter, FromConfig, Limits, Service, ServiceCx, ServiceError, Setup,
-    Subscription, Timestamp, tags,
+    Subscription, Timestamp, blocking, tags,
 };
 use jiff::civil::Date;
 use schemars::JsonSchema;
@@ -234,12 +234,4 @@ impl Analyser {
         }
         Ok(())
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ServiceError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(ServiceError::new)
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use fathom_formats::km3net::LogMessage;
 use fathom_kernel::{
     Alarm, BoxFuture, Event, Filter, FromConfig, Limits, Request, Service, ServiceCx, ServiceError,
-    Setup, Severity, Size, Span, Timestamp, tags,
+    Setup, Severity, Size, Span, Timestamp, blocking, tags,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -336,12 +336,4 @@ impl Dumper {
 fn days(span: Span) -> Option<i64> {
     let days = span.duration().as_secs() / 86_400;
     (!span.is_zero()).then(|| i64::try_from(days).unwrap_or(i64::MAX))
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ServiceError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(ServiceError::new)
 }

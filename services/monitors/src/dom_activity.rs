@@ -201,23 +201,20 @@ impl Monitor for DomActivity {
                 .filter_map(|(place, dom)| Some((place.dom_id, dom.last_ms?)))
                 .collect(),
         };
-        keep.snapshot(serde_json::to_vec(&kept).expect("numbers become JSON"));
+        keep.json(&kept);
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {
-        let Some(snapshot) = &saved.snapshot else {
+        let Some(kept) = saved.json::<Kept>()? else {
             return Ok(());
         };
-        let kept: Kept = serde_json::from_slice(snapshot).map_err(|e| e.to_string())?;
         if kept.version != KEPT_VERSION {
             return Err(format!(
                 "kept with version {}, expected {KEPT_VERSION}",
                 kept.version
             ));
         }
-        if let Some(ahead_ms) = kept.ahead_ms {
-            self.timeline = Timeline::resumed(ahead_ms);
-        }
+        self.timeline.resume(kept.ahead_ms);
         for (dom_id, last_ms) in kept.last_ms {
             if let Found::Dom(rank) = self.places.find(dom_id) {
                 self.dom(rank).last_ms = Some(last_ms);

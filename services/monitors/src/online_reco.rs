@@ -237,23 +237,20 @@ impl Monitor for OnlineReco {
             counts: self.counts,
             bins: self.bins.all().map(|(i, open, b)| (i, open, *b)).collect(),
         };
-        keep.snapshot(serde_json::to_vec(&kept).expect("numbers become JSON"));
+        keep.json(&kept);
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {
-        let Some(snapshot) = &saved.snapshot else {
+        let Some(kept) = saved.json::<Kept>()? else {
             return Ok(());
         };
-        let kept: Kept = serde_json::from_slice(snapshot).map_err(|e| e.to_string())?;
         if kept.version != KEPT_VERSION || kept.trend_interval_ms != self.bins.interval_ms {
             return Err("kept with another version or trend_interval".into());
         }
         if !kept.now.fits(&self.now) {
             return Err("kept with another quality_range".into());
         }
-        if let Some(ahead_ms) = kept.ahead_ms {
-            self.timeline = Timeline::resumed(ahead_ms);
-        }
+        self.timeline.resume(kept.ahead_ms);
         self.newest_ms = kept.newest_ms;
         self.runs = kept.runs;
         self.now = kept.now;

@@ -64,11 +64,13 @@ impl Timeline {
         }
     }
 
-    /// Starts with the distance that was kept over a restart.
-    pub(crate) fn resumed(ahead_ms: i64) -> Self {
-        Self {
-            ahead_ms: Some(ahead_ms),
-            ..Self::default()
+    /// Starts anew with the distance that was kept over a restart, if one was.
+    pub(crate) fn resume(&mut self, ahead_ms: Option<i64>) {
+        if ahead_ms.is_some() {
+            *self = Self {
+                ahead_ms,
+                ..Self::from_many(self.forward_ms)
+            };
         }
     }
 

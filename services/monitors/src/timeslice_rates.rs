@@ -236,23 +236,20 @@ impl Monitor for TimesliceRates {
             streams: self.streams.clone(),
             bins: self.bins.all().map(|(i, open, b)| (i, open, *b)).collect(),
         };
-        keep.snapshot(serde_json::to_vec(&kept).expect("numbers become JSON"));
+        keep.json(&kept);
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {
-        let Some(snapshot) = &saved.snapshot else {
+        let Some(kept) = saved.json::<Kept>()? else {
             return Ok(());
         };
-        let kept: Kept = serde_json::from_slice(snapshot).map_err(|e| e.to_string())?;
         if kept.version != KEPT_VERSION || kept.interval_ms != self.bins.interval_ms {
             return Err(format!(
                 "kept with version {} and interval {} ms, now {KEPT_VERSION} and {} ms",
                 kept.version, kept.interval_ms, self.bins.interval_ms
             ));
         }
-        if let Some(ahead_ms) = kept.ahead_ms {
-            self.timeline = Timeline::resumed(ahead_ms);
-        }
+        self.timeline.resume(kept.ahead_ms);
         self.newest_ms = kept.newest_ms;
         self.runs = kept.runs;
         for (stream, old) in self.streams.iter_mut().zip(kept.streams) {

@@ -253,14 +253,13 @@ impl Monitor for TriggerRates {
             multiplicity: self.multiplicity.clone(),
             bins: bins.map(|(i, open, bin)| (i, open, bin.clone())).collect(),
         };
-        keep.snapshot(serde_json::to_vec(&kept).expect("numbers and texts become JSON"));
+        keep.json(&kept);
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {
-        let Some(snapshot) = &saved.snapshot else {
+        let Some(kept) = saved.json::<Kept>()? else {
             return Ok(());
         };
-        let kept: Kept = serde_json::from_slice(snapshot).map_err(|e| e.to_string())?;
         if kept.version != KEPT_VERSION || kept.interval_ms != self.bins.interval_ms {
             return Err(format!(
                 "kept with version {} and interval {} ms, now {KEPT_VERSION} and {} ms",
@@ -270,9 +269,7 @@ impl Monitor for TriggerRates {
         if kept.triggers != self.triggers {
             return Err("kept with other triggers".into());
         }
-        if let Some(ahead_ms) = kept.ahead_ms {
-            self.timeline = Timeline::resumed(ahead_ms);
-        }
+        self.timeline.resume(kept.ahead_ms);
         self.newest_ms = kept.newest_ms;
         self.runs = kept.runs;
         self.total = kept.total;

@@ -192,14 +192,11 @@ impl Monitor for ZtPlot {
     }
 
     fn persist(&mut self, keep: &mut Persist) {
-        keep.snapshot(self.kept());
+        self.keep(keep);
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {
-        match &saved.snapshot {
-            Some(snapshot) => self.take_kept(snapshot),
-            None => Ok(()),
-        }
+        self.take_back(saved)
     }
 
     fn memory_bytes(&self) -> usize {

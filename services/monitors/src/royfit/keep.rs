@@ -15,7 +15,6 @@ use super::history::{Listed, Minute, Shape};
 use super::residuals::{CODES, Residuals, parts};
 use crate::columns::{APPENDED_MAX, Record, column_record, ids_record, join, read, split};
 use crate::places::Places;
-use crate::timeline::Timeline;
 
 const KEPT_VERSION: u32 = 1;
 const CELLS: u8 = 0;
@@ -269,9 +268,7 @@ impl Royfit {
                 numbers.version
             ));
         }
-        if let Some(ahead_ms) = numbers.ahead_ms {
-            self.timeline = Timeline::resumed(ahead_ms);
-        }
+        self.timeline.resume(numbers.ahead_ms);
         self.newest_ms = numbers.newest_ms;
         self.counts = numbers.counts;
         self.csv.written = numbers.csv_bytes;

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use fathom_kernel::{Persist, Saved};
 use serde::{Deserialize, Serialize};
 
 use super::ZtPlot;
@@ -22,7 +23,7 @@ struct Kept {
 }
 
 impl ZtPlot {
-    pub(super) fn kept(&self) -> Vec<u8> {
+    pub(super) fn keep(&self, keep: &mut Persist) {
         let kept = Kept {
             version: VERSION,
             rows: self.selection.rows().to_vec(),
@@ -30,11 +31,13 @@ impl ZtPlot {
             drawn_s: self.drawn_s,
             latest: self.latest.as_ref().map(|body| STANDARD.encode(body)),
         };
-        serde_json::to_vec(&kept).expect("numbers and texts become JSON")
+        keep.json(&kept);
     }
 
-    pub(super) fn take_kept(&mut self, snapshot: &[u8]) -> Result<(), String> {
-        let kept: Kept = serde_json::from_slice(snapshot).map_err(|e| e.to_string())?;
+    pub(super) fn take_back(&mut self, saved: &Saved) -> Result<(), String> {
+        let Some(kept) = saved.json::<Kept>()? else {
+            return Ok(());
+        };
         if kept.version != VERSION {
             let got = kept.version;
             return Err(format!("kept with version {got}, expected {VERSION}"));
