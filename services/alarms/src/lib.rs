@@ -34,6 +34,7 @@ mod engine;
 mod fake_chat;
 mod find;
 mod idle;
+mod kept;
 mod sink;
 mod web;
 

@@ -21,13 +21,12 @@ use super::records::Records;
 use super::watch::{self, Finding, Verdict, Watch};
 use super::{Options, tables, thresholds};
 use crate::engine::{Book, House, Input, Key};
+use crate::kept::{Kept, restored};
 
 /// Time between two looks at the alarms.
 const TICK: Duration = Duration::from_secs(1);
 /// Time between two versions of the outputs when nothing changes.
 const SHOW_EVERY: Duration = Duration::from_secs(30);
-/// Time between two attempts to keep the state on a disk that does not take it.
-const KEEP_AGAIN: Duration = Duration::from_secs(30);
 /// A condition of every module of a large detector fits.
 const LIMITS: Limits = Limits {
     messages: 100_000,
@@ -58,7 +57,7 @@ impl Service for Alarms {
             // Subscribed first, so that nothing is missed while the state is read.
             let events = cx.subscribe(filter, LIMITS);
             let house = self.options.house();
-            let mut book = restored(&cx).await?;
+            let mut book: Book = restored(&cx, "alarms").await?;
             book.equip(&house);
             let engine = Engine {
                 folders: folders(&cx, &self.options),
@@ -71,8 +70,7 @@ impl Service for Alarms {
                 cleared: BTreeSet::new(),
                 looks: Looks::default(),
                 records: Records::default(),
-                is_kept: true,
-                keep_failed: None,
+                kept: Kept::new("alarms"),
                 shown: None,
                 cx,
             };
@@ -86,25 +84,6 @@ fn folders(cx: &ServiceCx, options: &Options) -> Vec<PathBuf> {
     let mut folders = vec![cx.data_dir.clone()];
     folders.extend(options.disks.iter().cloned());
     folders
-}
-
-async fn restored(cx: &ServiceCx) -> Result<Book, ServiceError> {
-    let checkpoint = cx.checkpoint.clone();
-    let loaded = tokio::task::spawn_blocking(move || checkpoint.load());
-    let saved = match loaded.await.map_err(ServiceError::new)? {
-        Ok(saved) => saved,
-        Err(error) => {
-            warn!(%error, "kept alarms cannot be read, starting without them");
-            return Ok(Book::default());
-        }
-    };
-    let Some(snapshot) = saved.snapshot else {
-        return Ok(Book::default());
-    };
-    Ok(serde_json::from_slice(&snapshot).unwrap_or_else(|error| {
-        warn!(%error, "kept alarms do not fit, starting without them");
-        Book::default()
-    }))
 }
 
 /// A running engine.
@@ -122,10 +101,7 @@ struct Engine {
     cleared: BTreeSet<Key>,
     looks: Looks,
     records: Records,
-    /// The state on disk is the one in memory.
-    is_kept: bool,
-    /// When keeping the state failed last.
-    keep_failed: Option<Instant>,
+    kept: Kept,
     /// When the outputs were put up last; `None` when something changed since.
     shown: Option<Instant>,
     cx: ServiceCx,
@@ -263,7 +239,7 @@ impl Engine {
     }
 
     fn changed(&mut self) {
-        self.is_kept = false;
+        self.kept.changed();
         self.shown = None;
     }
 
@@ -280,8 +256,7 @@ impl Engine {
             }
             self.shown = Some(Instant::now());
         }
-        let is_soon = |failed: Instant| failed.elapsed() < KEEP_AGAIN;
-        if !self.is_kept && !self.keep_failed.is_some_and(is_soon) {
+        if self.kept.is_due() {
             self.keep().await?;
         }
         let every = self.options.check_interval.duration();
@@ -426,17 +401,6 @@ impl Engine {
     }
 
     async fn keep(&mut self) -> Result<(), ServiceError> {
-        let bytes = serde_json::to_vec(&self.book).map_err(ServiceError::new)?;
-        let checkpoint = self.cx.checkpoint.clone();
-        let saved = tokio::task::spawn_blocking(move || checkpoint.save(&bytes));
-        match saved.await.map_err(ServiceError::new)? {
-            Ok(()) => (self.is_kept, self.keep_failed) = (true, None),
-            Err(error) => {
-                self.cx.counters.bad("alarms not kept");
-                warn!(%error, "alarms cannot be kept");
-                self.keep_failed = Some(Instant::now());
-            }
-        }
-        Ok(())
+        self.kept.keep(&self.cx, &self.book).await
     }
 }

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use super::feed::{self, Rows};
 use super::outbox::{Due, Outbox};
 use super::{Parcel, Taste};
+use crate::kept::{Kept, restored};
 
 /// Time between two looks at what is due.
 const TICK: Duration = Duration::from_millis(250);
@@ -30,8 +31,6 @@ const UNANSWERED_MAX: u32 = 3;
 const FRESH: Duration = Duration::from_secs(600);
 /// Most notices that wait while the engine is asked for those before them.
 const HELD_MAX: usize = 50_000;
-/// Time between two attempts to keep the state on a disk that does not take it.
-const KEEP_AGAIN: Duration = Duration::from_secs(30);
 /// Time between two versions of the output when nothing changes.
 const SHOW_EVERY: Duration = Duration::from_secs(30);
 const LIMITS: Limits = Limits {
@@ -58,7 +57,7 @@ pub(crate) async fn run<O: Outlet>(
 ) -> Result<(), ServiceError> {
     // Subscribed first, so that nothing is missed while the state is read.
     let events = cx.subscribe(Filter::none().and(Topic::Notice), LIMITS);
-    let outbox = restored(&cx).await?;
+    let outbox: Outbox = restored(&cx, "notices").await?;
     let sink = Sink {
         taste,
         outbox,
@@ -69,31 +68,11 @@ pub(crate) async fn run<O: Outlet>(
             ..Behind::default()
         },
         trouble: None,
-        is_kept: true,
-        keep_failed: None,
+        kept: Kept::new("notices"),
         shown: None,
         cx,
     };
     sink.run(events).await
-}
-
-async fn restored(cx: &ServiceCx) -> Result<Outbox, ServiceError> {
-    let checkpoint = cx.checkpoint.clone();
-    let loaded = tokio::task::spawn_blocking(move || checkpoint.load());
-    let saved = match loaded.await.map_err(ServiceError::new)? {
-        Ok(saved) => saved,
-        Err(error) => {
-            warn!(%error, "kept notices cannot be read, starting without them");
-            return Ok(Outbox::default());
-        }
-    };
-    let Some(snapshot) = saved.snapshot else {
-        return Ok(Outbox::default());
-    };
-    Ok(serde_json::from_slice(&snapshot).unwrap_or_else(|error| {
-        warn!(%error, "kept notices do not fit, starting without them");
-        Outbox::default()
-    }))
 }
 
 /// A running sink.
@@ -108,9 +87,7 @@ struct Sink<O> {
     behind: Behind,
     /// Why the last attempt failed.
     trouble: Option<String>,
-    is_kept: bool,
-    /// When keeping the state failed last.
-    keep_failed: Option<Instant>,
+    kept: Kept,
     shown: Option<Instant>,
 }
 
@@ -199,7 +176,8 @@ impl<O: Outlet> Sink<O> {
     }
 
     fn changed(&mut self) {
-        (self.is_kept, self.shown) = (false, None);
+        self.kept.changed();
+        self.shown = None;
     }
 
     async fn tick(&mut self) -> Result<(), ServiceError> {
@@ -371,21 +349,9 @@ impl<O: Outlet> Sink<O> {
     }
 
     async fn keep(&mut self) -> Result<(), ServiceError> {
-        let is_soon = |failed: Instant| failed.elapsed() < KEEP_AGAIN;
-        if self.is_kept || self.keep_failed.is_some_and(is_soon) {
-            return Ok(());
+        match self.kept.is_due() {
+            true => self.kept.keep(&self.cx, &self.outbox).await,
+            false => Ok(()),
         }
-        let bytes = serde_json::to_vec(&self.outbox).map_err(ServiceError::new)?;
-        let checkpoint = self.cx.checkpoint.clone();
-        let saved = tokio::task::spawn_blocking(move || checkpoint.save(&bytes));
-        match saved.await.map_err(ServiceError::new)? {
-            Ok(()) => (self.is_kept, self.keep_failed) = (true, None),
-            Err(error) => {
-                self.cx.counters.bad("notices not kept");
-                warn!(%error, "notices cannot be kept");
-                self.keep_failed = Some(Instant::now());
-            }
-        }
-        Ok(())
     }
 }
