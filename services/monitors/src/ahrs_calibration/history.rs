@@ -10,7 +10,7 @@ use fathom_kernel::{Persist, Saved};
 use super::angle::{AngleCode, Circle};
 use super::orientation::Orientation;
 use super::windows::WINDOW_MS;
-use crate::columns::{self, Record};
+use crate::columns::{self, Appended, Record};
 use crate::places::{Found, Places};
 
 /// Steps between two points, from which one is chosen (ms).
@@ -59,10 +59,7 @@ pub(super) struct History {
     open: VecDeque<Open>,
     /// Newest columns not kept yet.
     unsaved: usize,
-    /// Bytes of the records kept behind the snapshot.
-    saved_bytes: usize,
-    /// Modules in the ids record kept last.
-    saved_ids: usize,
+    appended: Appended,
     pub(super) late: u64,
 }
 
@@ -81,8 +78,7 @@ impl History {
             columns: VecDeque::new(),
             open: VecDeque::new(),
             unsaved: 0,
-            saved_bytes: 0,
-            saved_ids: 0,
+            appended: Appended::default(),
             late: 0,
         }
     }
@@ -220,25 +216,11 @@ impl History {
         if unsaved == 0 {
             return;
         }
-        let ids = columns::ids_record(places.list().iter().map(|place| place.dom_id));
+        let ids = places.list().iter().map(|place| place.dom_id);
         let new = self.columns.range(self.columns.len() - unsaved..);
-        let mut records: Vec<_> = new.map(Column::record).collect();
-        if self.saved_ids != places.list().len() {
-            records.insert(0, ids.clone());
-            self.saved_ids = places.list().len();
-        }
-        self.saved_bytes += records.iter().map(Vec::len).sum::<usize>();
-        if self.saved_bytes <= columns::APPENDED_MAX {
-            records.into_iter().for_each(|record| keep.append(record));
-            return;
-        }
-        let mut snapshot = Vec::new();
-        columns::join(&mut snapshot, &ids);
-        for column in &self.columns {
-            columns::join(&mut snapshot, &column.record());
-        }
-        keep.snapshot(snapshot);
-        self.saved_bytes = 0;
+        let new = new.map(Column::record).collect();
+        let everything = self.columns.iter().map(Column::record);
+        self.appended.hand_over(ids, new, everything, keep);
     }
 
     /// Takes back what was kept; modules may have moved since.
@@ -260,7 +242,7 @@ impl History {
                 }
             }
         }
-        self.saved_bytes = saved.records.iter().map(Vec::len).sum();
+        self.appended.resume(saved);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use fathom_hist::{LogCode, Ring};
 use fathom_kernel::{Persist, Saved, view};
 use serde_json::{Value, json};
 
-use crate::columns::{self, Record};
+use crate::columns::{self, Appended, Record};
 use crate::places::{Found, Places};
 
 /// Seconds that wait for late slices.
@@ -41,10 +41,7 @@ pub(super) struct History {
     pictured: bool,
     /// Records not yet handed over to be kept.
     unsaved: VecDeque<Vec<u8>>,
-    /// Bytes of the records kept behind the snapshot.
-    saved_bytes: usize,
-    /// DOMs in the ids record kept last.
-    saved_ids: usize,
+    appended: Appended,
 }
 
 /// A time step that is being filled.
@@ -86,8 +83,7 @@ impl Default for History {
             picture: Ring::new(PICTURE_COLUMNS),
             pictured: false,
             unsaved: VecDeque::new(),
-            saved_bytes: 0,
-            saved_ids: 0,
+            appended: Appended::default(),
         }
     }
 }
@@ -223,30 +219,12 @@ impl History {
         if self.unsaved.is_empty() {
             return;
         }
-        let ids = columns::ids_record(places.list().iter().map(|place| place.dom_id));
-        let new_ids = self.saved_ids != places.list().len();
-        self.saved_ids = places.list().len();
-        self.saved_bytes += self.unsaved.iter().map(Vec::len).sum::<usize>();
-        if self.saved_bytes > columns::APPENDED_MAX {
-            let mut snapshot = Vec::new();
-            columns::join(&mut snapshot, &ids);
-            for (level, ring) in self.levels.iter().enumerate().skip(1) {
-                for column in ring.iter() {
-                    columns::join(&mut snapshot, &column.record(level));
-                }
-            }
-            keep.snapshot(snapshot);
-            self.unsaved.clear();
-            self.saved_bytes = 0;
-            return;
-        }
-        if new_ids {
-            self.saved_bytes += ids.len();
-            keep.append(ids);
-        }
-        for record in self.unsaved.drain(..) {
-            keep.append(record);
-        }
+        let ids = places.list().iter().map(|place| place.dom_id);
+        let new = self.unsaved.drain(..).collect();
+        let levels = self.levels.iter().enumerate().skip(1);
+        let everything =
+            levels.flat_map(|(level, ring)| ring.iter().map(move |column| column.record(level)));
+        self.appended.hand_over(ids, new, everything, keep);
     }
 
     /// Takes back what was kept; DOMs may have moved since.
@@ -274,7 +252,7 @@ impl History {
                 }
             }
         }
-        self.saved_bytes = saved.records.iter().map(Vec::len).sum();
+        self.appended.resume(saved);
         for minute in self.levels[1].iter() {
             self.picture.push(Arc::new(minute.picture()));
             self.pictured = true;

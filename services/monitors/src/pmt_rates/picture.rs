@@ -9,7 +9,7 @@ use fathom_kernel::{Persist, Saved};
 
 use super::Config;
 use super::steps::Step;
-use crate::columns::{self, Record};
+use crate::columns::{self, Appended, Record};
 use crate::places::{Found, Places};
 
 /// Bytes of a pixel in memory: a rate and a veto fraction.
@@ -63,9 +63,7 @@ pub(super) struct Picture {
     veto_pictures: bool,
     /// DOMs that `dus` knows of.
     placed: usize,
-    /// Bytes of the records kept behind the snapshot.
-    saved_bytes: usize,
-    saved_ids: usize,
+    appended: Appended,
 }
 
 impl Picture {
@@ -82,8 +80,7 @@ impl Picture {
             threshold: config.hrv_ratio_threshold,
             veto_pictures: config.hrv_pictures,
             placed: 0,
-            saved_bytes: 0,
-            saved_ids: 0,
+            appended: Appended::default(),
         };
         picture.place(places);
         let columns: usize = levels.iter().map(|(_, columns)| columns).sum();
@@ -258,25 +255,12 @@ impl Picture {
         if records.is_empty() {
             return;
         }
-        let ids = columns::ids_record(places.list().iter().map(|place| place.dom_id));
-        if self.saved_ids != places.list().len() {
-            records.insert(0, ids.clone());
-            self.saved_ids = places.list().len();
-        }
-        self.saved_bytes += records.iter().map(Vec::len).sum::<usize>();
-        if self.saved_bytes <= columns::APPENDED_MAX {
-            records.into_iter().for_each(|record| keep.append(record));
-            return;
-        }
-        let mut snapshot = Vec::new();
-        columns::join(&mut snapshot, &ids);
-        for level in 0..self.levels.len() {
-            for record in self.newest(level, self.levels[level].kept_max) {
-                columns::join(&mut snapshot, &record);
-            }
-        }
-        keep.snapshot(snapshot);
-        self.saved_bytes = 0;
+        let ids = places.list().iter().map(|place| place.dom_id);
+        let mut appended = std::mem::take(&mut self.appended);
+        let levels = self.levels.iter().enumerate();
+        let everything = levels.flat_map(|(level, of)| self.newest(level, of.kept_max));
+        appended.hand_over(ids, records, everything, keep);
+        self.appended = appended;
     }
 
     /// Iterates over the newest columns of a level as records.
@@ -334,7 +318,7 @@ impl Picture {
                 } => self.put_back(usize::from(level), at_ms, payload, &ranks)?,
             }
         }
-        self.saved_bytes = saved.records.iter().map(Vec::len).sum();
+        self.appended.resume(saved);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use fathom_kernel::{Persist, Saved};
 
 use super::baseline::{Values, rttc_ps};
-use crate::columns::{self, Record};
+use crate::columns::{self, Appended, Record};
 
 /// Length of a minute (ms).
 const MINUTE_MS: i64 = 60_000;
@@ -30,11 +30,7 @@ pub(super) struct History {
     minutes: VecDeque<Column>,
     /// Newest columns of both not kept yet.
     unsaved: [usize; 2],
-    /// What was kept no longer holds.
-    rewrite: bool,
-    /// Bytes of the records kept behind the snapshot.
-    saved_bytes: usize,
-    ids_saved: bool,
+    appended: Appended,
 }
 
 impl History {
@@ -45,9 +41,7 @@ impl History {
             samples: VecDeque::new(),
             minutes: VecDeque::new(),
             unsaved: [0; 2],
-            rewrite: false,
-            saved_bytes: 0,
-            ids_saved: false,
+            appended: Appended::default(),
         }
     }
 
@@ -110,7 +104,7 @@ impl History {
         let minutes = self.minutes.iter_mut();
         let values = minutes.filter_map(|column| column.values.get_mut(n));
         values.for_each(|values| *values = [f64::NAN; 5]);
-        self.rewrite = true;
+        self.appended.outdate();
     }
 
     /// Returns the memory of all columns [bytes].
@@ -122,11 +116,9 @@ impl History {
     /// Hands over the new columns; all of them, when much has gathered.
     pub(super) fn persist(&mut self, dus: &[u32], keep: &mut Persist) {
         let unsaved = std::mem::take(&mut self.unsaved);
-        let rewrite = std::mem::take(&mut self.rewrite);
-        if unsaved == [0; 2] && !rewrite {
+        if unsaved == [0; 2] && !self.appended.is_outdated() {
             return;
         }
-        let ids = columns::ids_record(dus.iter().copied());
         let new = |ring: &VecDeque<Column>, level, unsaved: usize| {
             let columns = ring.range(ring.len().saturating_sub(unsaved)..);
             let records = columns.map(|column| column.record(level));
@@ -134,23 +126,10 @@ impl History {
         };
         let mut records = new(&self.samples, 0, unsaved[0]);
         records.extend(new(&self.minutes, 1, unsaved[1]));
-        if !std::mem::replace(&mut self.ids_saved, true) {
-            records.insert(0, ids.clone());
-        }
-        self.saved_bytes += records.iter().map(Vec::len).sum::<usize>();
-        if self.saved_bytes <= columns::APPENDED_MAX && !rewrite {
-            records.into_iter().for_each(|record| keep.append(record));
-            return;
-        }
-        let mut snapshot = Vec::new();
-        columns::join(&mut snapshot, &ids);
-        for (ring, level) in [(&self.samples, 0), (&self.minutes, 1)] {
-            for column in ring {
-                columns::join(&mut snapshot, &column.record(level));
-            }
-        }
-        keep.snapshot(snapshot);
-        self.saved_bytes = 0;
+        let samples = self.samples.iter().map(|column| column.record(0));
+        let everything = samples.chain(self.minutes.iter().map(|column| column.record(1)));
+        let ids = dus.iter().copied();
+        self.appended.hand_over(ids, records, everything, keep);
     }
 
     /// Takes back what was kept; the DUs may be others by now.
@@ -174,7 +153,7 @@ impl History {
             }
         }
         self.unsaved = [0; 2];
-        self.saved_bytes = saved.records.iter().map(Vec::len).sum();
+        self.appended.resume(saved);
         Ok(())
     }
 }
