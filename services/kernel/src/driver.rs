@@ -217,12 +217,19 @@ impl<M: Monitor> Loop<M> {
         for output in self.out.outputs.drain(..) {
             self.cx.put(output);
         }
+        // Whoever hears of an alarm may look for its files at once.
+        self.write().await?;
         for mut alarm in self.out.alarms.drain(..) {
             alarm.service = self.cx.name.to_string();
             self.standing.learn(&alarm);
             self.cx.bus.publish(Event::Alarm(alarm));
         }
         self.fetch();
+        Ok(())
+    }
+
+    /// Writes the lines and files of the monitor.
+    async fn write(&mut self) -> Result<(), ServiceError> {
         if self.out.lines.is_empty() && self.out.files.is_empty() {
             return Ok(());
         }
@@ -510,6 +517,57 @@ mod tests {
         fn reset(&mut self) {
             self.0 = false;
         }
+    }
+
+    /// Keeps each message in a file and tells of it.
+    struct Filing;
+
+    impl Monitor for Filing {
+        type Config = Nothing;
+        const TOPICS: Topics = Topics::frames(&[tags::MSG]);
+
+        fn new(_: Nothing, _: &Setup) -> Self {
+            Self
+        }
+
+        fn on_event(&mut self, event: &Event, out: &mut Outputs) {
+            let Event::Frame(frame) = event else { return };
+            out.file(crate::FileEdit::Write {
+                path: "messages/last".into(),
+                bytes: frame.body.to_vec(),
+            });
+            let (about, at) = (("kept", "last"), frame.received);
+            out.alarm(about, crate::Severity::Info, true, "a message", at);
+        }
+
+        fn on_tick(&mut self, _: Timestamp, _: &mut Outputs) {}
+
+        fn reset(&mut self) {}
+
+        fn memory_bytes(&self) -> usize {
+            0
+        }
+    }
+
+    #[tokio::test]
+    async fn an_alarm_comes_when_the_files_it_tells_of_are_there() {
+        let folder = format!("fathom-driver-files-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        let (cx, mut outside) = ServiceCx::alone("filing", &folder);
+        let (bus, stop) = (cx.bus.clone(), cx.stop.clone());
+        let alarms = crate::Filter::none().and(crate::Topic::Alarm);
+        let mut alarms = bus.subscribe("test", alarms, crate::Limits::default());
+        let driver = Driver::<Filing>::new(Nothing {}, Setup::default());
+        let running = tokio::spawn(Box::new(driver).run(cx));
+        outside.ready.wait_for(|ready| *ready).await.unwrap();
+        bus.publish(message(tags::MSG));
+        let mut batch = VecDeque::new();
+        assert!(alarms.recv_batch(&mut batch).await);
+        let kept = std::fs::read(folder.join("files/messages/last")).unwrap();
+        assert_eq!(kept, b"hello");
+        stop.cancel();
+        running.await.unwrap().unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     async fn ask(outside: &crate::Outside, verb: &str) -> serde_json::Value {
