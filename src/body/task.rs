@@ -102,7 +102,8 @@ impl Running {
 
 /// Runs a service to its end; a panic is caught where it happens, with its backtrace.
 async fn until_end(factory: Factory, cx: ServiceCx) -> End {
-    let run = AssertUnwindSafe(async move { factory().run(cx).await });
+    let counters = cx.counters.clone();
+    let run = AssertUnwindSafe(counters.timed(async move { factory().run(cx).await }));
     let end = run.catch_unwind().await;
     let mut autopsy = Autopsy::default();
     let exit = match end {

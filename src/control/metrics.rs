@@ -300,11 +300,14 @@ fn messages(registry: &mut Registry, status: &StackStatus) {
     );
 }
 
-/// What monitors measure of themselves.
+/// What services measure of themselves.
 fn figures(registry: &mut Registry, status: &StackStatus) {
     let lag = Family::<Of, RealGauge>::default();
     let memory = Family::<Of, Gauge>::default();
+    let busy = Family::<Of, RealCounter>::default();
     for service in &status.services {
+        busy.get_or_create(&of(service))
+            .inc_by(service.counters.busy_s);
         if let Some(lag_s) = service.counters.lag_s {
             lag.get_or_create(&of(service)).set(lag_s);
         }
@@ -324,6 +327,12 @@ fn figures(registry: &mut Registry, status: &StackStatus) {
         "Memory that the state of a monitor takes, roughly",
         Unit::Bytes,
         memory,
+    );
+    registry.register_with_unit(
+        "service_busy",
+        "Time in which tasks of the service held a thread of this program",
+        Unit::Seconds,
+        busy,
     );
 }
 

@@ -105,6 +105,21 @@ pub struct UsageReport {
     pub services: BTreeMap<String, Usage>,
 }
 
+impl UsageReport {
+    /// Returns the processor time of a service that is up, in seconds: what the kernel says of its
+    /// process, or how long the tasks of one without a process held a thread.
+    pub fn cpu_s(&self, service: &ServiceStatus) -> Option<f64> {
+        let is_up = matches!(
+            service.state,
+            State::Starting | State::Running | State::Stopping
+        );
+        match self.services.get(&service.name) {
+            Some(usage) => Some(usage.cpu_s),
+            None => (is_up && service.pid == 0).then_some(service.counters.busy_s),
+        }
+    }
+}
+
 /// An output as announced to followers: what it is, not its value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Announcement {

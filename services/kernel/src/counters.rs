@@ -1,10 +1,11 @@
 //! What one service received, lost and could not read, counted where it happens.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ pub struct Counters {
     last_output_us: AtomicI64,
     lag_us: Gauge,
     memory_bytes: Gauge,
+    busy_ns: AtomicU64,
     bad: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -76,6 +78,9 @@ pub struct CountersSnapshot {
     pub lag_s: Option<f64>,
     /// Memory that the state of a monitor takes, roughly.
     pub memory_bytes: Option<u64>,
+    /// Time in which its tasks held a thread (s), without waits, and without work of the disk.
+    #[schemars(extend("unit" = "s"))]
+    pub busy_s: f64,
     /// Messages that could not be read, by reason.
     pub bad: BTreeMap<String, u64>,
 }
@@ -131,6 +136,28 @@ impl Counters {
         self.memory_bytes.set(u64::try_from(bytes).ok());
     }
 
+    /// Counts the time in which a task of the service holds a thread, poll by poll.
+    ///
+    /// By the clock on the wall: asking the kernel for the processor time of the thread costs more
+    /// than many a poll. On a machine with more work than processors, time that the kernel gave to
+    /// others counts too.
+    pub fn timed<F: Future>(self: &Arc<Self>, task: F) -> impl Future<Output = F::Output> + use<F> {
+        let counters = self.clone();
+        async move {
+            let mut task = pin!(task);
+            poll_fn(|cx| counters.time(|| task.as_mut().poll(cx))).await
+        }
+    }
+
+    /// Counts the time that work of the service takes on a thread.
+    pub fn time<T>(&self, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let done = work();
+        let ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.busy_ns.fetch_add(ns, Relaxed);
+        done
+    }
+
     /// Forgets what was measured of an incarnation that has ended.
     pub fn forget_gauges(&self) {
         self.lag_us.set(None);
@@ -156,6 +183,7 @@ impl Counters {
                 .read()
                 .map(|us| Duration::from_micros(us).as_secs_f64()),
             memory_bytes: self.memory_bytes.read(),
+            busy_s: Duration::from_nanos(self.busy_ns.load(Relaxed)).as_secs_f64(),
             bad: self
                 .bad
                 .lock()
@@ -179,6 +207,9 @@ impl Counters {
         self.lag_us
             .set(lag.and_then(|lag| u64::try_from(lag.as_micros()).ok()));
         self.memory_bytes.set(of.memory_bytes);
+        let busy = Duration::try_from_secs_f64(of.busy_s).unwrap_or_default();
+        let busy_ns = u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX);
+        self.busy_ns.store(busy_ns, Relaxed);
         self.bad
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -197,6 +228,7 @@ impl CountersSnapshot {
         self.dropped += other.dropped;
         self.dropped_bytes += other.dropped_bytes;
         self.outputs += other.outputs;
+        self.busy_s += other.busy_s;
         self.last_output = self.last_output.max(other.last_output);
         for (reason, count) in &other.bad {
             *self.bad.entry(reason.clone()).or_default() += count;
@@ -208,6 +240,23 @@ impl CountersSnapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn tasks_are_busy_while_they_compute_and_not_while_they_wait() {
+        let counters = Arc::new(Counters::default());
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let began = Instant::now();
+        let task = tokio::spawn(counters.timed(async {
+            gone.await.unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+        }));
+        tokio::task::yield_now().await;
+        std::thread::sleep(Duration::from_millis(50));
+        go.send(()).unwrap();
+        task.await.unwrap();
+        let (busy_s, all_s) = (counters.snapshot().busy_s, began.elapsed().as_secs_f64());
+        assert!(busy_s >= 0.02 && busy_s <= all_s - 0.05, "{busy_s} {all_s}");
+    }
 
     #[test]
     fn sums_have_all_fields_and_the_newer_output() {
@@ -223,8 +272,11 @@ mod tests {
         one.lag(Duration::from_millis(1500));
         two.lag(Duration::from_secs(9));
         two.memory(7);
+        one.busy_ns.store(500_000_000, Relaxed);
+        two.busy_ns.store(250_000_000, Relaxed);
         let sum = one.snapshot().plus(&two.snapshot());
         assert_eq!((sum.lag_s, sum.memory_bytes), (Some(1.5), None));
+        assert_eq!(sum.busy_s, 0.75);
         let mirror = Counters::default();
         mirror.mirror(&sum);
         assert_eq!(mirror.snapshot(), sum);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use fathom_kernel::Counters;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -37,6 +38,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     routes: Router,
     connections_max: usize,
+    counters: Arc<Counters>,
     stop: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(connections_max));
@@ -44,13 +46,8 @@ pub(crate) async fn serve(
     while let Some((stream, peer, place)) =
         accept(&listener, &places, &stop, &mut connections).await
     {
-        connections.spawn(connection(
-            stream,
-            peer,
-            routes.clone(),
-            place,
-            stop.clone(),
-        ));
+        let served = connection(stream, peer, routes.clone(), place, stop.clone());
+        connections.spawn(counters.timed(served));
     }
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fathom_kernel::Counters;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What one entry costs beside its bytes.
@@ -38,6 +39,8 @@ pub(crate) struct Edition {
 pub(crate) struct Shelf {
     stock: Mutex<Stock>,
     turns: Arc<Semaphore>,
+    /// Count the time that drawing takes.
+    counters: Arc<Counters>,
 }
 
 /// Why nothing was made.
@@ -67,7 +70,7 @@ struct Item {
 
 impl Shelf {
     /// Makes an empty shelf.
-    pub(crate) fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new(bytes_max: usize, counters: Arc<Counters>) -> Self {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let stock = Stock {
             bytes_max,
@@ -76,6 +79,7 @@ impl Shelf {
         Self {
             stock: Mutex::new(stock),
             turns: Arc::new(Semaphore::new(threads)),
+            counters,
         }
     }
 
@@ -104,7 +108,7 @@ impl Shelf {
         if let Some(body) = self.lock().take(&key, edition) {
             return Ok(body);
         }
-        let body = Bytes::from(work(turn, make).await?);
+        let body = Bytes::from(work(turn, self.counters.clone(), make).await?);
         self.lock().put(key, edition, body.clone());
         Ok(body)
     }
@@ -115,7 +119,7 @@ impl Shelf {
         make: impl FnOnce() -> Result<Vec<u8>, E> + Send + 'static,
     ) -> Result<Vec<u8>, E> {
         let turn = self.turn().await?;
-        work(turn, make).await
+        work(turn, self.counters.clone(), make).await
     }
 
     async fn turn(&self) -> Result<OwnedSemaphorePermit, NotMade> {
@@ -142,10 +146,11 @@ impl Shelf {
 
 async fn work<E: From<NotMade> + Send + 'static>(
     turn: OwnedSemaphorePermit,
+    counters: Arc<Counters>,
     make: impl FnOnce() -> Result<Vec<u8>, E> + Send + 'static,
 ) -> Result<Vec<u8>, E> {
     let made = tokio::task::spawn_blocking(move || {
-        let body = make();
+        let body = counters.time(make);
         drop(turn);
         body
     });
@@ -220,7 +225,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_rendering_is_made_once_per_version() {
-        let shelf = Shelf::new(1 << 20);
+        let shelf = Shelf::new(1 << 20, Arc::default());
         let first = shelf.fetch(key("a"), edition(1), || vec![1]).await;
         assert_eq!(first.unwrap().as_ref(), [1]);
         let again = shelf.fetch(key("a"), edition(1), || vec![2]).await;
@@ -231,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_not_used_for_longest_goes_first() {
-        let shelf = Shelf::new(3 * (100 + OVERHEAD_BYTES));
+        let shelf = Shelf::new(3 * (100 + OVERHEAD_BYTES), Arc::default());
         for name in ["a", "b", "c"] {
             shelf
                 .fetch(key(name), edition(1), || vec![0; 100])
@@ -252,7 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_while_drawing_is_an_answer_and_gives_its_turn_back() {
-        let shelf = Shelf::new(1 << 20);
+        let shelf = Shelf::new(1 << 20, Arc::default());
         for _ in 0..20 {
             let made = shelf
                 .fetch(key("a"), edition(1), || panic!("drawn badly"))

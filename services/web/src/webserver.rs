@@ -72,12 +72,19 @@ impl WebServer {
         // Dropping the set on any way out ends the tasks.
         let mut tasks = JoinSet::new();
         let halt = CancellationToken::new();
-        tasks.spawn(feed::feed(app.clone(), events, halt.clone()));
-        tasks.spawn(feed::feed_status(app.clone(), halt.clone()));
+        tasks.spawn(
+            cx.counters
+                .timed(feed::feed(app.clone(), events, halt.clone())),
+        );
+        tasks.spawn(
+            cx.counters
+                .timed(feed::feed_status(app.clone(), halt.clone())),
+        );
         tasks.spawn(serve(
             listener,
             router(app.clone()),
             connections_max,
+            cx.counters.clone(),
             halt.clone(),
         ));
         tracing::info!(%bound, "serving");
@@ -106,7 +113,7 @@ impl WebServer {
             pages: config.pages,
             hub: Arc::new(Hub::new(cx.counters.clone(), config.live_max)),
             messages: Messages::new(cx.counters.clone(), config.live_max),
-            shelf: Shelf::new(config.cache.len()),
+            shelf: Shelf::new(config.cache.len(), cx.counters.clone()),
             assets: Assets::load(),
             events: cx.data_dir.join("files").join(FOLDER),
         }

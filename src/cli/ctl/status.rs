@@ -168,6 +168,8 @@ fn exit_code(services: &[ServiceStatus]) -> u8 {
 struct Sample {
     at: Instant,
     messages: HashMap<String, (u64, u64)>,
+    /// Processor time of the services that are up (s).
+    cpu_s: HashMap<String, f64>,
     usage: UsageReport,
 }
 
@@ -175,13 +177,18 @@ impl Sample {
     async fn take(session: &mut Session, targets: &[String]) -> Result<Self, CtlError> {
         let (status, _) = session.status(targets).await?;
         let services = status.map(|status| status.services).unwrap_or_default();
+        let usage = session.client.usage().await?;
+        let cpu_s = services
+            .iter()
+            .filter_map(|service| Some((service.name.clone(), usage.cpu_s(service)?)));
         Ok(Self {
             at: Instant::now(),
+            cpu_s: cpu_s.collect(),
             messages: services
                 .into_iter()
                 .map(|s| (s.name, (s.counters.received, s.counters.sent)))
                 .collect(),
-            usage: session.client.usage().await?,
+            usage,
         })
     }
 
@@ -193,13 +200,13 @@ impl Sample {
             .copied()
             .unwrap_or_default();
         let rate = |now: u64, then: u64| now.saturating_sub(then) as f64 / span_s;
-        let now = usage.services.get(&service.name).copied();
-        let then = self.usage.services.get(&service.name);
+        let then_s = self.cpu_s.get(&service.name);
         Details {
-            usage: now,
-            cpu_percent: now
-                .zip(then)
-                .map(|(now, then)| (now.cpu_s - then.cpu_s).max(0.0) / span_s * 100.0),
+            usage: usage.services.get(&service.name).copied(),
+            cpu_percent: usage
+                .cpu_s(service)
+                .zip(then_s)
+                .map(|(now_s, then_s)| (now_s - then_s).max(0.0) / span_s * 100.0),
             rate_hz: (
                 rate(service.counters.received, received),
                 rate(service.counters.sent, sent),

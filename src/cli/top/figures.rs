@@ -23,7 +23,7 @@ pub(super) struct Figures {
     pub(super) in_hz: f64,
     /// Messages out per second.
     pub(super) out_hz: f64,
-    /// Share of one processor (%); `None` for a service without a process of its own.
+    /// Share of one processor (%); `None` for a service that is not up.
     pub(super) cpu_percent: Option<f64>,
     /// Resident memory; of a monitor without a process of its own, that of its state [bytes].
     pub(super) memory_bytes: Option<u64>,
@@ -74,12 +74,7 @@ pub(super) fn figures(
         .flat_map(|before| &before.status.services)
         .map(|service| (service.name.as_str(), service))
         .collect();
-    let share = |name: Option<&str>| {
-        let of = |usage: &UsageReport| match name {
-            Some(name) => usage.services.get(name).map(|usage| usage.cpu_s),
-            None => Some(usage.supervisor.cpu_s),
-        };
-        let (then_s, now_s) = (of(&before?.usage)?, of(&now.usage)?);
+    let share = |then_s: f64, now_s: f64| {
         // A new process counts from zero.
         let used_s = if now_s < then_s {
             now_s
@@ -96,10 +91,14 @@ pub(super) fn figures(
             })
         };
         let usage = now.usage.services.get(&service.name);
+        let cpu_percent = || {
+            let then_s = before?.usage.cpu_s(old.get(service.name.as_str())?)?;
+            share(then_s, now.usage.cpu_s(service)?)
+        };
         let figures = Figures {
             in_hz: rate(|service| service.counters.received),
             out_hz: rate(|service| service.counters.sent),
-            cpu_percent: share(Some(&service.name)),
+            cpu_percent: cpu_percent(),
             memory_bytes: usage
                 .map(|usage| usage.rss_bytes)
                 .or(service.counters.memory_bytes),
@@ -110,7 +109,9 @@ pub(super) fn figures(
         };
         (service.name.clone(), figures)
     });
-    (figures.collect(), share(None))
+    let own =
+        before.and_then(|before| share(before.usage.supervisor.cpu_s, now.usage.supervisor.cpu_s));
+    (figures.collect(), own)
 }
 
 /// Writes a number in at most five characters.

@@ -55,10 +55,8 @@ fn sample(step: u64) -> Sample {
     services[0].counters.sent = 129_900 * step;
     services[1].counters.received = 15 * step;
     services[1].counters.sent = step / 2;
-    services[1].watch.hold = Some(Hold {
-        by: "uid 1000".into(),
-        until: None,
-    });
+    let (by, until) = ("uid 1000".into(), None);
+    services[1].watch.hold = Some(Hold { by, until });
     services[2].run = "process".into();
     services[2].pid = 611;
     services[2].description = "pid 611, uptime 1:05:00".into();
@@ -70,6 +68,7 @@ fn sample(step: u64) -> Sample {
         delivered: 0,
         dropped: 12_345,
     }];
+    services[1].counters.busy_s = 0.015 * step as f64;
     services[3].restarts = 4;
     services[3].last_exit = Some("exit:3".into());
     services[3].last_incident = Some(17);

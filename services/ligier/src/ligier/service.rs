@@ -70,7 +70,7 @@ impl Ligier {
         if self.config.bus.subscribes() {
             let filter = Filter::all_frames().not_from(cx.name.clone());
             let events = cx.subscribe(filter, Limits::default());
-            forwarding.spawn(bus::forward(broker.clone(), events));
+            forwarding.spawn(cx.counters.timed(bus::forward(broker.clone(), events)));
         }
         cx.addresses.announce(&cx.name, address);
         info!(%address, "listening");
@@ -93,7 +93,7 @@ impl Ligier {
                 }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) if broker.hub.clients().len() < self.config.clients_max => {
-                        sessions.spawn(serve(broker.clone(), stream, peer));
+                        sessions.spawn(cx.counters.timed(serve(broker.clone(), stream, peer)));
                     }
                     Ok((stream, _)) => turn_away(stream, &cx),
                     Err(error) => {

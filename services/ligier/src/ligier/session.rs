@@ -68,7 +68,8 @@ pub(crate) async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAd
     let client = broker.hub.join(peer.to_string(), Credit::Messages(0));
     debug!(client = client.id, %peer, "client connected");
     let (mut from, to) = stream.into_split();
-    let writer = tokio::spawn(write(broker.clone(), client.clone(), to));
+    let writer = write(broker.clone(), client.clone(), to);
+    let writer = tokio::spawn(broker.hub.counters.timed(writer));
     let writer = AbortOnDropHandle::new(writer);
     let end = tokio::select! {
         biased;

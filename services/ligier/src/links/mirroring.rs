@@ -237,14 +237,16 @@ impl Mirroring {
 
     fn start(&self) -> (JoinSet<End>, JoinSet<()>) {
         let (mut sources, mut targets) = (JoinSet::new(), JoinSet::new());
+        let counters = &self.shared.hub.counters;
         for link in &self.links {
             let (shared, end) = (self.shared.clone(), link.end.clone());
             match &link.client {
                 Some(client) => {
-                    targets.spawn(outward::keep(shared, end, client.clone(), link.clone()));
+                    let kept = outward::keep(shared, end, client.clone(), link.clone());
+                    targets.spawn(counters.timed(kept));
                 }
                 None => {
-                    sources.spawn(inward::keep(shared, end, link.clone()));
+                    sources.spawn(counters.timed(inward::keep(shared, end, link.clone())));
                 }
             }
         }

@@ -90,8 +90,8 @@ impl Outlet {
         };
         Self::Tcp(TcpOutlet {
             queue,
+            link: tokio::spawn(counters.timed(link.run())),
             counters,
-            link: tokio::spawn(link.run()),
         })
     }
 
