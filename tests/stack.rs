@@ -5,10 +5,11 @@ mod rig;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fathom::actors::Ended;
-use fathom::config::plan::{After, Until};
+use fathom::config::plan::{After, Ready, Until};
+use fathom::stack::{Options, Stack};
 use fathom_kernel::{ControlError, State, Verdict};
 
 use rig::*;
@@ -133,13 +134,43 @@ async fn a_bound_service_ends_with_the_other_and_comes_back_after_it() {
 }
 
 #[tokio::test]
+async fn a_chain_that_ignores_its_end_is_asked_link_by_link_and_gone_within_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let deaf = |name: &str, after: &[&str]| {
+        let asked = folder.path().join(name);
+        let asked = asked.display();
+        let text =
+            format!("trap 'echo asked > {asked}' TERM; echo up; while :; do sleep 0.02; done");
+        let mut service = script(name, &text);
+        service.ready = Ready::Log("up".into());
+        service.stop.wait = Duration::from_secs(60);
+        service.after = after
+            .iter()
+            .map(|name| After {
+                name: (*name).into(),
+                until: Until::Ready,
+            })
+            .collect();
+        service
+    };
+    let services = vec![deaf("a", &[]), deaf("b", &["a"]), deaf("c", &["b"])];
+    let mut plan = plan(folder.path(), services);
+    plan.shutdown_limit = Duration::from_secs(2);
+    let mut stack = Stack::start(plan, Options::default()).unwrap();
+    until_state(&stack, "c", State::Running).await;
+    let begun = Instant::now();
+    assert_eq!(stack.shutdown().await, Ended::Ordered);
+    assert!(begun.elapsed() < Duration::from_secs(4));
+    for name in ["a", "b", "c"] {
+        assert!(folder.path().join(name).exists(), "{name} was not asked");
+    }
+}
+
+#[tokio::test]
 async fn a_second_supervisor_on_the_same_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut stack = start(folder.path(), vec![worker("w")]);
-    let second = fathom::stack::Stack::start(
-        plan(folder.path(), vec![worker("w")]),
-        fathom::stack::Options::default(),
-    );
+    let second = Stack::start(plan(folder.path(), vec![worker("w")]), Options::default());
     assert!(matches!(second, Err(fathom::stack::StackError::Locked(..))));
     stack.shutdown().await;
 }
@@ -165,7 +196,7 @@ fn example(folder: &std::path::Path) -> fathom::config::plan::Plan {
         .plan
 }
 
-async fn all_up(stack: &fathom::stack::Stack, names: &[String]) {
+async fn all_up(stack: &Stack, names: &[String]) {
     for name in names {
         until_state(stack, name, State::Running).await;
     }
@@ -179,9 +210,9 @@ async fn the_whole_example_runs_restarts_survives_a_crash_and_ends() {
     let names: Vec<String> = started.map(|service| service.name.to_string()).collect();
     let options = fathom::stack::Options {
         program: Some(env!("CARGO_BIN_EXE_fathom").into()),
-        ..fathom::stack::Options::default()
+        ..Options::default()
     };
-    let mut stack = fathom::stack::Stack::start(plan, options).unwrap();
+    let mut stack = Stack::start(plan, options).unwrap();
     all_up(&stack, &names).await;
 
     // A monitor in a child gets the detector's messages and hangs up its pictures here.

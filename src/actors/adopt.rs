@@ -53,7 +53,7 @@ impl Supervisor {
             order.move_to(&old.services, place);
         }
         self.council.replan(&plan, place);
-        self.dependents = target::dependents(&plan);
+        self.dependents = self.council.kin().all_dependents();
         let detector = |plan: &Plan| plan.setup.detector.clone();
         let same = match (detector(&old), detector(&plan)) {
             (Some(a), Some(b)) => Arc::ptr_eq(&a, &b),

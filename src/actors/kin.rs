@@ -98,6 +98,16 @@ impl Kin {
         (0..reached.len()).filter(|&index| reached[index]).collect()
     }
 
+    /// Returns, for every service, those that depend on it over any way.
+    pub(super) fn all_dependents(&self) -> Vec<Vec<usize>> {
+        let of = |index: usize| {
+            let mut all = self.with_dependents(&[index]);
+            all.retain(|&other| other != index);
+            all
+        };
+        (0..self.needs.len()).map(of).collect()
+    }
+
     /// Returns the services of a group and of the groups within it, in an order that keeps all needs.
     pub(super) fn members(&self, plan: &Plan, group: &str) -> Vec<usize> {
         let services = plan.services.iter().enumerate();

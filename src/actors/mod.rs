@@ -5,6 +5,7 @@ mod change;
 mod clearance;
 mod command;
 mod council;
+mod ending;
 mod group;
 mod health;
 mod keeper;

@@ -7,9 +7,10 @@ use fathom_kernel::{Exit, Outcome, State, Verdict, Want};
 use super::observed::Observed;
 use super::phase::{Input, Phase};
 use super::status::is_finished;
-use crate::config::plan::ServicePlan;
+use crate::config::plan::{ServicePlan, Until};
 
-/// Longest wait of a start for a service that somebody else is starting.
+/// Longest wait of a start for a service that is not part of the same order, or is and runs, but has
+/// not done yet what is waited for.
 const OTHERS_WAIT: Duration = Duration::from_secs(60);
 
 /// Beyond the times of the escalation, for draining output and for a busy machine.
@@ -67,10 +68,16 @@ pub(super) struct Sight<'a> {
     pub(super) plans: &'a [ServicePlan],
     /// Their states.
     pub(super) observed: &'a [Observed],
-    /// Who depends on each.
+    /// Who depends on each, over any way.
     pub(super) dependents: &'a [Vec<usize>],
     /// The time.
     pub(super) now: Instant,
+}
+
+impl Sight<'_> {
+    fn index_of(&self, name: &str) -> Option<usize> {
+        self.plans.iter().position(|plan| *plan.name == *name)
+    }
 }
 
 impl Order {
@@ -299,6 +306,10 @@ impl Order {
                 Stage::Todo => tell(index, Input::Start(self.why.clone()))
                     .map(|number| Stage::Told(number, self.since + OTHERS_WAIT)),
                 Stage::Told(number, _) if observed.order < number => None,
+                Stage::Told(number, _) if let Some(on) = self.behind(index, sight) => {
+                    let patience = OTHERS_WAIT + flow_time(&sight.plans[on]);
+                    Some(Stage::Told(number, sight.now + patience))
+                }
                 Stage::Told(_, deadline) => self
                     .started(index, deadline, sight)
                     .map(|(verdict, text)| Stage::Done(verdict, text)),
@@ -321,9 +332,7 @@ impl Order {
         match &observed.phase {
             // One after the other, each when the one before does its work.
             Phase::Up { .. } if self.rolls && !observed.flowing && !observed.idle => {
-                let rules = plan.flow.iter();
-                let longest = rules.map(|rule| rule.grace.max(rule.max_age)).max();
-                let late = sight.now >= deadline + longest.unwrap_or_default();
+                let late = sight.now >= deadline + flow_time(plan);
                 late.then(|| {
                     (
                         Verdict::TimedOut,
@@ -352,13 +361,31 @@ impl Order {
         }
     }
 
+    /// Returns what a service waits for, when this order has yet to bring that up, or has done so and
+    /// it is at the work whose end is waited for.
+    fn behind(&self, index: usize, sight: &Sight<'_>) -> Option<usize> {
+        let Phase::Waiting(Some(block)) = &sight.observed[index].phase else {
+            return None;
+        };
+        let on = sight.index_of(&block.on)?;
+        let mut after = sight.plans[index].after.iter();
+        let is_at_work = self.items.iter().any(|item| item.index == on)
+            && sight.observed[on].phase.is_alive()
+            && after.any(|after| after.until == Until::Done && *after.name == *block.on);
+        (self.is_pending(on) || is_at_work).then_some(on)
+    }
+
+    fn is_pending(&self, index: usize) -> bool {
+        let pending = |item: &Item| item.index == index && !matches!(item.stage, Stage::Done(..));
+        self.items.iter().any(pending)
+    }
+
     /// Tells whether nobody is going to start what is waited for.
     fn is_hopeless(&self, name: &str, sight: &Sight<'_>) -> bool {
-        let Some(index) = sight.plans.iter().position(|plan| *plan.name == *name) else {
+        let Some(index) = sight.index_of(name) else {
             return false;
         };
-        let pending = |item: &Item| item.index == index && !matches!(item.stage, Stage::Done(..));
-        if self.items.iter().any(pending) {
+        if self.is_pending(index) {
             return false;
         }
         match &sight.observed[index].phase {
@@ -375,6 +402,13 @@ impl Order {
             | Phase::Fatal { retry_at: Some(_) } => false,
         }
     }
+}
+
+/// Returns how long the data of a service may take until it flows.
+fn flow_time(plan: &ServicePlan) -> Duration {
+    let rules = plan.flow.iter();
+    let longest = rules.map(|rule| rule.grace.max(rule.max_age)).max();
+    longest.unwrap_or_default()
 }
 
 /// Returns what became of a service that was told to stop, once that is known.
@@ -399,3 +433,6 @@ fn failed(observed: &Observed) -> (Verdict, String) {
         _ => (Verdict::AbnormalTermination, why),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use super::council::Council;
+use super::ending::Ending;
 use super::health::Ward;
 use super::keeper::Keeper;
 use super::messages::{Look, Ping, Take, Tell};
@@ -71,6 +72,7 @@ pub struct Supervisor {
     pub(super) ward: Ward,
     pub(super) revision: Revision,
     pub(super) council: Council,
+    /// Who depends on each service, over any way.
     pub(super) dependents: Vec<Vec<usize>>,
     pub(super) orders: Vec<(Order, Option<oneshot::Sender<Answer>>)>,
     bell: Bell,
@@ -92,15 +94,6 @@ pub(super) struct Row {
     sent: u64,
 }
 
-struct Ending {
-    how: Ended,
-    /// What still runs then is killed.
-    kill_at: Instant,
-    /// What still exists then is left behind.
-    leave_at: Instant,
-    killed: bool,
-}
-
 impl Supervisor {
     /// Starts the supervisor of a plan, which `reread` reads again; `ended` hears when everything has
     /// ended.
@@ -110,10 +103,11 @@ impl Supervisor {
         reread: Option<Reread>,
         ended: oneshot::Sender<Ended>,
     ) -> Addr<Self> {
+        let council = Council::new(&plan);
         Self::create(|ctx| Self {
             revision: Revision::new(reread, plan.clone()),
-            dependents: target::dependents(&plan),
-            council: Council::new(&plan),
+            dependents: council.kin().all_dependents(),
+            council,
             started: world.clock.now(),
             ward: Ward::new(&plan, &world),
             plan,
@@ -184,22 +178,42 @@ impl Supervisor {
             for (_, reply) in self.orders.drain(..) {
                 answer(reply, Err(ControlError::ShuttingDown));
             }
-            let kill_at = moment + self.plan.shutdown_limit;
-            self.ending = Some(Ending {
-                how,
-                kill_at,
-                leave_at: kill_at + super::policy::KILL_WAIT,
-                killed: false,
-            });
             let everything: Vec<usize> = (0..self.rows.len()).collect();
+            self.ending = Some(self.plan_end(how, &everything, moment));
+            self.ring_at_moments();
             let order = Order::new(Goal::Down, &everything, SHUTDOWN.to_owned(), moment);
             self.orders.push((order, None));
         }
         if let (true, Some(ending)) = (now, &mut self.ending) {
-            ending.kill_at = moment;
-            ending.leave_at = moment + super::policy::KILL_WAIT;
+            ending.hasten(moment);
+            self.ring_at_moments();
         }
         self.look();
+    }
+
+    /// Plans the end: dependents go before what they depend on.
+    fn plan_end(&self, how: Ended, everything: &[usize], now: Instant) -> Ending {
+        let mut steps = self.council.kin().levels(everything);
+        steps.reverse();
+        let services = self.plan.services.iter().zip(self.observe());
+        let waits = services.map(|(plan, seen)| match seen.phase.is_alive() {
+            true => plan.stop.wait,
+            false => Duration::ZERO,
+        });
+        let waits: Vec<Duration> = waits.collect();
+        Ending::new(how, &steps, &waits, self.plan.shutdown_limit, now)
+    }
+
+    /// Makes the supervisor look whenever the end asks for something.
+    fn ring_at_moments(&self) {
+        let moments = self.ending.as_ref().map(Ending::moments);
+        let bell = self.bell.clone();
+        tokio::spawn(async move {
+            for moment in moments.into_iter().flatten() {
+                tokio::time::sleep_until(moment.into()).await;
+                bell.ring();
+            }
+        });
     }
 
     /// Looks at all services, at once or after its rest, when the bell was rung.
@@ -287,10 +301,10 @@ impl Supervisor {
     }
 
     fn advance_end(&mut self, observed: &[Observed]) {
+        let now = Instant::now();
         let Some(ending) = &mut self.ending else {
             return;
         };
-        let now = Instant::now();
         let quiet = observed.iter().all(|o| o.phase == Phase::Idle);
         if quiet || now >= ending.leave_at {
             let how = ending.how.clone();
@@ -299,9 +313,8 @@ impl Supervisor {
             {
                 error!("nobody waits for the end of the stack");
             }
-        } else if now >= ending.kill_at && !ending.killed {
-            ending.killed = true;
-            for index in 0..self.rows.len() {
+        } else {
+            for index in ending.due(now) {
                 self.tell(index, Input::Kill(SHUTDOWN.to_owned()));
             }
         }

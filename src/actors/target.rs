@@ -40,23 +40,6 @@ pub(super) fn means(target: &str, name: &str, group: &str) -> bool {
             .is_some_and(|(g, s)| g == s && g == name)
 }
 
-/// Returns, for every service, the indexes of those that depend on it.
-pub(super) fn dependents(plan: &Plan) -> Vec<Vec<usize>> {
-    let index_of = |name: &str| plan.services.iter().position(|s| *s.name == *name);
-    let mut dependents = vec![Vec::new(); plan.services.len()];
-    for (index, service) in plan.services.iter().enumerate() {
-        let after = service.after.iter().map(|after| &after.name);
-        for name in after.chain(&service.bind) {
-            if let Some(of) = index_of(name)
-                && !dependents[of].contains(&index)
-            {
-                dependents[of].push(index);
-            }
-        }
-    }
-    dependents
-}
-
 /// Tells whether any service waits until this one has done its work.
 pub(super) fn is_awaited(plan: &Plan, name: &str) -> bool {
     let mut after = plan.services.iter().flat_map(|service| &service.after);
