@@ -4,11 +4,11 @@
 mod rig;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use fathom::actors::Ended;
-use fathom::config::plan::{After, Ready, Until};
+use fathom::config::plan::{After, Body, Placement, Ready, ServicePlan, Until};
 use fathom::stack::{Options, Stack};
 use fathom_kernel::{ControlError, State, Verdict};
 
@@ -131,6 +131,55 @@ async fn a_bound_service_ends_with_the_other_and_comes_back_after_it() {
     .await;
     assert_eq!(now.description, "waiting for base");
     stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn services_that_block_their_own_threads_disturb_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = Arc::new(AtomicBool::new(false));
+    let blocking = (0..8).map(|n| {
+        let free = free.clone();
+        let mut service = actor(&format!("blocks{n}"), move |cx| {
+            let free = free.clone();
+            async move {
+                cx.ready();
+                while !free.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Ok(())
+            }
+        });
+        on_own_thread(&mut service);
+        service
+    });
+    let services = blocking.chain([worker("a"), worker("b")]).collect();
+    let mut stack = start(folder.path(), services);
+    for n in 0..8 {
+        until_state(&stack, &format!("blocks{n}"), State::Running).await;
+    }
+    let outcomes = done(&stack, restart("a")).await;
+    assert_eq!(results(&outcomes), [("a", Verdict::Started)]);
+    assert_eq!(status(&stack, "b").await.state, State::Running);
+    free.store(true, Ordering::Relaxed);
+    stack.shutdown().await;
+}
+
+#[test]
+fn monitors_have_threads_of_their_own_and_what_serves_many_shares_the_pool() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = example(folder.path());
+    let placement = |name: &str| match &plan.service(name).unwrap().body {
+        Body::Kind(body) => body.placement,
+        Body::Command(_) => panic!("{name} is a program"),
+    };
+    assert_eq!(placement("monitoring_process:royfit"), Placement::Thread);
+    assert_eq!(placement("ligiers:ligier"), Placement::Pool);
+}
+
+fn on_own_thread(service: &mut ServicePlan) {
+    if let Body::Kind(body) = &mut service.body {
+        body.placement = Placement::Thread;
+    }
 }
 
 #[tokio::test]

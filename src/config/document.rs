@@ -138,8 +138,9 @@ pub(crate) struct ServiceDoc {
     #[schemars(with = "Run", extend("default" = "actor"))]
     #[serde(skip_serializing)]
     pub(crate) run: Option<Spanned<Run>>,
-    /// Whether a kind runs on the shared threads or on one of its own.
-    #[schemars(with = "Placement", extend("default" = "pool"))]
+    /// Whether a kind runs on the shared threads or on one of its own. Monitors have one of their own
+    /// by default, so that none disturbs another; other kinds share.
+    #[schemars(with = "Option<Placement>")]
     #[serde(skip_serializing)]
     pub(crate) placement: Option<Spanned<Placement>>,
     /// Program to run instead of a kind; a string is split like shell words, without a shell.

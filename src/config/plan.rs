@@ -274,14 +274,24 @@ pub enum Run {
 }
 
 /// On which threads a kind runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Placement {
     /// On the shared pool.
-    #[default]
     Pool,
     /// On a thread of its own, for what computes for long.
     Thread,
+}
+
+impl Placement {
+    /// Returns where services of a kind run when nothing is said: a monitor that computes for long, or
+    /// hangs, shall disturb nobody.
+    pub(crate) fn usual(kind: &Kind) -> Self {
+        match kind.by_hand {
+            Some(_) => Self::Thread,
+            None => Self::Pool,
+        }
+    }
 }
 
 /// A program to run.

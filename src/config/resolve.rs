@@ -11,7 +11,7 @@ use toml::de::DeTable;
 use super::document::{CommandDoc, ServiceDoc};
 use super::gather::{Subject, gather};
 use super::pipeline::Pipeline;
-use super::plan::{Body, CommandBody, KindBody};
+use super::plan::{Body, CommandBody, KindBody, Placement};
 use super::problem::{Problem, nearest};
 use super::shape::Shape;
 use super::source::Place;
@@ -149,8 +149,7 @@ impl<'a> Readers<'a> {
         let placement = doc
             .placement
             .as_ref()
-            .map(|p| *p.get_ref())
-            .unwrap_or_default();
+            .map_or_else(|| Placement::usual(found), |p| *p.get_ref());
         Some(Body::Kind(KindBody {
             kind: found,
             factory: Arc::from(factory),
