@@ -224,7 +224,11 @@ impl Parts {
         let server_url = format!("unix://{}", socket.display()).into();
         let (events, kept) = (data_dir.join(EVENTS_NAME), Kept::default());
         let chronicle = Chronicle::open(&events, Clock::system(), kept)?;
-        chronicle.boot(&boot_id);
+        let in_force = InForce {
+            generation: 1,
+            files: self.options.source.as_ref().map(|s| s.files.clone()),
+        };
+        chronicle.boot(&boot_id, in_force.sha256());
         let (ledger, adoptable) = orphans::take_over(plan, &boot_id, &chronicle)?;
         let records = Records::new(self.bus.clone());
         let logs = Logs::new(&plan.setup.data_dir, self.options.own_log.clone());
@@ -268,10 +272,7 @@ impl Parts {
             adoptable,
             heartbeats: Heartbeats::default(),
             plans: watch::Sender::new(plan.clone()),
-            in_force: watch::Sender::new(InForce {
-                generation: 1,
-                files: self.options.source.as_ref().map(|s| s.files.clone()),
-            }),
+            in_force: watch::Sender::new(in_force),
             ending: CancellationToken::new(),
             logs,
         })

@@ -156,10 +156,12 @@ impl Keeper {
             Phase::Lost { .. } => None,
             _ => self.life.last_exit().cloned(),
         };
+        let in_force = self.world.in_force.borrow().clone();
         let number = self.world.incidents.put(Case {
             service: self.plan.name.clone(),
             incarnation: self.life.incarnation(),
-            generation: self.world.in_force.borrow().generation,
+            generation: in_force.generation,
+            sha256: in_force.sha256(),
             started: self.shown.started,
             ended: self.world.clock.now(),
             reason,

@@ -69,6 +69,10 @@ pub struct Boot {
     pub version: String,
     /// Its process id.
     pub pid: u32,
+    /// SHA-256 of the files of the configuration it begins with, which has number 1; empty without
+    /// files.
+    #[serde(default)]
+    pub sha256: String,
 }
 
 /// Somebody gave a command.

@@ -269,7 +269,7 @@ mod tests {
         let log = Chronicle::in_memory(Clock::system());
         let mut follow = log.follow(Since::Number(77), [Subject::Boot].into());
         log.notice("", "test", "x");
-        log.boot("b");
+        log.boot("b", String::new());
         let batch = follow.next().await;
         assert_eq!(numbers(&batch), [2]);
         assert_eq!(batch.missed, 0);

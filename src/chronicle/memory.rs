@@ -103,12 +103,13 @@ impl Chronicle {
     }
 
     /// Writes down that the supervisor begins its work.
-    pub fn boot(&self, boot_id: &str) {
+    pub fn boot(&self, boot_id: &str, sha256: String) {
         self.record(What::Boot(Boot {
             at: self.now(),
             boot_id: boot_id.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            sha256,
         }));
     }
 

@@ -42,6 +42,7 @@ pub(super) fn gather(id: u64, case: Case, sources: &Sources) -> Incident {
         service: case.service.to_string(),
         incarnation: case.incarnation,
         generation: case.generation,
+        sha256: case.sha256,
         started: case.started,
         ended: case.ended,
         uptime_s: uptime.map(|uptime| uptime.as_secs_f64().max(0.0)),

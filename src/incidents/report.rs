@@ -19,6 +19,8 @@ pub struct Case {
     pub incarnation: u64,
     /// Number of the configuration in force.
     pub generation: u64,
+    /// SHA-256 of its files; empty without files.
+    pub sha256: String,
     /// When the incarnation was started.
     pub started: Option<Timestamp>,
     /// When it ended, or was given up.
@@ -50,6 +52,9 @@ pub struct Incident {
     pub incarnation: u64,
     /// Number of the configuration in force.
     pub generation: u64,
+    /// SHA-256 of its files, which tells it from those of other runs; empty without files.
+    #[serde(default)]
+    pub sha256: String,
     /// When the incarnation was started.
     #[schemars(with = "Option<String>")]
     pub started: Option<Timestamp>,

@@ -277,6 +277,7 @@ mod tests {
             service: service.into(),
             incarnation,
             generation: 1,
+            sha256: "0123456789abcdef".to_owned(),
             started: Some(Timestamp::UNIX_EPOCH),
             ended: Timestamp::from_second(90).unwrap(),
             reason: "exit:3".to_owned(),

@@ -39,8 +39,9 @@ pub fn lines(incident: &Incident) -> Vec<String> {
 fn facts(incident: &Incident) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     facts.push(("incarnation", incident.incarnation.to_string()));
-    let configuration = incident.generation.to_string();
-    facts.push(("generation", configuration));
+    let files = incident.sha256.get(..12).unwrap_or_default();
+    let configuration = format!("{} {files}", incident.generation);
+    facts.push(("generation", configuration.trim_end().to_owned()));
     if let Some(started) = incident.started {
         facts.push(("started", format!("{started:.3}")));
     }
