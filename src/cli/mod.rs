@@ -24,4 +24,5 @@ mod top;
 mod up;
 
 pub use config_args::{ConfigArgs, environment, print_report};
+pub use guard::guard_early;
 pub use root::{Cli, EXIT_CONFIG, EXIT_ERROR};
