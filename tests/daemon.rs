@@ -186,8 +186,9 @@ async fn what_ignores_the_death_of_its_supervisor_is_ended_by_the_next_one() {
     wait_for(|| daemon.read("pids").lines().count() == 3 && daemon.has_socket()).await;
     let pids = daemon.read("pids");
     // A guardian that cannot help.
-    for guardian in daemon.children("guard") {
-        kill(guardian, Signal::SIGSTOP).unwrap();
+    let guardians = daemon.children("guard");
+    for guardian in &guardians {
+        kill(*guardian, Signal::SIGSTOP).unwrap();
     }
     daemon.process.kill().unwrap();
     daemon.process.wait().unwrap();
@@ -198,6 +199,9 @@ async fn what_ignores_the_death_of_its_supervisor_is_ended_by_the_next_one() {
     assert!(!pids.lines().any(lives), "{pids}");
     let events = daemon.events();
     assert!(events.contains("orphan_removed"), "{events}");
+    for guardian in guardians {
+        kill(guardian, Signal::SIGKILL).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -17,8 +17,10 @@ const SHIFT_MAX_NS: u32 = 1 << 24;
 /// Bits of a key that hold the channel; above them is the time.
 const CHANNEL_KEY_BITS: u32 = 5;
 const CHANNEL_KEY_MASK: u32 = (1 << CHANNEL_KEY_BITS) - 1;
-/// Sorting by insertion is given up after so many moves per hit: hits come nearly in order.
-const MOVES_PER_HIT: usize = 8;
+/// Sorting by insertion is given up after so many moves per hit.
+const MOVES_PER_HIT: usize = 2;
+/// Most places that hits are spread over by their time, as a power of two.
+const SPREAD_BITS_MAX: u32 = 15;
 
 const _: () =
     assert!((HIT_TIME_MAX_NS + SHIFT_MAX_NS + TMAX_MAX_NS) >> (32 - CHANNEL_KEY_BITS) == 0);
@@ -96,6 +98,15 @@ pub enum Excluded {
 #[derive(Debug, Clone)]
 pub struct Counter {
     tmax_ns: u32,
+    keys: Vec<u32>,
+    spread: Spread,
+}
+
+/// Brings keys nearly in order: each goes to the place that its time has among those of the frame.
+#[derive(Debug, Clone, Default)]
+struct Spread {
+    /// Where the next key of each place goes.
+    next: Vec<u32>,
     keys: Vec<u32>,
 }
 
@@ -189,6 +200,7 @@ impl Counter {
         Self {
             tmax_ns: tmax_ns.min(TMAX_MAX_NS),
             keys: Vec::new(),
+            spread: Spread::default(),
         }
     }
 
@@ -242,7 +254,7 @@ impl Counter {
             // Kept when its channel counts, else overwritten by the next one.
             number += (channels >> channel & 1) as usize;
         }
-        sort(&mut keys[..number]);
+        self.spread.sort(&mut keys[..number]);
         keys[number] = u32::MAX;
         (!wrong).then_some(number)
     }
@@ -285,8 +297,45 @@ fn count_pairs(keys: &[u32], tmax_ns: u32, table: &mut Table) {
     }
 }
 
-/// Sorts by insertion, which is fastest for hits nearly in order, and otherwise if that takes long.
-fn sort(keys: &mut [u32]) {
+impl Spread {
+    /// Sorts: hits of a frame come nearly in order, or else spread over its time.
+    fn sort(&mut self, keys: &mut [u32]) {
+        if insert(keys) {
+            return;
+        }
+        self.spread(keys);
+        if !insert(keys) {
+            keys.sort_unstable();
+        }
+    }
+
+    /// Counts how many keys each place gets, then puts them there: about one each, when hits are as
+    /// likely at any time.
+    fn spread(&mut self, keys: &mut [u32]) {
+        let bits = keys.len().ilog2().clamp(1, SPREAD_BITS_MAX);
+        let latest = keys.iter().fold(0, |latest, key| latest | key);
+        let shift = (u32::BITS - latest.leading_zeros()).saturating_sub(bits);
+        self.next.clear();
+        self.next.resize((1 << bits) + 1, 0);
+        for key in &*keys {
+            self.next[(key >> shift) as usize + 1] += 1;
+        }
+        for place in 1..self.next.len() {
+            self.next[place] += self.next[place - 1];
+        }
+        self.keys.clear();
+        self.keys.resize(keys.len(), 0);
+        for key in &*keys {
+            let next = &mut self.next[(key >> shift) as usize];
+            self.keys[*next as usize] = *key;
+            *next += 1;
+        }
+        keys.copy_from_slice(&self.keys);
+    }
+}
+
+/// Sorts by insertion, unless that takes many moves: then false, and the order is any.
+fn insert(keys: &mut [u32]) -> bool {
     let mut moves_left = keys.len() * MOVES_PER_HIT;
     for end in 1..keys.len() {
         let key = keys[end];
@@ -298,9 +347,10 @@ fn sort(keys: &mut [u32]) {
         keys[at] = key;
         match moves_left.checked_sub(end - at) {
             Some(left) => moves_left = left,
-            None => return keys.sort_unstable(),
+            None => return false,
         }
     }
+    true
 }
 
 /// Returns the bins of one pair.
