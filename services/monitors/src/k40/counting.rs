@@ -300,9 +300,14 @@ fn count_pairs(keys: &[u32], tmax_ns: u32, table: &mut Table) {
 impl Spread {
     /// Sorts: hits of a frame come nearly in order, or else spread over its time.
     fn sort(&mut self, keys: &mut [u32]) {
-        if insert(keys) {
-            return;
+        if !insert(keys) {
+            self.sort_far(keys);
         }
+    }
+
+    /// Sorts what is far from being in order.
+    #[inline(never)]
+    fn sort_far(&mut self, keys: &mut [u32]) {
         self.spread(keys);
         if !insert(keys) {
             keys.sort_unstable();
@@ -312,7 +317,7 @@ impl Spread {
     /// Counts how many keys each place gets, then puts them there: about one each, when hits are as
     /// likely at any time.
     fn spread(&mut self, keys: &mut [u32]) {
-        let bits = keys.len().ilog2().clamp(1, SPREAD_BITS_MAX);
+        let bits = (keys.len().ilog2() + 1).clamp(1, SPREAD_BITS_MAX);
         let latest = keys.iter().fold(0, |latest, key| latest | key);
         let shift = (u32::BITS - latest.leading_zeros()).saturating_sub(bits);
         self.next.clear();
