@@ -23,8 +23,8 @@ use crate::body::World;
 use crate::chronicle::{HealthVerdict, What};
 use crate::config::plan::{Body, FlowSource, Plan, Ready, ServicePlan};
 use crate::health::{
-    Activity, Asker, Checks, Engine, FlowReading, Judgement, Moment, News, Places, Senses, Stage,
-    View,
+    Activity, Asker, Checks, Engine, FlowReading, Heirs, Judgement, Moment, Names, News, Places,
+    Senses, Stage, View,
 };
 
 /// Kind of the services that count messages by tag and by client.
@@ -43,6 +43,8 @@ pub(super) struct Ward {
     feeling: bool,
     /// What keepers were last told of the health of which incarnation.
     told: HashMap<Arc<str>, (u64, bool)>,
+    /// The name of every keeper's service in that plan.
+    names: HashMap<Addr<Keeper>, Arc<str>>,
 }
 
 impl Ward {
@@ -62,6 +64,7 @@ impl Ward {
             upstream: Vec::new(),
             feeling: false,
             told: HashMap::new(),
+            names: HashMap::new(),
         }
     }
 
@@ -73,7 +76,7 @@ impl Ward {
             let rules = (&*service.flow, &*service.check);
             if self.engine.note(&service.name, rules, activity, now) {
                 // What an earlier start left behind is nothing that this one has done.
-                let readings = self.readings(service);
+                let readings = self.readings(service, observed);
                 self.engine.rebase(&service.name, &readings);
             }
             observed.flowing = self.engine.is_flowing(&service.name);
@@ -86,15 +89,21 @@ impl Ward {
         self.engine.status(name, Instant::now())
     }
 
-    fn readings(&self, service: &ServicePlan) -> Vec<FlowReading> {
+    fn readings(&self, service: &ServicePlan, observed: &Observed) -> Vec<FlowReading> {
+        let names = Names {
+            name: &service.name,
+            alias: observed.alias.as_deref(),
+        };
         let rules = service.flow.iter();
-        rules
-            .map(|rule| self.senses.read(&service.name, rule))
-            .collect()
+        rules.map(|rule| self.senses.read(names, rule)).collect()
     }
 
     /// Learns of another plan.
-    fn follow<'a>(&mut self, plan: &Arc<Plan>, keepers: impl Iterator<Item = &'a Addr<Keeper>>) {
+    fn follow<'a>(
+        &mut self,
+        plan: &Arc<Plan>,
+        keepers: impl Iterator<Item = &'a Addr<Keeper>> + Clone,
+    ) {
         if self
             .plan
             .as_ref()
@@ -103,6 +112,10 @@ impl Ward {
             return;
         }
         self.engine.set(plan.health.clone());
+        let heirs = self.heirs(plan, keepers.clone());
+        self.engine.follow(&heirs);
+        self.checks.follow(&heirs);
+        heirs.carry(&mut self.told);
         let brokers = plan
             .services
             .iter()
@@ -112,11 +125,26 @@ impl Ward {
                     matches!(&service.body, Body::Kind(body) if body.kind.name == BROKER);
                 is_broker.then(|| (service.name.clone(), asker(keeper.clone())))
             });
-        self.senses.look_at(plan, brokers);
+        self.senses.look_at((plan, &heirs), brokers);
         self.upstream = plan.services.iter().map(|s| upstream(plan, s)).collect();
-        self.checks.retain(|name| plan.service(name).is_some());
-        self.told.retain(|name, _| plan.service(name).is_some());
         self.plan = Some(plan.clone());
+    }
+
+    /// Finds out who lives on: whose keeper stayed, whatever its name is now.
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "an address is told apart by its actor, which never changes"
+    )]
+    fn heirs<'a>(&mut self, plan: &Plan, keepers: impl Iterator<Item = &'a Addr<Keeper>>) -> Heirs {
+        let mut before = std::mem::take(&mut self.names);
+        let mut heirs = Heirs::default();
+        for (service, keeper) in plan.services.iter().zip(keepers) {
+            if let Some(name) = before.remove(keeper) {
+                heirs.put(name, service.name.clone());
+            }
+            self.names.insert(keeper.clone(), service.name.clone());
+        }
+        heirs
     }
 }
 
@@ -140,7 +168,8 @@ impl Supervisor {
         }));
     }
 
-    fn follow_plan(&mut self) {
+    /// Goes over to the plan in force, before anything is noted of its services.
+    pub(super) fn follow_plan(&mut self) {
         let keepers = self.rows.iter().map(|row| &row.keeper);
         self.ward.follow(&self.plan, keepers);
     }
@@ -174,7 +203,7 @@ impl Supervisor {
                 check: &service.check,
                 upstream: self.ward.upstream.get(index).cloned().unwrap_or_default(),
                 activity: activity(service, &observed[index]),
-                readings: self.ward.readings(service),
+                readings: self.ward.readings(service, &observed[index]),
                 counters: counts.get(index).copied().unwrap_or_default(),
             })
             .collect();

@@ -243,6 +243,7 @@ impl Supervisor {
     fn look_now(&mut self) {
         self.bell.answered();
         let mut observed = self.observe();
+        self.follow_plan();
         self.ward.note(&self.plan, &mut observed);
         self.decide(&observed);
         self.advance_orders(&observed);

@@ -175,6 +175,8 @@ impl World {
     pub fn rename(&self, from: &str, to: &str) {
         self.logs.rename(from, to);
         self.records.rename(from, to);
+        self.heartbeats.rename(from, to);
+        self.gauges.rename(from, to);
         let list = self.addresses.watch().borrow().clone();
         for (name, address) in list.iter().filter(|(name, _)| belongs(name, from)) {
             self.addresses.withdraw(name);

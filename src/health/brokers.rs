@@ -6,6 +6,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
+use super::senses::Names;
+
 /// Asks a service a question; `None` when it does not run or refuses. Waits as long as it takes.
 pub type Asker = Arc<dyn Fn(&'static str) -> BoxFuture<'static, Option<Value>> + Send + Sync>;
 
@@ -63,10 +65,15 @@ impl Tables {
         }
     }
 
-    /// Returns the clients that are a service: by its full name, or by what follows its group.
-    pub(super) fn of_service<'a>(&'a self, service: &'a str) -> impl Iterator<Item = &'a Client> {
-        let short = service.rsplit(':').next().unwrap_or(service);
-        let is_it = move |client: &&Client| client.name == service || client.name == short;
+    /// Returns the clients that are a service: by one of its full names, or by what follows a group
+    /// there.
+    pub(super) fn of_service<'a>(&'a self, service: Names<'a>) -> impl Iterator<Item = &'a Client> {
+        let is_it = move |client: &&Client| {
+            service.all().any(|name| {
+                let short = name.rsplit(':').next();
+                client.name == name || Some(&*client.name) == short
+            })
+        };
         self.clients.iter().filter(is_it)
     }
 }
@@ -87,9 +94,15 @@ mod tests {
         ]);
         let tables = Tables::of(&tags, &clients);
         assert_eq!(tables.tags, HashMap::from([("IO_SUM".to_owned(), 7)]));
-        let sent: Vec<u64> = tables.of_service("g:plot").map(|c| c.sent).collect();
-        assert_eq!(sent, [5, 1]);
-        assert_eq!(tables.of_service("plotter").count(), 0);
+        let sent = |name: &str, alias| {
+            let name = &Arc::from(name);
+            let clients = tables.of_service(Names { name, alias });
+            clients.map(|client| client.sent).collect::<Vec<u64>>()
+        };
+        assert_eq!(sent("g:plot", None), [5, 1]);
+        assert_eq!(sent("plotter", None), [0; 0]);
+        // What runs was started under another name and told that to the broker.
+        assert_eq!(sent("h:other", Some("g:plot")), [5, 1]);
         assert_eq!(Tables::of(&json!(null), &json!(1)), Tables::default());
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::check::CheckResult;
 use super::heartbeats::Heartbeats;
+use super::heirs::Heirs;
 use crate::body::knock;
 use crate::config::plan::{CheckProbe, CheckRule};
 
@@ -80,9 +81,16 @@ impl Checks {
         results
     }
 
-    /// Forgets services that are no more.
-    pub fn retain(&mut self, is_known: impl Fn(&str) -> bool) {
-        self.slots.retain(|(service, _), _| is_known(service));
+    /// Forgets services that are no more, and follows the others to their names.
+    pub fn follow(&mut self, heirs: &Heirs) {
+        let before = std::mem::take(&mut self.slots).into_iter();
+        self.slots
+            .extend(before.filter_map(|((service, index), mut slot)| {
+                let name = heirs.of(&service)?;
+                // A result that is still to come has the old name; nobody waits for it any more.
+                slot.under_way &= name == service;
+                Some(((name, index), slot))
+            }));
     }
 }
 

@@ -12,6 +12,7 @@ use fathom_kernel::{Health, Timestamp, WatchStatus};
 
 use super::check::CheckResult;
 use super::graph;
+use super::heirs::Heirs;
 use super::reading::FlowReading;
 use super::record::{Activity, News, Record, Stage, Suspension};
 use crate::config::plan::{CheckRule, FlowRule, HealthPlan};
@@ -86,6 +87,11 @@ impl Engine {
     /// Changes how health is judged in the whole stack.
     pub fn set(&mut self, settings: HealthPlan) {
         self.settings = settings;
+    }
+
+    /// Keeps what is known of the services that live on in another plan, and of no others.
+    pub fn follow(&mut self, heirs: &Heirs) {
+        heirs.carry(&mut self.records);
     }
 
     /// Notes at once where a service is in its life; tells whether it is a new start of one with

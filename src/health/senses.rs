@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::brokers::{Asker, Client, Tables};
 use super::feelers::{Feeler, Lines};
 use super::heartbeats::Heartbeats;
+use super::heirs::Heirs;
 use super::reading::{FlowReading, Mark, Reading};
 use super::taps::Tap;
 use crate::config::plan::{FlowRule, FlowSource, Plan};
@@ -38,6 +39,26 @@ pub struct Places {
     pub heartbeats: Heartbeats,
     /// Where relative paths start.
     pub data_dir: std::path::PathBuf,
+}
+
+/// What a service is called: its own name, and the one that its incarnation was given when that was
+/// started under another. Until it ends, everything it puts out bears the latter.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    /// Its name.
+    pub name: &'a Arc<str>,
+    /// The other name of what runs.
+    pub alias: Option<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn all(self) -> impl Iterator<Item = &'a str> {
+        std::iter::once(&**self.name).chain(self.alias)
+    }
+
+    fn is(self, name: &str) -> bool {
+        self.all().any(|known| known == name)
+    }
 }
 
 /// Reads the sources of all flow rules.
@@ -74,8 +95,18 @@ impl Senses {
     }
 
     /// Looks at what the rules of a plan name, and no more at what they name no more. `brokers` are
-    /// asked only when some rule needs it.
-    pub fn look_at(&mut self, plan: &Plan, brokers: impl Iterator<Item = (Arc<str>, Asker)>) {
+    /// asked only when some rule needs it. What is looked at for services that live on goes on.
+    pub fn look_at(
+        &mut self,
+        (plan, heirs): (&Plan, &Heirs),
+        brokers: impl Iterator<Item = (Arc<str>, Asker)>,
+    ) {
+        heirs.carry(&mut self.brokers);
+        let lines = std::mem::take(&mut self.lines).into_iter();
+        self.lines
+            .extend(lines.filter_map(|((service, pattern), lines)| {
+                Some(((heirs.of(&service)?, pattern), lines))
+            }));
         let rules = || {
             let services = plan.services.iter();
             services.flat_map(|s| s.flow.iter().map(move |rule| (&s.name, rule)))
@@ -172,7 +203,7 @@ impl Senses {
     }
 
     /// Returns what one rule of a service reads.
-    pub fn read(&self, service: &Arc<str>, rule: &FlowRule) -> FlowReading {
+    pub fn read(&self, service: Names<'_>, rule: &FlowRule) -> FlowReading {
         let input = rule.input.as_ref();
         FlowReading {
             out: self.source(service, &rule.out, Side::Out),
@@ -181,13 +212,14 @@ impl Senses {
         }
     }
 
-    fn source(&self, service: &Arc<str>, source: &FlowSource, side: Side) -> Reading {
-        let own = || self.counters.get(service).cloned().unwrap_or_default();
+    fn source(&self, service: Names<'_>, source: &FlowSource, side: Side) -> Reading {
+        let name = service.name;
+        let own = || self.counters.get(name).cloned().unwrap_or_default();
         match source {
             FlowSource::Tag(tag) => self.tag(service, tag.as_str(), side),
             FlowSource::Bus(topic) => self.topic(service, *topic, side),
-            FlowSource::Actor(name) => {
-                let theirs = self.counters.get(name).map(|counters| counters.received);
+            FlowSource::Actor(other) => {
+                let theirs = self.counters.get(other).map(|counters| counters.received);
                 Reading::of(theirs.map(Mark::Count))
             }
             FlowSource::Queue => {
@@ -206,20 +238,20 @@ impl Senses {
                 .files
                 .get(source)
                 .map_or_else(Reading::late, |feeler| feeler.reading(self.now)),
-            FlowSource::Stdout => Reading::count(self.places.records.written(service)),
+            FlowSource::Stdout => Reading::count(self.places.records.written(name)),
             FlowSource::Log(pattern) => {
-                let lines = self.lines.get(&(service.clone(), pattern.clone()));
+                let lines = self.lines.get(&(name.clone(), pattern.clone()));
                 Reading::of(lines.map(|lines| Mark::Count(lines.count())))
             }
-            FlowSource::Metric(name) => Reading::of(self.metric(service, name, &own())),
-            FlowSource::Notify => Reading::count(self.places.heartbeats.of(service).count()),
+            FlowSource::Metric(metric) => Reading::of(self.metric(service, metric, &own())),
+            FlowSource::Notify => Reading::count(self.places.heartbeats.of(name).count()),
         }
     }
 
     /// Reads a tag: its messages at the brokers and, when the service is a client of theirs that gave
     /// its name, also whether anything went from or to it. Without brokers, what its queue or its
     /// own counter says.
-    fn tag(&self, service: &Arc<str>, tag: &str, side: Side) -> Reading {
+    fn tag(&self, service: Names<'_>, tag: &str, side: Side) -> Reading {
         if self.tables.is_empty() {
             return self.topic(service, Topic::Frame, side);
         }
@@ -242,27 +274,33 @@ impl Senses {
         }))
     }
 
-    fn topic(&self, service: &Arc<str>, topic: Topic, side: Side) -> Reading {
-        let own = self.counters.get(service);
+    fn topic(&self, service: Names<'_>, topic: Topic, side: Side) -> Reading {
+        let own = self.counters.get(service.name);
         let count = match (topic, side) {
             (Topic::Frame, Side::In) => self.queue(service).map(|queue| queue.put),
             (Topic::Frame, Side::Out) => own.map(|own| own.sent),
             (Topic::Output, Side::Out) => own.map(|own| own.outputs),
             (Topic::Output, Side::In) => {
-                let others = self.counters.iter().filter(|(name, _)| *name != service);
+                let others = self
+                    .counters
+                    .iter()
+                    .filter(|(name, _)| *name != service.name);
                 Some(others.map(|(_, counters)| counters.outputs).sum())
             }
             (Topic::Alarm | Topic::Notice | Topic::Life | Topic::Log, side) => {
-                self.taps.get(&topic).map(|tap| match side {
-                    Side::In => tap.not_by(service),
-                    Side::Out => tap.by(service),
+                self.taps.get(&topic).map(|tap| {
+                    let own = service.all().map(|name| tap.by(name)).sum();
+                    match side {
+                        Side::In => tap.total() - own,
+                        Side::Out => own,
+                    }
                 })
             }
         };
         Reading::of(count.map(Mark::Count))
     }
 
-    fn metric(&self, service: &Arc<str>, name: &str, own: &CountersSnapshot) -> Option<Mark> {
+    fn metric(&self, service: Names<'_>, name: &str, own: &CountersSnapshot) -> Option<Mark> {
         let count = match name {
             "received" => own.received,
             "received_bytes" => own.received_bytes,
@@ -273,7 +311,7 @@ impl Senses {
             "outputs" => own.outputs,
             name => {
                 let entry = self.places.board.entry(name)?;
-                let is_own = entry.service == *service;
+                let is_own = service.is(&entry.service);
                 return is_own.then(|| match &entry.output.view {
                     Picture::Scalar(scalar) => Mark::Stamp(scalar.value.to_bits()),
                     _ => Mark::Stamp(entry.version),
@@ -285,8 +323,8 @@ impl Senses {
 
     /// Returns all that waits for a service, on the bus and at the brokers; `None` when it has no
     /// queue anywhere.
-    fn queue(&self, service: &Arc<str>) -> Option<QueueState> {
-        let on_bus = self.queues.iter().filter(|queue| *queue.name == **service);
+    fn queue(&self, service: Names<'_>) -> Option<QueueState> {
+        let on_bus = self.queues.iter().filter(|queue| service.is(&queue.name));
         let on_bus = on_bus.map(|queue| {
             let waiting = queue.queued as u64;
             QueueState {
@@ -337,3 +375,6 @@ impl QueueState {
 fn sources(rule: &FlowRule) -> impl Iterator<Item = &FlowSource> {
     std::iter::once(&rule.out).chain(&rule.input)
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,9 +38,11 @@ pub struct Peaks {
 #[derive(Debug, Clone, Default)]
 pub struct Gauges(Arc<Mutex<HashMap<Arc<str>, Gauge>>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Gauge {
     pid: u32,
+    /// Name of what runs; its queues bear it, whatever the service is called by now.
+    called: Arc<str>,
     peaks: Peaks,
 }
 
@@ -49,6 +51,7 @@ impl Gauges {
     pub fn begin(&self, service: &Arc<str>, pid: u32) {
         let gauge = Gauge {
             pid,
+            called: service.clone(),
             peaks: Peaks::default(),
         };
         self.lock().insert(service.clone(), gauge);
@@ -57,7 +60,15 @@ impl Gauges {
     /// Ends looking at a service and returns what was seen.
     pub fn end(&self, service: &str) -> Peaks {
         let gauge = self.lock().remove(service);
-        gauge.unwrap_or_default().peaks
+        gauge.map(|gauge| gauge.peaks).unwrap_or_default()
+    }
+
+    /// Goes on looking at a service under its new name.
+    pub fn rename(&self, from: &str, to: &str) {
+        let mut gauges = self.lock();
+        if let Some(gauge) = gauges.remove(from) {
+            gauges.insert(to.into(), gauge);
+        }
     }
 
     /// Looks at all services until the future is dropped.
@@ -94,9 +105,9 @@ impl Gauges {
             sum.0 += queue.queued as u64;
             sum.1 += queue.queued_bytes as u64;
         }
-        for (name, (messages, bytes)) in sums {
+        for gauge in gauges.values_mut() {
             // A queue that is gone leaves its last figures.
-            if let Some(gauge) = gauges.get_mut(name) {
+            if let Some(&(messages, bytes)) = sums.get(&*gauge.called) {
                 gauge.peaks.queued = Some(messages);
                 gauge.peaks.queued_bytes = Some(bytes);
             }
@@ -185,5 +196,24 @@ mod tests {
         let peaks = gauges.end("a");
         assert_eq!((peaks.threads, peaks.looks, peaks.queued), (5, 2, Some(8)));
         assert_eq!(gauges.end("a"), Peaks::default());
+    }
+
+    #[test]
+    fn a_service_that_gets_another_name_keeps_its_figures_and_leaves_none_behind() {
+        let (gauges, name) = (Gauges::default(), Arc::from("a:x"));
+        gauges.begin(&name, 7);
+        gauges.note("a:x", 7, &Peaks::default());
+        gauges.rename("a:x", "b:x");
+        // Its queue has the name of the running incarnation.
+        gauges.look_at_queues(&[SubscriberStatus {
+            name: "a:x".to_owned(),
+            queued: 3,
+            queued_bytes: 30,
+            delivered: 9,
+            dropped: 0,
+        }]);
+        assert_eq!(gauges.end("a:x"), Peaks::default());
+        let peaks = gauges.end("b:x");
+        assert_eq!((peaks.looks, peaks.queued), (1, Some(3)));
     }
 }
