@@ -474,6 +474,12 @@ async fn commands_for_what_is_being_changed_are_refused_and_others_go_on() {
     until_state(&bench.stack, "slow", State::Stopping).await;
     let refused = ask(&bench.stack, start_of("slow")).await.unwrap_err();
     assert!(matches!(refused, ControlError::Busy(_)), "{refused:?}");
+    let roll = Command::Roll {
+        targets: vec!["slow".to_owned()],
+        by_level: false,
+    };
+    let refused = ask(&bench.stack, roll).await.unwrap_err();
+    assert!(matches!(refused, ControlError::Busy(_)), "{refused:?}");
     let refused = ask(&bench.stack, update(&[])).await.unwrap_err();
     assert!(matches!(refused, ControlError::Busy(_)), "{refused:?}");
     std::fs::write(place.path().join("go"), "").unwrap();

@@ -130,7 +130,8 @@ impl Supervisor {
         if self.is_ending() {
             return answer(Some(reply), Err(ControlError::ShuttingDown));
         }
-        match target::resolve(&self.plan, targets) {
+        let chosen = target::resolve(&self.plan, targets);
+        match chosen.and_then(|chosen| self.check_unchanging(&chosen).map(|()| chosen)) {
             Ok(chosen) => {
                 info!(services = chosen.len(), "{why}");
                 let steps = match by_level {
