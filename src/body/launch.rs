@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use fathom_kernel::{Counters, Exit, LogStream, Request};
-use nix::unistd::{Pid, User, getgrouplist};
+use nix::unistd::{Pid, Uid, User, getgrouplist};
 use regex::Regex;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
@@ -302,7 +302,7 @@ impl Launch<'_> {
     }
 
     /// Listens to what a program says, when its plan asks for that.
-    fn notices(&self, program: &mut Program) -> io::Result<Option<Notices>> {
+    fn notices(&self, program: &mut Program, user: Option<Uid>) -> io::Result<Option<Notices>> {
         let plan = self.plan;
         let is_notify = |source: &FlowSource| *source == FlowSource::Notify;
         let by_flow = |rule: &FlowRule| is_notify(&rule.out) || rule.input.iter().any(is_notify);
@@ -318,7 +318,7 @@ impl Launch<'_> {
         let path = self.notify_path()?;
         program.env(NOTIFY, &path);
         let heartbeat = self.world.heartbeats.of(&plan.name);
-        Notices::listen(path, heartbeat).map(Some)
+        Notices::listen(path, user, heartbeat).map(Some)
     }
 
     fn notify_path(&self) -> io::Result<PathBuf> {

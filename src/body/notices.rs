@@ -1,8 +1,11 @@
 //! What a program says on `NOTIFY_SOCKET`, for as long as it runs: `READY=1` and `WATCHDOG=1`.
 
+use std::fs::Permissions;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
+use nix::unistd::{Uid, chown};
 use tokio::net::UnixDatagram;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -11,6 +14,9 @@ use crate::health::Heartbeat;
 
 /// Most bytes of one notice.
 const NOTICE_MAX: usize = 4096;
+
+/// Who owns the socket may speak, and nobody else.
+const MODE: u32 = 0o600;
 
 /// Listens to one program; its socket is removed when this is dropped.
 pub(super) struct Notices {
@@ -31,9 +37,15 @@ impl Drop for SocketFile {
 }
 
 impl Notices {
-    /// Makes the socket and listens.
-    pub(super) fn listen(path: PathBuf, heartbeat: Heartbeat) -> io::Result<Self> {
+    /// Makes the socket, for a program that runs as `user` when that is not ours, and listens.
+    pub(super) fn listen(
+        path: PathBuf,
+        user: Option<Uid>,
+        heartbeat: Heartbeat,
+    ) -> io::Result<Self> {
         let socket = UnixDatagram::bind(&path)?;
+        let file = SocketFile(path);
+        give(&file.0, user)?;
         let (tell, ready) = watch::channel(false);
         let listening = tokio::spawn(async move {
             let mut notice = [0; NOTICE_MAX];
@@ -51,7 +63,7 @@ impl Notices {
         Ok(Self {
             ready,
             _listening: AbortOnDropHandle::new(listening),
-            _file: SocketFile(path),
+            _file: file,
         })
     }
 
@@ -61,16 +73,41 @@ impl Notices {
     }
 }
 
+/// Lets one user send to a socket. Closed first, so that nobody else ever could.
+fn give(path: &Path, user: Option<Uid>) -> io::Result<()> {
+    std::fs::set_permissions(path, Permissions::from_mode(MODE))?;
+    match user {
+        Some(_) => Ok(chown(path, user, None)?),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
+
+    #[tokio::test]
+    async fn the_socket_belongs_to_whom_the_program_runs_as() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        // Only the superuser can give it to somebody else.
+        let user = match Uid::current().is_root() {
+            true => Uid::from_raw(65534),
+            false => Uid::current(),
+        };
+        let _notices = Notices::listen(path.clone(), Some(user), Heartbeat::default()).unwrap();
+        let about = std::fs::metadata(&path).unwrap();
+        assert_eq!((about.uid(), about.mode() & 0o777), (user.as_raw(), 0o600));
+    }
 
     #[tokio::test]
     async fn notices_are_read_line_by_line_until_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let heartbeat = Heartbeat::default();
-        let notices = Notices::listen(path.clone(), heartbeat.clone()).unwrap();
+        let notices = Notices::listen(path.clone(), None, heartbeat.clone()).unwrap();
         let program = UnixDatagram::unbound().unwrap();
         program.connect(&path).unwrap();
         program.send(b"STATUS=starting\nREADY=0").await.unwrap();
