@@ -41,8 +41,14 @@ impl Cgroups {
         }))
     }
 
-    /// Makes the group of an incarnation that needs one; `None` where there can be none.
-    pub(super) fn make(&self, service: &str, incarnation: u64, limits: &Limits) -> Option<Cgroup> {
+    /// Makes the group of an incarnation that needs one, and opens the file by which its process
+    /// joins; `None` where there can be none.
+    pub(super) fn make(
+        &self,
+        service: &str,
+        incarnation: u64,
+        limits: &Limits,
+    ) -> Option<(Cgroup, File)> {
         if !limits.need_cgroup() {
             return None;
         }
@@ -54,18 +60,26 @@ impl Cgroups {
             }
         });
         let name = format!("{}.{incarnation}", files::name_of(service));
-        let cgroup = Cgroup(top.as_deref()?.join(name));
-        match fs::create_dir(&cgroup.0).and_then(|()| cgroup.limit(limits)) {
-            Ok(()) => {}
-            Err(error) if self.0.complained.swap(true, Relaxed) => {
-                debug!(service, %error, "a limit by control group is left out");
-            }
-            Err(error) => {
-                let path = cgroup.0.display();
-                warn!(service, %path, %error, "a limit by control group is left out");
-            }
+        let folder = top.as_deref()?.join(name);
+        let complain = |error: &io::Error| self.complain(service, &folder, error);
+        fs::create_dir(&folder).inspect_err(complain).ok()?;
+        let cgroup = Cgroup(folder.clone());
+        let door = cgroup.door().inspect_err(complain).ok()?;
+        // Those limits that could be set hold all the same.
+        cgroup
+            .limit(limits)
+            .unwrap_or_else(|error| complain(&error));
+        Some((cgroup, door))
+    }
+
+    /// Says that a limit does not hold: loudly once, since it will be the same for all.
+    fn complain(&self, service: &str, path: &Path, error: &io::Error) {
+        let path = path.display();
+        if self.0.complained.swap(true, Relaxed) {
+            debug!(service, %path, %error, "a limit by control group is left out");
+        } else {
+            warn!(service, %path, %error, "a limit by control group is left out");
         }
-        Some(cgroup)
     }
 
     /// Removes what was made, once no service is left.
@@ -84,7 +98,7 @@ pub(super) struct Cgroup(PathBuf);
 
 impl Cgroup {
     /// Opens the file by which a process joins.
-    pub(super) fn door(&self) -> io::Result<File> {
+    fn door(&self) -> io::Result<File> {
         File::options()
             .write(true)
             .open(self.0.join("cgroup.procs"))
@@ -242,6 +256,24 @@ mod tests {
         assert_eq!(names.map(read), ["1048576", "1", "150000 100000", "9"]);
         fs::remove_file(folder.path().join("pids.max")).unwrap();
         assert!(cgroup.limit(&limits).is_err());
+    }
+
+    #[test]
+    fn a_group_that_cannot_be_made_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            cgroup_pids: Some(9),
+            ..Limits::default()
+        };
+        let below = |top: PathBuf| {
+            let cgroups = Cgroups::new("test".into());
+            cgroups.0.top.set(Some(top)).unwrap();
+            cgroups.make("a", 1, &limits)
+        };
+        // Neither where no folder can be made nor where the kernel puts nothing into it.
+        assert!(below(folder.path().join("missing")).is_none());
+        assert!(below(folder.path().to_owned()).is_none());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -216,9 +216,11 @@ impl Launch<'_> {
         preparation.umask = process.umask;
         let cgroups = &self.world.cgroups;
         let cgroup = cgroups.make(name, self.incarnation, &self.plan.limits);
-        preparation.cgroup = cgroup.as_ref().map(Cgroup::door).transpose()?;
+        let (cgroup, door) = cgroup.unzip();
+        preparation.cgroup = door;
         let (told, telling) = self.pattern()?;
-        let notices = self.notices(&mut program)?;
+        let user = preparation.identity.as_ref().map(|identity| identity.user);
+        let notices = self.notices(&mut program, user)?;
         let probe = self.probe(told, notices.as_ref(), &mut preparation)?;
         program.prepare(preparation);
         let surroundings = self.surroundings()?;
