@@ -12,22 +12,21 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::signal::Signal;
 use nix::unistd::{Pid, setsid};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
-use crate::body::strays::{group_lives, signal_group, signal_marked};
+use crate::body::ending::{Pace, end_all};
 
-/// Time that processes have between TERM and KILL.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// Time between two looks whether they are gone.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How much time processes have.
+const PACE: Pace = Pace {
+    grace: Duration::from_secs(5),
+    look_every: Duration::from_millis(20),
+};
 
 /// Time that the guardian has to end after the goodbye.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
@@ -214,38 +213,15 @@ pub fn run(lines: impl BufRead, boot_id: &str, socket: &Path) {
         std::fs::remove_file(socket).ok();
     }
     let prefix = format!("{boot_id}/");
-    end_all(&groups, |mark| {
-        mark.starts_with(&prefix) && !spared.contains(mark)
-    });
+    let condemned = |mark: &str| mark.starts_with(&prefix) && !spared.contains(mark);
+    // Nobody is there who could be told of one that stays.
+    end_all(&groups, condemned, PACE);
 }
 
 /// Returns what tells a file from others of the same name.
 fn number_of(path: &Path) -> Option<(u64, u64)> {
     let about = std::fs::metadata(path).ok()?;
     Some((about.dev(), about.ino()))
-}
-
-fn end_all(groups: &[Pid], condemned: impl Fn(&str) -> bool) {
-    let deadline = Instant::now() + GRACE;
-    let mut signal = Signal::SIGTERM;
-    let mut marked = signal_marked(&condemned, signal);
-    for group in groups {
-        signal_group(*group, signal);
-    }
-    while marked > 0 || groups.iter().any(|group| group_lives(*group)) {
-        std::thread::sleep(LOOK_EVERY);
-        if Instant::now() >= deadline {
-            signal = Signal::SIGKILL;
-            for group in groups {
-                signal_group(*group, signal);
-            }
-        }
-        // Counts those that are still there; a second TERM does no harm.
-        marked = signal_marked(&condemned, signal);
-        if Instant::now() >= deadline + GRACE {
-            return;
-        }
-    }
 }
 
 #[cfg(test)]

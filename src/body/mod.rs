@@ -5,6 +5,7 @@ mod birth;
 mod capture;
 mod cgroup;
 mod child;
+pub(crate) mod ending;
 mod executable;
 mod farewell;
 mod fifo;

@@ -7,22 +7,21 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tracing::{error, info, warn};
 
+use super::ending::{Pace, end_all};
 use super::ledger::{self, Entry, Ledger};
-use super::strays::{group_lives, signal_group, signal_marked};
 use crate::chronicle::Chronicle;
 use crate::config::plan::{Body, OnDaemonDeath, Plan, ServicePlan};
 
-/// Time that processes have between TERM and KILL, and again to be gone.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// Time between two looks whether they are gone.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How much time processes have.
+const PACE: Pace = Pace {
+    grace: Duration::from_secs(5),
+    look_every: Duration::from_millis(10),
+};
 
 /// Processes to be taken over, by service. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -149,28 +148,9 @@ fn settle(data_dir: &Path, plan: &Plan) -> io::Result<Found> {
         is_condemned
     };
     let groups: Vec<Pid> = found.removed.iter().map(|e| Pid::from_raw(e.pid)).collect();
-    end_all(&groups, condemned);
+    if !end_all(&groups, condemned, PACE) {
+        error!("processes of an earlier supervisor cannot be ended");
+    }
     found.marks = marks.into_inner();
     Ok(found)
-}
-
-fn end_all(groups: &[Pid], condemned: impl Fn(&str) -> bool) {
-    let began = Instant::now();
-    let mut signal = Signal::SIGTERM;
-    for group in groups {
-        signal_group(*group, signal);
-    }
-    while signal_marked(&condemned, signal) > 0 || groups.iter().any(|group| group_lives(*group)) {
-        std::thread::sleep(LOOK_EVERY);
-        if began.elapsed() >= GRACE * 2 {
-            error!("processes of an earlier supervisor cannot be ended");
-            return;
-        }
-        if began.elapsed() >= GRACE {
-            signal = Signal::SIGKILL;
-            for group in groups {
-                signal_group(*group, signal);
-            }
-        }
-    }
 }

@@ -4,7 +4,7 @@
 use std::fs;
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 /// Environment variable that marks every process of an incarnation.
@@ -22,17 +22,6 @@ pub(crate) struct Stat {
     pub(crate) started_ticks: u64,
 }
 
-/// Tells whether a process group has a member that runs; zombies do not count.
-pub(crate) fn group_lives(group: Pid) -> bool {
-    match killpg(group, None) {
-        Err(Errno::ESRCH) => false,
-        // Some member exists; zombies whose parent does not reap them must not hold us up.
-        Ok(()) | Err(_) => processes().any(|pid| {
-            stat_of(pid).is_some_and(|stat| stat.group == group && !is_over(stat.state))
-        }),
-    }
-}
-
 /// Sends a signal to a process group; one that is gone needs none.
 pub(crate) fn signal_group(group: Pid, signal: Signal) {
     if let Err(error) = killpg(group, signal)
@@ -40,25 +29,6 @@ pub(crate) fn signal_group(group: Pid, signal: Signal) {
     {
         tracing::warn!(%group, %signal, %error, "cannot signal a process group");
     }
-}
-
-/// Sends a signal to every living process whose mark is wanted; returns how many there are.
-pub(crate) fn signal_marked(wanted: impl Fn(&str) -> bool, signal: Signal) -> usize {
-    let mut found = 0;
-    for pid in processes().filter(|pid| *pid != Pid::this()) {
-        if !mark_of(pid).is_some_and(|mark| wanted(&mark))
-            || stat_of(pid).is_none_or(|stat| is_over(stat.state))
-        {
-            continue;
-        }
-        found += 1;
-        if let Err(error) = kill(pid, signal)
-            && error != Errno::ESRCH
-        {
-            tracing::warn!(%pid, %signal, %error, "cannot signal a stray process");
-        }
-    }
-    found
 }
 
 /// Returns all processes.
@@ -96,37 +66,4 @@ pub(crate) fn mark_of(pid: Pid) -> Option<String> {
         value.strip_prefix(b"=")
     })?;
     String::from_utf8(mark.to_vec()).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::process::CommandExt;
-    use std::process::Command;
-
-    use super::*;
-
-    #[test]
-    fn a_zombie_does_not_keep_its_group_alive() {
-        let mut child = Command::new("true").process_group(0).spawn().unwrap();
-        let group = Pid::from_raw(child.id().try_into().unwrap());
-        while stat_of(group).is_some_and(|stat| stat.state != 'Z') {
-            std::thread::yield_now();
-        }
-        assert!(!group_lives(group));
-        child.wait().unwrap();
-    }
-
-    #[test]
-    fn marked_processes_are_found_by_their_mark() {
-        let mut child = Command::new("sleep")
-            .arg("60")
-            .env(MARKER, "test-strays/a/1")
-            .spawn()
-            .unwrap();
-        let with = |mark: &str| signal_marked(|found| found == mark, Signal::SIGKILL);
-        assert_eq!(with("test-strays/a/2"), 0);
-        assert_eq!(with("test-strays/a/1"), 1);
-        assert!(!child.wait().unwrap().success());
-        assert_eq!(with("test-strays/a/1"), 0);
-    }
 }
