@@ -30,6 +30,9 @@ const SECTIONS: [&str; 8] = [
     "include", "stack", "detector", "control", "log", "health", "group", "service",
 ];
 
+/// Name under which the supervisor itself writes.
+pub(crate) const SUPERVISOR: &str = "fathom";
+
 /// Where a configuration comes from.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
@@ -323,6 +326,7 @@ impl Loader<'_> {
         let wrong = match name {
             "" => "is empty",
             "all" => "means every service in commands",
+            SUPERVISOR if what == "service" => "is that of the supervisor, and of its log file",
             name if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) => {
                 "does not begin with a letter or a digit"
             }

@@ -38,6 +38,7 @@ pub(crate) use files::read_bytes;
 pub use fileset::FileSet;
 pub(crate) use groups::is_within;
 pub use in_force::{InForce, Reread};
+pub(crate) use load::SUPERVISOR;
 pub use load::{Loaded, Origin, factory, load};
 pub use options::{KindOption, kind_options};
 pub use policy::{Backoff, Budget, OnFatal, Restart, Strategy};

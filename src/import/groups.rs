@@ -6,6 +6,7 @@ use super::context::Context;
 use super::files::Files;
 use super::note::{Gravity, Notes};
 use super::options::{Options, Reading};
+use crate::config::SUPERVISOR;
 
 /// Groups by the programs in them.
 #[derive(Default)]
@@ -53,7 +54,7 @@ pub(super) fn plain_name(name: &str) -> String {
     let name = name.trim().replace(|c| !plain(c), "_");
     match name.as_str() {
         "" => "unnamed".to_owned(),
-        "all" => "all_".to_owned(),
+        "all" | SUPERVISOR => format!("{name}_"),
         _ if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) => format!("x{name}"),
         _ => name,
     }

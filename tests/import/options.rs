@@ -172,12 +172,12 @@ fn false_switches_without_an_equivalent_are_not_reported() {
 fn names_stay_apart() {
     let text = "[group:a]\nprograms=x,y\n[group:b]\nprograms=x\n[program:x]\ncommand=a\n\
                 [program:y]\ncommand=a\nnumprocs=2\nprocess_name=%(group_name)s-%(process_num)d\n\
-                [program:my prog]\ncommand=a\n";
+                [program:my prog]\ncommand=a\n[program:fathom]\ncommand=a\n";
     let ran = converted(text);
     let folder = super::folder_with(text);
     let answer = import(folder.path(), &["--json"]).out;
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
-    let expected = ["a:x", "b:b_x", "a:a-0", "a:a-1", "my_prog"];
+    let expected = ["a:x", "b:b_x", "a:a-0", "a:a-1", "my_prog", "fathom_"];
     assert_eq!(answer["services"], serde_json::json!(expected));
     assert!(
         ran.err.contains("called b_x, because there is another x"),
