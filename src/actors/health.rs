@@ -20,11 +20,12 @@ use super::status::is_finished;
 use super::supervisor::Supervisor;
 use super::target;
 use crate::body::World;
+use crate::body::errand::Surroundings;
 use crate::chronicle::{HealthVerdict, What};
 use crate::config::plan::{Body, FlowSource, Plan, Ready, ServicePlan};
 use crate::health::{
     Activity, Asker, Checks, Engine, FlowReading, Heirs, Judgement, Moment, Names, News, Places,
-    Senses, Stage, View,
+    Senses, Setting, Stage, View,
 };
 
 /// Kind of the services that count messages by tag and by client.
@@ -211,13 +212,26 @@ impl Supervisor {
             let now = &observed[judgement.index];
             self.act(&plan.services[judgement.index], now, judgement);
         }
-        for (service, now) in plan.services.iter().zip(&observed) {
-            if matches!(now.phase, Phase::Up { .. }) && !self.is_ending() {
-                let which = (&service.name, now.incarnation);
-                let beats = &self.world.heartbeats;
-                let rules = &service.check;
-                self.ward.checks.start_due(which, rules, beats, at.mono);
+        self.start_checks(&plan, &observed, at.mono);
+    }
+
+    /// Starts the checks that are due.
+    fn start_checks(&mut self, plan: &Plan, observed: &[Observed], now: Instant) {
+        if self.is_ending() {
+            return;
+        }
+        for (service, shown) in plan.services.iter().zip(observed) {
+            if !matches!(shown.phase, Phase::Up { .. }) {
+                continue;
             }
+            let incarnation = shown.incarnation;
+            let setting = || -> Setting {
+                let (service, world) = (service.clone(), self.world.clone());
+                Box::new(move || Surroundings::of(&service, &world, incarnation))
+            };
+            let (which, beats) = ((&service.name, incarnation), &self.world.heartbeats);
+            let rules = (&*service.check, &setting as &dyn Fn() -> Setting);
+            self.ward.checks.start_due(which, rules, beats, now);
         }
     }
 

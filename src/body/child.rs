@@ -2,7 +2,7 @@
 //! the process is reaped, its group is empty, no marked process is left and its output is written.
 
 use std::pin::Pin;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use fathom_kernel::Exit;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::autopsy::Autopsy;
 use super::cgroup::Cgroup;
-use super::farewell::Surroundings;
+use super::errand::Surroundings;
 use super::launch::Launched;
 use super::process::Process;
 use super::remains::{Left, Remains, Whose};
@@ -112,7 +112,7 @@ struct Attendance {
     whose: Whose,
     remains: Remains,
     cgroup: Option<Cgroup>,
-    surroundings: Surroundings,
+    surroundings: Arc<Surroundings>,
     /// What makes it end in place of the signal, while it runs.
     farewell: Option<Farewell>,
     orders: Orders,
@@ -199,7 +199,8 @@ impl Attendance {
                 Err(error) => tracing::warn!(%error, "it does not read its standard input"),
             }
         } else if let Some(words) = stop.command {
-            self.farewell = Some(Box::pin(self.surroundings.run(&words, self.group)));
+            let farewell = farewell(self.surroundings.clone(), words, self.group);
+            self.farewell = Some(Box::pin(farewell));
             return;
         }
         self.send_stop_signal();
@@ -212,6 +213,19 @@ impl Attendance {
             false => self.process.signal(stop.signal),
         }
     }
+}
+
+/// Runs the program that makes a process end; tells whether it did its work.
+async fn farewell(around: Arc<Surroundings>, words: Vec<String>, process: Pid) -> bool {
+    match around
+        .run(&words, &[("MAINPID", process.to_string())])
+        .await
+    {
+        Ok(Exit::Code(0)) => return true,
+        Ok(exit) => tracing::warn!(%exit, "the stop command has failed"),
+        Err(error) => tracing::warn!(%error, "the stop command cannot be run"),
+    }
+    false
 }
 
 async fn ended(farewell: &mut Option<Farewell>) -> bool {

@@ -1,8 +1,7 @@
-//! Asks from outside, once, whether a service is there: a port, a page, a command.
+//! Asks from outside, once, whether a service is there: a port, a page.
 
 use fathom_kernel::chain;
 use tokio::net::TcpStream;
-use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use crate::reach::tls_config;
@@ -39,25 +38,6 @@ pub(crate) async fn document(url: &str) -> Result<String, String> {
         bytes.extend_from_slice(&chunk);
     }
     String::from_utf8(bytes).map_err(|error| error.to_string())
-}
-
-/// Tells whether a command exits with 0. It is killed when nobody waits for it any more.
-pub(crate) async fn exec(argv: &[String]) -> Result<(), String> {
-    let Some((program, args)) = argv.split_first() else {
-        return Err("no command".to_owned());
-    };
-    let mut command = Command::new(program);
-    command
-        .args(args)
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .kill_on_drop(true);
-    let status = command.status().await.map_err(|error| error.to_string())?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(status.to_string()),
-    }
 }
 
 /// Returns the client of all questions. Services are asked directly, whatever proxy is set.

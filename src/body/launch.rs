@@ -15,8 +15,8 @@ use tokio::sync::{mpsc, watch};
 use super::birth::Program;
 use super::capture::{Capture, Source};
 use super::cgroup::Cgroup;
+use super::errand::Surroundings;
 use super::executable::{self, Unrunnable};
-use super::farewell::Surroundings;
 use super::fifo;
 use super::ledger::Entry;
 use super::limits::limits;
@@ -38,7 +38,7 @@ use crate::host::{Bridge, Hello, attach};
 use crate::logs::Outlet;
 
 /// Environment variable that names the socket for notifications.
-const NOTIFY: &str = "NOTIFY_SOCKET";
+pub(super) const NOTIFY: &str = "NOTIFY_SOCKET";
 
 /// A child that was just made.
 pub(super) struct Launched {
@@ -51,7 +51,7 @@ pub(super) struct Launched {
     /// Its control group, if it has one.
     pub(super) cgroup: Option<Cgroup>,
     /// What a stop command needs to run.
-    pub(super) surroundings: Surroundings,
+    pub(super) surroundings: Arc<Surroundings>,
     /// Each closes when one of its pipes is read to the end.
     pub(super) outputs: Vec<watch::Receiver<()>>,
     /// Lets it speak at the door until it has ended.
@@ -165,7 +165,7 @@ impl Launch<'_> {
             }
         }
         Ok(Launched {
-            surroundings: self.surroundings()?,
+            surroundings: Arc::new(self.surroundings()?),
             cgroup: None,
             process,
             registration: Registration::adopted(self.world, entry),
@@ -197,16 +197,14 @@ impl Launch<'_> {
         mut program: Program,
         mut preparation: Preparation,
     ) -> io::Result<Launched> {
-        let (name, group) = (&*self.plan.name, &*self.plan.group);
+        let name = &*self.plan.name;
         let mut registration = Registration::new(self.world, self.plan, self.incarnation);
-        let process = name.rsplit(':').next().unwrap_or(name);
         program
             .env_remove(NOTIFY)
-            .env(MARKER, registration.marker())
-            .env("SUPERVISOR_ENABLED", "1")
-            .env("SUPERVISOR_SERVER_URL", &*self.world.server_url)
-            .env("SUPERVISOR_GROUP_NAME", group)
-            .env("SUPERVISOR_PROCESS_NAME", process);
+            .env(MARKER, registration.marker());
+        for (name, value) in names(self.world, self.plan) {
+            program.env(name, value);
+        }
         let process = &self.plan.process;
         preparation.session = process.session;
         preparation.dies_with_us = process.on_daemon_death == OnDaemonDeath::Kill;
@@ -223,7 +221,7 @@ impl Launch<'_> {
         let notices = self.notices(&mut program, user)?;
         let probe = self.probe(told, notices.as_ref(), &mut preparation)?;
         program.prepare(preparation);
-        let surroundings = self.surroundings()?;
+        let surroundings = Arc::new(self.surroundings()?);
         let made = match self.pipes(&mut program, telling, registration.pipes()) {
             Ok(outputs) => self
                 .world
@@ -249,14 +247,9 @@ impl Launch<'_> {
         })
     }
 
-    /// Returns what its stop command needs to run.
+    /// Returns what programs beside it need to run.
     fn surroundings(&self) -> io::Result<Surroundings> {
-        let user = match &self.plan.body {
-            Body::Command(body) => body.user.as_deref(),
-            Body::Kind(_) => None,
-        };
-        let identity = user.map(identity).transpose()?;
-        Surroundings::of(self.plan, &self.world.config_dir, identity).map_err(unrunnable)
+        Surroundings::of(self.plan, self.world, self.incarnation)
     }
 
     /// Makes the pattern of `ready = "log:…"`, with both ends of its news.
@@ -295,7 +288,7 @@ impl Launch<'_> {
             }
             Ready::Tcp(address) => Probe::Tcp(address.clone()),
             Ready::Http(url) => Probe::Http(url.clone()),
-            Ready::Exec(argv) => Probe::Exec(argv.clone()),
+            Ready::Exec(argv) => Probe::Exec(argv.clone(), self.surroundings()?),
             Ready::File(path) => Probe::file(self.world.data_dir.join(path)),
             // The supervisor sees it by the rules.
             Ready::Flow if !self.plan.flow.is_empty() => Probe::None,
@@ -376,13 +369,24 @@ impl Launch<'_> {
     }
 }
 
+/// Returns the variables by which a program knows its service, as supervisord calls them.
+pub(super) fn names(world: &World, plan: &ServicePlan) -> [(&'static str, String); 4] {
+    let name = plan.name.rsplit(':').next().unwrap_or(&plan.name);
+    [
+        ("SUPERVISOR_ENABLED", "1".to_owned()),
+        ("SUPERVISOR_SERVER_URL", world.server_url.to_string()),
+        ("SUPERVISOR_GROUP_NAME", plan.group.to_string()),
+        ("SUPERVISOR_PROCESS_NAME", name.to_owned()),
+    ]
+}
+
 /// Keeps the words for people; the kind of the error tells its number.
-fn unrunnable(why: Unrunnable) -> io::Error {
+pub(super) fn unrunnable(why: Unrunnable) -> io::Error {
     io::Error::new(io::Error::from(why.errno()).kind(), why)
 }
 
 /// Looks up a user: everything that asks the system must be done before the fork.
-fn identity(name: &str) -> io::Result<Identity> {
+pub(super) fn identity(name: &str) -> io::Result<Identity> {
     let user = User::from_name(name)?
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no user '{name}'")))?;
     let login = CString::new(name).map_err(io::Error::other)?;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::autopsy::Autopsy;
 use super::child::{self, Orders};
+use super::errand::Surroundings;
 use super::launch::Launch;
 use super::probe::Probe;
 use super::stdin;
@@ -92,7 +93,7 @@ pub fn start(
         Body::Kind(body) if body.run == Run::Actor => {
             let (cx, line) = world.context(&plan.name, counters);
             inbox = Some(line.inbox.clone());
-            let probe = probe_of(plan, world, counters, line.ready);
+            let probe = probe_of(plan, (world, incarnation), counters, line.ready);
             let patient = Patient {
                 running: task::run(body, cx, world.records.span(&plan.name)),
                 stop: line.stop,
@@ -154,7 +155,7 @@ struct Patient {
 /// Makes the probe of a service of this process.
 fn probe_of(
     plan: &ServicePlan,
-    world: &World,
+    (world, incarnation): (&World, u64),
     counters: &Arc<Counters>,
     said: watch::Receiver<bool>,
 ) -> Probe {
@@ -164,7 +165,11 @@ fn probe_of(
         Ready::Notify | Ready::Fd(_) | Ready::Log(_) => Probe::Told(said),
         Ready::Tcp(address) => Probe::Tcp(address.clone()),
         Ready::Http(url) => Probe::Http(url.clone()),
-        Ready::Exec(argv) => Probe::Exec(argv.clone()),
+        Ready::Exec(argv) => match Surroundings::of(plan, world, incarnation) {
+            Ok(around) => Probe::Exec(argv.clone(), around),
+            // Only a program has a user or a folder of its own that may be missing.
+            Err(_) => Probe::None,
+        },
         Ready::File(path) => Probe::file(world.data_dir.join(path)),
         // The supervisor sees it by the rules.
         Ready::Flow if !plan.flow.is_empty() => Probe::None,

@@ -102,7 +102,7 @@ fn identity_of(number: RawFd) -> Result<(u64, u64), Errno> {
 }
 
 /// As whom to run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Identity {
     pub(super) user: Uid,
     pub(super) group: Gid,

@@ -13,6 +13,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::errand::Surroundings;
 use super::knock;
 
 /// First and longest time between two probes.
@@ -36,7 +37,7 @@ pub(super) enum Probe {
     /// A GET answers 2xx.
     Http(String),
     /// A command exits with 0.
-    Exec(Vec<String>),
+    Exec(Vec<String>, Surroundings),
     /// A file is made or touched; with how it was before.
     File(PathBuf, Option<Shape>),
     /// The service has sent more than this.
@@ -83,7 +84,9 @@ impl Probe {
             Self::Pipe(reader) => newline(reader).await.unwrap_or(false),
             Self::Tcp(address) => again(|| async { knock::tcp(&address).await.is_ok() }).await,
             Self::Http(url) => again(|| async { knock::http(&url).await.is_ok() }).await,
-            Self::Exec(argv) => again(|| async { knock::exec(&argv).await.is_ok() }).await,
+            Self::Exec(argv, around) => {
+                again(|| async { around.succeeds(&argv).await.is_ok() }).await
+            }
             Self::File(path, before) => again(|| touched(&path, before)).await,
             Self::Flow(counters, before) => again(|| async { sent(&counters) > before }).await,
         };
@@ -138,6 +141,8 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
+    use super::super::remains::Remains;
+    use super::super::spawner::Spawner;
     use super::*;
 
     #[tokio::test]
@@ -156,8 +161,10 @@ mod tests {
         let path = folder.path().join("there");
         let old = folder.path().join("old");
         std::fs::write(&old, "").unwrap();
+        let (spawner, remains) = (Spawner::start().unwrap(), Remains::start(false).unwrap());
+        let around = Surroundings::bare("test-probe".to_owned(), spawner, remains);
         let argv = ["test", "-e", path.to_str().unwrap()].map(str::to_owned);
-        let exec = tokio::spawn(Probe::Exec(argv.into()).ready());
+        let exec = tokio::spawn(Probe::Exec(argv.into(), around).ready());
         let file = tokio::spawn(Probe::file(path.clone()).ready());
         let touched = tokio::spawn(Probe::file(old.clone()).ready());
         let counters = Arc::new(Counters::default());

@@ -1,6 +1,7 @@
 //! Runs the checks of services from outside, each when it is due, one of a kind at a time.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,8 +11,12 @@ use tokio::time::timeout;
 use super::check::CheckResult;
 use super::heartbeats::Heartbeats;
 use super::heirs::Heirs;
+use crate::body::errand::Surroundings;
 use crate::body::knock;
 use crate::config::plan::{CheckProbe, CheckRule};
+
+/// Finds what a command needs to be run beside a service; may block.
+pub(crate) type Setting = Box<dyn FnOnce() -> io::Result<Surroundings> + Send>;
 
 /// Runs the checks of services.
 #[derive(Default)]
@@ -30,11 +35,11 @@ struct Slot {
 }
 
 impl Checks {
-    /// Starts what is due of a service that is up.
-    pub fn start_due(
+    /// Starts what is due of a service that is up; commands in the setting of that.
+    pub(crate) fn start_due(
         &mut self,
         (service, incarnation): (&Arc<str>, u64),
-        rules: &[CheckRule],
+        (rules, setting): (&[CheckRule], &dyn Fn() -> Setting),
         heartbeats: &Heartbeats,
         now: Instant,
     ) {
@@ -54,9 +59,10 @@ impl Checks {
             let alive = beats() > slot.beats;
             slot.beats = beats();
             let (service, rule) = (service.clone(), rule.clone());
+            let setting = matches!(rule.probe, CheckProbe::Exec(_)).then(setting);
             self.running.spawn(async move {
                 CheckResult {
-                    found: run(&rule, alive).await,
+                    found: run(&rule, alive, setting).await,
                     service,
                     index,
                     incarnation,
@@ -111,12 +117,12 @@ impl Slot {
     }
 }
 
-async fn run(rule: &CheckRule, alive: bool) -> Result<(), String> {
+async fn run(rule: &CheckRule, alive: bool, setting: Option<Setting>) -> Result<(), String> {
     let check = async {
         match &rule.probe {
             CheckProbe::Http(url) => knock::http(url).await,
             CheckProbe::Tcp(address) => knock::tcp(address).await,
-            CheckProbe::Exec(argv) => knock::exec(argv).await,
+            CheckProbe::Exec(argv) => exec(argv, setting).await,
             CheckProbe::Notify if alive => Ok(()),
             CheckProbe::Notify => Err("no WATCHDOG=1".to_owned()),
         }
@@ -127,11 +133,20 @@ async fn run(rule: &CheckRule, alive: bool) -> Result<(), String> {
         .unwrap_or_else(|_| Err(late()))
 }
 
+async fn exec(argv: &[String], setting: Option<Setting>) -> Result<(), String> {
+    let setting = setting.ok_or("no setting")?;
+    let found = tokio::task::spawn_blocking(setting).await;
+    let found = found.map_err(|error| error.to_string())?;
+    let around = found.map_err(|error| error.to_string())?;
+    around.succeeds(argv).await
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::body::{Remains, Spawner};
     use crate::config::plan::HealthAction;
 
     #[tokio::test]
@@ -152,10 +167,21 @@ mod tests {
         let (mut checks, beats) = (Checks::default(), Heartbeats::default());
         let (name, now, rules) = (Arc::from("a"), Instant::now(), [rule, notify]);
         let mut found = Vec::new();
+        let (spawner, remains) = (Spawner::start().unwrap(), Remains::start(false).unwrap());
+        let setting = || -> Setting {
+            let (spawner, remains) = (spawner.clone(), remains.clone());
+            Box::new(|| {
+                Ok(Surroundings::bare(
+                    "test-check".to_owned(),
+                    spawner,
+                    remains,
+                ))
+            })
+        };
         for seconds in [0, 5, 10] {
             checks.start_due(
                 (&name, 1),
-                &rules,
+                (&rules, &setting),
                 &beats,
                 now + Duration::from_secs(seconds),
             );
@@ -167,7 +193,7 @@ mod tests {
             }
         }
         found.sort();
-        let failed = || Err("exit status: 3".to_owned());
+        let failed = || Err("exit:3".to_owned());
         assert_eq!(
             found,
             [(0, 0, failed()), (10, 0, failed()), (10, 1, Ok(()))]

@@ -19,6 +19,7 @@ mod taps;
 pub use brokers::Asker;
 pub use check::CheckResult;
 pub use checks::Checks;
+pub(crate) use checks::Setting;
 pub use engine::{Engine, Judgement, Moment, View};
 pub use heartbeats::{Heartbeat, Heartbeats};
 pub use heirs::Heirs;
