@@ -482,6 +482,9 @@ async fn commands_for_what_is_being_changed_are_refused_and_others_go_on() {
     assert!(matches!(refused, ControlError::Busy(_)), "{refused:?}");
     let refused = ask(&bench.stack, update(&[])).await.unwrap_err();
     assert!(matches!(refused, ControlError::Busy(_)), "{refused:?}");
+    // Also for who does not wait for the end of it.
+    let refused = ask(&bench.stack, Command::Reload { wait: false }).await;
+    assert!(matches!(refused, Err(ControlError::Busy(_))), "{refused:?}");
     std::fs::write(place.path().join("go"), "").unwrap();
     let Reply::Done(outcomes) = updating.await.unwrap().unwrap() else {
         panic!("no outcomes");

@@ -85,14 +85,22 @@ impl Supervisor {
         ctx: &mut Context<Self>,
     ) {
         let why = format!("reload requested by {caller}");
-        let reply = match wait {
-            true => reply,
-            false => {
-                answer(Some(reply), Ok(Reply::Done(Vec::new())));
-                oneshot::channel().0
-            }
-        };
+        if wait {
+            return self.begin(Purpose::Reload, why, reply, ctx);
+        }
+        // Who does not wait for the end hears all the same whether it begins.
+        if let Err(error) = self.check_quiet() {
+            return answer(Some(reply), Err(error));
+        }
+        answer(Some(reply), Ok(Reply::Done(Vec::new())));
+        let (reply, told) = oneshot::channel();
         self.begin(Purpose::Reload, why, reply, ctx);
+        let then = told.into_actor(self).map(|done, _, _| match done {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => warn!(%error, "the reload has failed"),
+            Err(_) => warn!("the reload was given up"),
+        });
+        ctx.spawn(then);
     }
 
     /// Refuses what concerns a service that is being changed.
