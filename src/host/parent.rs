@@ -44,6 +44,18 @@ pub(crate) struct Bridge {
 /// Questions to the child that wait for their answers.
 type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<serde_json::Value, String>>>>>;
 
+/// Remembers who waits for an answer. Who has stopped waiting is forgotten: a child may leave any
+/// number of questions unanswered.
+fn await_answer(
+    pending: &Pending,
+    id: u64,
+    reply: oneshot::Sender<Result<serde_json::Value, String>>,
+) {
+    let mut pending = lock(pending);
+    pending.retain(|_, reply| !reply.is_closed());
+    pending.insert(id, reply);
+}
+
 /// Speaks with a child until its end of the connection is closed.
 pub(crate) async fn attach(stream: UnixStream, bridge: Bridge) {
     let (from, to) = stream.into_split();
@@ -269,7 +281,7 @@ impl Writer {
                 }
                 Some(request) = inbox.recv() => {
                     next_id += 1;
-                    lock(&self.pending).insert(next_id, request.reply);
+                    await_answer(&self.pending, next_id, request.reply);
                     let question = Down::Request(next_id, request.verb, request.args);
                     self.send(&question).await?;
                 }
@@ -344,5 +356,25 @@ async fn receive(from: &mut Option<Subscription>, batch: &mut VecDeque<Arc<Event
     match from {
         Some(subscription) => subscription.recv_batch(batch).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_that_nobody_waits_for_any_more_are_forgotten() {
+        let pending = Pending::default();
+        let mut waiting = Vec::new();
+        for id in 0..100 {
+            let (reply, told) = oneshot::channel();
+            await_answer(&pending, id, reply);
+            if id % 10 == 0 {
+                waiting.push(told);
+            }
+        }
+        // Those that wait, and the last one, which stopped to do so after it was asked.
+        assert_eq!(lock(&pending).len(), waiting.len() + 1);
     }
 }
