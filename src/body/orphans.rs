@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -152,5 +153,57 @@ fn settle(data_dir: &Path, plan: &Plan) -> io::Result<Found> {
         error!("processes of an earlier supervisor cannot be ended");
     }
     found.marks = marks.into_inner();
+    sweep(&data_dir.join("run"), &found.adoptable);
     Ok(found)
+}
+
+/// Removes pipes and sockets of incarnations that are gone; only their supervisor would have done so.
+fn sweep(folder: &Path, adoptable: &[Entry]) {
+    let kept: HashSet<_> = adoptable
+        .iter()
+        .flat_map(|entry| entry.pipes.iter().filter_map(|pipe| pipe.file_name()))
+        .collect();
+    for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_ours = file
+            .file_type()
+            .is_ok_and(|kind| kind.is_fifo() || kind.is_socket());
+        if is_ours
+            && !kept.contains(&*file.file_name())
+            && let Err(error) = std::fs::remove_file(file.path())
+        {
+            warn!(path = %file.path().display(), %error, "cannot remove what is left over");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::super::fifo;
+    use super::*;
+
+    #[test]
+    fn pipes_and_sockets_of_those_that_are_gone_are_removed_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let _pipes = ["a.out", "b.out"].map(|name| fifo::make(&at(name)).unwrap());
+        let _socket = UnixDatagram::bind(at("c.1")).unwrap();
+        std::fs::write(at("book"), "").unwrap();
+        let entry = Entry {
+            service: "a".to_owned(),
+            incarnation: 1,
+            pid: 1,
+            started_ticks: 0,
+            machine: String::new(),
+            marker: String::new(),
+            adopt: Some(1),
+            pipes: vec![at("a.out")],
+        };
+        sweep(folder.path(), &[entry]);
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["a.out", "book"]);
+    }
 }
