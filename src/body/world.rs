@@ -164,6 +164,7 @@ impl World {
 
     /// Waits until reports and events are on disk, for a limited time. Blocks.
     pub fn close(&self) {
+        self.logs.give_up();
         // Each report is an event as well.
         self.incidents.close();
         self.lives.close();

@@ -168,6 +168,18 @@ impl LogFile {
         }
     }
 
+    /// Tells whether so much more output finds room in memory, should it have to wait there.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.lock().pending.len() + bytes <= PENDING_MAX
+    }
+
+    /// Gives up what waits in memory and still cannot be written, since nobody will try again.
+    /// Returns how many bytes are lost.
+    pub(super) fn give_up(self: &Arc<Self>) -> usize {
+        self.retry();
+        std::mem::take(&mut self.lock().pending).len()
+    }
+
     /// Rotates the file now; one that is empty or not there stays so.
     pub fn rotate_now(self: &Arc<Self>) -> io::Result<()> {
         let mut state = self.lock();

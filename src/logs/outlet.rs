@@ -90,6 +90,19 @@ impl Outlet {
         }
     }
 
+    /// Tells whether so much more can be given to it without a wait for a slow disk.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        match (&self.queue, &self.end) {
+            (None, End::File(file)) => file.has_room(bytes),
+            (Some(_), _) | (_, End::Stdout | End::Nowhere) => true,
+        }
+    }
+
+    /// Returns how many bytes have not been on their way to a slow disk yet.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.queue.as_ref().map_or(0, Queue::waiting_bytes)
+    }
+
     /// Waits until what was given is written, but not for long.
     pub(crate) fn settle(&self, most: Duration) {
         if let Some(queue) = &self.queue {

@@ -80,6 +80,11 @@ impl Queue {
         drop(settled);
     }
 
+    /// Returns the bytes that its writer has not taken yet.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.0.lock().waiting.len()
+    }
+
     pub(super) fn dropped(&self) -> Dropped {
         self.0.lock().dropped
     }

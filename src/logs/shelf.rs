@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fathom_kernel::{LogLine, LogStream};
+use tracing::error;
 
 use super::file::{LogFile, Rotation};
 use super::outlet::Outlet;
@@ -142,6 +143,26 @@ impl Logs {
         theirs.chain(self.own()).for_each(|file| file.reopen());
     }
 
+    /// Ends all writing, and says how much output of which service is lost with that, since its log
+    /// took nothing to the last. Returns all of it in bytes.
+    pub fn give_up(&self) -> usize {
+        let mut lost = 0;
+        for (service, entry) in &*self.lock() {
+            let outlets = [&entry.records, &entry.logs.out];
+            let outlets = outlets.into_iter().chain(&entry.logs.err);
+            let waiting: usize = outlets.map(|outlet| outlet.waiting_bytes()).sum();
+            let bytes = waiting + entry.files.iter().map(LogFile::give_up).sum::<usize>();
+            if bytes > 0 {
+                error!(
+                    service,
+                    bytes, "output is lost: its log took nothing to the last"
+                );
+            }
+            lost += bytes;
+        }
+        lost
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
         let services = &self.0.services;
         services.lock().unwrap_or_else(PoisonError::into_inner)
@@ -200,5 +221,20 @@ mod tests {
         assert_eq!(logs.keep("a:b", &plan).files().len(), 2);
         plan.target = LogTarget::None;
         assert!(logs.keep("a:b", &plan).files().is_empty());
+    }
+
+    #[test]
+    fn what_a_full_disk_never_took_is_counted_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::new(folder.path(), None);
+        let in_the_way = folder.path().join("logs");
+        std::fs::write(&in_the_way, "a file where the folder should be").unwrap();
+        logs.keep("a", &LogPlan::default()).out.write(b"one\n");
+        logs.keep("b", &LogPlan::default()).out.write(b"three\n");
+        assert_eq!(logs.give_up(), 10);
+        assert_eq!(logs.give_up(), 0, "it is lost only once");
+        std::fs::remove_file(&in_the_way).unwrap();
+        logs.keep("a", &LogPlan::default()).out.write(b"four\n");
+        assert_eq!(logs.give_up(), 0);
     }
 }
