@@ -28,6 +28,10 @@ const LINE_MAX: usize = 64 << 10;
 /// Time between two attempts to write what waits, while there is no new output.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 
+/// Output is read only while a log that cannot be written has so much room left in memory: with what
+/// is added to each line, a read may become several times as long.
+const ROOM: usize = 8 * READ_MAX;
+
 /// How long a thread waits for more output before it goes (ms).
 const LINGER_MS: u16 = 20;
 
@@ -195,6 +199,8 @@ async fn follow(mut reading: Reading, readable: AsyncFd<OwnedFd>) {
                     guard.clear_ready();
                 }
             }
+            // Without a thread: all those of the pool could come to wait for the same disk.
+            Found::Full => tokio::time::sleep(RETRY_EVERY).await,
             Found::End => return,
         }
     }
@@ -206,6 +212,8 @@ enum Found {
     More,
     /// Nothing came for a while.
     Nothing,
+    /// The log takes nothing more, so the writer has to wait.
+    Full,
     /// The pipe is read to its end, and everything is passed on.
     End,
 }
@@ -233,6 +241,9 @@ impl Reading {
         }
         let found = loop {
             self.unwritten = !self.capture.log.retry();
+            if self.unwritten && !self.capture.log.has_room(ROOM) {
+                break Found::Full;
+            }
             if !has_output(&self.pipe) {
                 break Found::Nothing;
             }
@@ -454,6 +465,51 @@ mod tests {
             1024,
             "the last lines are kept all the same"
         );
+    }
+
+    #[test]
+    fn full_disks_leave_the_threads_of_the_pool_to_others() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut rigs: Vec<Rig> = (0..3)
+                .map(|_| Rig::new(&LogPlan::default(), None))
+                .collect();
+            let text = "x".repeat(1023) + "\n";
+            let writers: Vec<_> = rigs
+                .iter_mut()
+                .map(|rig| {
+                    let logs = rig.path.parent().unwrap();
+                    std::fs::write(logs, "a file where the folder should be").unwrap();
+                    let (mut writer, text) = (rig.writer.take().unwrap(), text.clone());
+                    std::thread::spawn(move || {
+                        for _ in 0..8 << 10 {
+                            writer.write_all(text.as_bytes()).unwrap();
+                        }
+                    })
+                })
+                .collect();
+            for rig in &rigs {
+                while rig.log.has_room(ROOM) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+            let others = tokio::task::spawn_blocking(|| ());
+            tokio::time::timeout(Duration::from_secs(20), others)
+                .await
+                .unwrap()
+                .unwrap();
+            assert!(writers.iter().all(|writer| !writer.is_finished()));
+            for rig in &mut rigs {
+                std::fs::remove_file(rig.path.parent().unwrap()).unwrap();
+                assert!(rig.done.changed().await.is_err());
+                assert_eq!(std::fs::metadata(&rig.path).unwrap().len(), 8 << 20);
+            }
+        });
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -132,7 +132,8 @@ mod tests {
         let (exit, autopsy) = end("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 3").await;
         assert_eq!(exit, Exit::Code(3));
         let spent = autopsy.spent.unwrap();
-        assert!(spent.max_rss_bytes > 500_000 && spent.max_rss_bytes < 100 << 20);
+        // Until its exec it had our memory, of which other tests may take much meanwhile.
+        assert!(spent.max_rss_bytes > 500_000 && spent.max_rss_bytes < 1 << 30);
         assert!(spent.user_s + spent.system_s > 0.0);
         assert!(spent.minor_faults > 10);
         assert_eq!(end("kill -9 $$").await.0, Exit::Signal(9));
