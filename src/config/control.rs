@@ -28,6 +28,8 @@ pub(crate) struct ControlDoc {
     #[schemars(with = "String", extend("default" = "0660"))]
     #[serde(skip_serializing)]
     pub(crate) socket_mode: Option<Spanned<String>>,
+    /// Group that owns the Unix socket, by name or number; that of the supervisor unless told.
+    pub(crate) socket_group: Option<String>,
     /// User that supervisord's clients log in as over TCP; its password comes as a hash. With a user,
     /// nothing is open to those without.
     #[schemars(with = "Option<String>")]
@@ -64,6 +66,7 @@ impl Default for ControlDoc {
             listen: None,
             allow_remote: false,
             socket_mode: None,
+            socket_group: None,
             user: None,
             password_hash: None,
             rpc_open: None,
@@ -82,6 +85,7 @@ impl ControlDoc {
         ControlPlan {
             listen: keep(self.listen_address(), problems).flatten(),
             socket_mode: keep(self.mode(), problems).unwrap_or(SOCKET_MODE),
+            socket_group: self.socket_group.clone(),
             account: keep(self.account(), problems).flatten(),
             rpc_open: keep(self.is_open(), problems).unwrap_or(false),
             token_file: self

@@ -110,6 +110,8 @@ pub struct ControlPlan {
     pub listen: Option<SocketAddr>,
     /// Permission bits of the Unix socket.
     pub socket_mode: u32,
+    /// Name or number of the group that owns it; `None` is ours.
+    pub socket_group: Option<String>,
     /// User and password that may command over TCP, beside the token.
     pub account: Option<AccountPlan>,
     /// Take the calls of supervisord's clients on TCP from everybody.

@@ -118,6 +118,7 @@ impl Sheet {
         let ControlPlan {
             listen,
             socket_mode,
+            socket_group,
             account,
             rpc_open,
             token_file,
@@ -129,6 +130,7 @@ impl Sheet {
         for (key, value) in [
             ("listen", listen.map(|address| text(&address.to_string()))),
             ("socket_mode", Some(text(&format!("{socket_mode:04o}")))),
+            ("socket_group", socket_group.as_deref().map(text)),
             ("user", account.as_ref().map(|account| text(&account.user))),
             (
                 "password_hash",

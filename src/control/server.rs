@@ -15,6 +15,7 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use nix::unistd::{Gid, Group, chown};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -52,6 +53,8 @@ pub struct Doors {
     pub socket: PathBuf,
     /// Its file mode.
     pub mode: u32,
+    /// Name or number of the group that owns it, when that is not ours.
+    pub group: Option<String>,
     /// TCP, when wanted.
     pub tcp: Option<TcpDoor>,
 }
@@ -77,6 +80,7 @@ impl Doors {
         Self {
             socket: data_dir.join(SOCKET_NAME),
             mode: control.socket_mode,
+            group: control.socket_group.clone(),
             tcp: control.listen.map(|listen| TcpDoor {
                 listen,
                 token_file: control.token_file.clone(),
@@ -106,6 +110,9 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// The socket shall belong to a group that does not exist.
+    #[error("control socket: there is no group `{0}`")]
+    NoGroup(String),
     /// The address cannot be taken.
     #[error("control address {listen}")]
     Tcp {
@@ -137,7 +144,7 @@ pub struct Server {
 pub async fn serve(console: Console, doors: Doors) -> Result<Server, ServeError> {
     let closing = console.closing().clone();
     let span = console.parts().records.span("");
-    let listener = bind_socket(&doors.socket, doors.mode).await?;
+    let listener = bind_socket(&doors.socket, (doors.mode, doors.group.as_deref())).await?;
     let socket = OwnFile::new(&doors.socket);
     let tcp = match &doors.tcp {
         Some(door) => Some(bind_tcp(door, &console.parts().data_dir).await?),
@@ -178,7 +185,7 @@ pub async fn serve(console: Console, doors: Doors) -> Result<Server, ServeError>
 /// Starts to serve the door of foreign children.
 pub(crate) async fn serve_guests(guests: Guests, path: &Path) -> Result<Server, ServeError> {
     let closing = CancellationToken::new();
-    let listener = bind_socket(path, crate::door::SOCKET_MODE).await?;
+    let listener = bind_socket(path, (crate::door::SOCKET_MODE, None)).await?;
     let hall = Hall {
         router: crate::door::router(guests, closing.clone()),
         closing: closing.clone(),
@@ -333,11 +340,15 @@ fn token_path(data_dir: &Path) -> PathBuf {
     data_dir.join("control.token")
 }
 
-async fn bind_socket(path: &Path, mode: u32) -> Result<UnixListener, ServeError> {
+async fn bind_socket(
+    path: &Path,
+    (mode, group): (u32, Option<&str>),
+) -> Result<UnixListener, ServeError> {
     let failed = |source| ServeError::Socket {
         path: path.to_owned(),
         source,
     };
+    let group = group.map(group_id).transpose()?;
     remove_stale(path).await?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
@@ -345,8 +356,19 @@ async fn bind_socket(path: &Path, mode: u32) -> Result<UnixListener, ServeError>
     let socket = UnixSocket::new_stream().map_err(failed)?;
     socket.bind(path).map_err(failed)?;
     // Before anybody can connect: that needs `listen`.
+    chown(path, None, group).map_err(|error| failed(error.into()))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
     socket.listen(BACKLOG).map_err(failed)
+}
+
+/// Looks up a group by its name or number.
+fn group_id(group: &str) -> Result<Gid, ServeError> {
+    if let Ok(number) = group.parse() {
+        return Ok(Gid::from_raw(number));
+    }
+    let found = Group::from_name(group).ok().flatten();
+    let found = found.ok_or_else(|| ServeError::NoGroup(group.to_owned()))?;
+    Ok(found.gid)
 }
 
 /// Removes the socket of a supervisor that is gone; refuses to take the place of a living one.
@@ -398,4 +420,28 @@ impl Drop for OwnFile {
 
 fn inode(path: &Path) -> Option<u64> {
     Some(std::fs::symlink_metadata(path).ok()?.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_socket_belongs_to_the_group_of_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(SOCKET_NAME);
+        // Only the superuser may give it to a group that is not its own.
+        let group = match nix::unistd::Uid::effective().is_root() {
+            true => 4242,
+            false => Gid::effective().as_raw(),
+        };
+        let bound = bind_socket(&path, (0o660, Some(&group.to_string()))).await;
+        let _listener = bound.unwrap();
+        let about = std::fs::metadata(&path).unwrap();
+        assert_eq!((about.gid(), about.mode() & 0o777), (group, 0o660));
+        let other = folder.path().join("other");
+        let refused = bind_socket(&other, (0o660, Some("no such group"))).await;
+        assert!(matches!(refused, Err(ServeError::NoGroup(_))));
+        assert!(!other.exists());
+    }
 }

@@ -35,13 +35,14 @@ const DROPPED: [(&str, &str); 8] = [
 ];
 
 /// Options whose comments belong to a key.
-const KEYS: [(&str, &str); 6] = [
+const KEYS: [(&str, &str); 7] = [
     ("identifier", "name"),
     ("loglevel", "level"),
     ("logfile_maxbytes", "max"),
     ("logfile_backups", "backups"),
     ("port", "listen"),
     ("chmod", "socket_mode"),
+    ("chown", "socket_group"),
 ];
 
 /// Returns a table with the comments of the sections it is made of. Those of `[supervisord]` that

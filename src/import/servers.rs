@@ -22,10 +22,6 @@ pub(super) fn socket(section: &Section, cx: &Context<'_>, notes: &mut Notes) -> 
     let mode = reading.value("chmod", value::octal);
     for (key, message) in [
         ("file", "the socket is `fathom.sock` under `data_dir`"),
-        (
-            "chown",
-            "it belongs to who starts fathom; its group may use it",
-        ),
         ("username", "who may open the socket may command"),
         ("password", "who may open the socket may command"),
     ] {
@@ -39,7 +35,25 @@ pub(super) fn socket(section: &Section, cx: &Context<'_>, notes: &mut Notes) -> 
         }
     }
     let mode = mode.map(|mode| Field::new("socket_mode", format!("{mode:04o}")));
-    mode.into_iter().collect()
+    mode.into_iter().chain(group(&mut reading)).collect()
+}
+
+/// Returns the group of `chown`; its user cannot be kept.
+fn group(reading: &mut Reading<'_, '_>) -> Option<Field> {
+    let group = reading.value("chown", |text| {
+        let group = text.split_once(':').map(|(_, group)| group.trim());
+        Ok(group.filter(|group| !group.is_empty()).map(str::to_owned))
+    })?;
+    let message = match &group {
+        Some(_) => "its group is kept; it belongs to the user who starts fathom",
+        None => "it belongs to who starts fathom; its group may use it",
+    };
+    let gravity = match &group {
+        Some(_) => Gravity::Changed,
+        None => Gravity::Dropped,
+    };
+    reading.say(gravity, "chown", message);
+    group.map(|group| Field::new("socket_group", group))
 }
 
 /// Returns the fields of `[control]` that the TCP port of supervisord asks for.

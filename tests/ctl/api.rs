@@ -146,6 +146,7 @@ async fn the_socket_of_a_living_supervisor_is_not_taken_and_a_stale_one_is() {
     let doors = Doors {
         socket: fake.socket.clone(),
         mode: 0o660,
+        group: None,
         tcp: None,
     };
     let folder = fake.socket.parent().expect("a folder").to_owned();

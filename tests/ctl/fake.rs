@@ -195,6 +195,7 @@ impl Fake {
         let doors = Doors {
             socket: socket.clone(),
             mode: 0o660,
+            group: None,
             tcp,
         };
         let server = serve(console, doors).await.expect("it serves");

@@ -209,6 +209,10 @@ fn the_servers_become_the_control_section() {
             "[unix_http_server]\nfile=/x\nchmod=0700",
             "socket_mode = \"0700\"",
         ),
+        (
+            "[unix_http_server]\nfile=/x\nchown=alice:shift",
+            "socket_group = \"shift\"",
+        ),
     ] {
         let out = converted(sections).out;
         assert!(out.contains(&format!("[control]\n{expected}\n")), "{out}");

@@ -150,6 +150,7 @@ pub fn plan(data_dir: &Path, services: Vec<ServicePlan>) -> Plan {
         control: ControlPlan {
             listen: None,
             socket_mode: 0o660,
+            socket_group: None,
             account: None,
             rpc_open: false,
             token_file: None,
