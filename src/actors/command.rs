@@ -9,6 +9,7 @@ use fathom_kernel::{
     Answer, Caller, Command, ControlError, Outcome, Reply, Request, ServiceStatus, Span,
     StackStatus, State, SubscriberStatus, Verdict, Want,
 };
+use jiff::tz::TimeZone;
 use nix::sys::signal::Signal;
 use tokio::sync::oneshot;
 use tracing::info;
@@ -296,8 +297,9 @@ impl Supervisor {
         let state = observed.phase.state();
         let counters = row.counters.snapshot();
         let (health, mut watch) = self.ward.status(&plan.name);
+        let now = self.world.clock.now().to_zoned(TimeZone::system());
         if state == State::Running && watch.output_age_s.is_none() {
-            let now = self.world.clock.now();
+            let now = now.timestamp();
             let age = counters.last_output.map(|at| now.duration_since(at));
             watch.output_age_s = age.map(|age| age.as_secs_f64().max(0.0));
         }
@@ -310,7 +312,7 @@ impl Supervisor {
             },
             run: plan.run_word().to_owned(),
             state,
-            description: description(observed, self.world.clock.now(), Instant::now()),
+            description: description(observed, &now, Instant::now()),
             want: observed.want,
             health,
             pid: observed.phase.pid(),

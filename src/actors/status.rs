@@ -3,22 +3,26 @@
 use std::time::{Duration, Instant};
 
 use fathom_kernel::{Exit, State, Timestamp};
+use jiff::Zoned;
 
 use super::observed::Observed;
 use super::phase::{Block, Phase};
 
-/// Returns the text beside the state.
-pub(super) fn description(observed: &Observed, now: Timestamp, moment: Instant) -> String {
+/// Returns the text beside the state; `now` is in the time zone of who reads it.
+pub(super) fn description(observed: &Observed, now: &Zoned, moment: Instant) -> String {
     match &observed.phase {
         Phase::Idle if observed.incarnation == 0 => "Not started".to_owned(),
-        Phase::Idle | Phase::Done => date(observed.since),
+        Phase::Idle | Phase::Done => {
+            let at = observed.ended.unwrap_or(observed.since);
+            date(&at.to_zoned(now.time_zone().clone()))
+        }
         Phase::Waiting(Some(Block { on, fatal: false })) => format!("waiting for {on}"),
         Phase::Waiting(Some(Block { on, fatal: true })) => {
             format!("waiting for {on}, which is FATAL")
         }
         Phase::Waiting(None) | Phase::Spawning { .. } | Phase::Warming { .. } => String::new(),
         Phase::Up { pid, .. } => {
-            let uptime = uptime(now, observed.since);
+            let uptime = uptime(now.timestamp(), observed.since);
             match pid {
                 0 => format!("actor, uptime {uptime}"),
                 pid => format!("pid {pid}, uptime {uptime}"),
@@ -62,8 +66,8 @@ fn uptime(now: Timestamp, since: Timestamp) -> String {
     }
 }
 
-/// Returns a time as in `Nov 21 12:19 AM` (UTC).
-fn date(at: Timestamp) -> String {
+/// Returns a time as in `Nov 21 12:19 AM`, by the local clock as supervisorctl prints it.
+fn date(at: &Zoned) -> String {
     at.strftime("%b %d %I:%M %p").to_string()
 }
 
@@ -98,6 +102,7 @@ pub(super) fn is_finished(observed: &Observed, exit_ok: &[i32]) -> bool {
 #[cfg(test)]
 mod tests {
     use fathom_kernel::Want;
+    use jiff::tz::TimeZone;
 
     use super::*;
 
@@ -123,8 +128,14 @@ mod tests {
         }
     }
 
+    /// An hour east of Greenwich.
+    fn local(at: &str) -> Zoned {
+        let at: Timestamp = at.parse().unwrap();
+        at.to_zoned(TimeZone::fixed(jiff::tz::offset(1)))
+    }
+
     fn text(phase: Phase, now: &str) -> String {
-        description(&observed(phase), now.parse().unwrap(), Instant::now())
+        description(&observed(phase), &local(now), Instant::now())
     }
 
     #[test]
@@ -145,7 +156,7 @@ mod tests {
                 "pid 9, uptime 2 days, 0:00:00",
             ),
             (up(0), "2026-11-21T00:22:17Z", "actor, uptime 0:03:12"),
-            (Phase::Idle, "2026-11-23T00:19:05Z", "Nov 21 12:19 AM"),
+            (Phase::Idle, "2026-11-23T00:19:05Z", "Nov 21 01:19 AM"),
             (
                 Phase::Fatal { retry_at: None },
                 "2026-11-23T00:19:05Z",
@@ -171,7 +182,7 @@ mod tests {
         let retry_at = moment + Duration::from_millis(3_200);
         let text = description(
             &observed(Phase::Delay { retry_at }),
-            Timestamp::UNIX_EPOCH,
+            &local("2026-11-21T00:19:05Z"),
             moment,
         );
         let expected = "Exited too quickly (process log may have details), retry in 4s (attempt 3)";
