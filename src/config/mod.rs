@@ -43,6 +43,7 @@ pub use load::{Loaded, Origin, factory, load};
 pub use options::{KindOption, kind_options};
 pub use policy::{Backoff, Budget, OnFatal, Restart, Strategy};
 pub use problem::{Gravity, nearest};
+pub(crate) use process::STOP_SIGNALS;
 pub use ready::{Ready, ReadyError};
 pub use report::{Finding, Report, Spot};
 pub use schema::json_schema;

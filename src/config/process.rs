@@ -2,6 +2,7 @@
 //! of it when the supervisor dies.
 
 use fathom_kernel::{Size, Span};
+use nix::sys::signal::Signal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -77,11 +78,34 @@ pub struct ProcessPlan {
     pub on_daemon_death: OnDaemonDeath,
 }
 
+/// Signals that may ask a process to end: all but those that halt it, and those by which the kernel
+/// reports a fault or the end of a child. Those of real time have no names.
+pub(crate) const STOP_SIGNALS: [Signal; 17] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGHUP,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGKILL,
+    Signal::SIGABRT,
+    Signal::SIGALRM,
+    Signal::SIGCONT,
+    Signal::SIGIO,
+    Signal::SIGPIPE,
+    Signal::SIGPROF,
+    Signal::SIGPWR,
+    Signal::SIGURG,
+    Signal::SIGVTALRM,
+    Signal::SIGWINCH,
+];
+
 /// `stop = { … }`.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StopDoc {
-    /// Signal that asks a process to end: `TERM`, `INT`, `QUIT`, `HUP`, `USR1`, `USR2`, `KILL`.
+    /// Signal that asks a process to end: `TERM`, `INT`, `QUIT`, `HUP`, `USR1`, `USR2`, `KILL`, or
+    /// another one that neither halts it nor reports a fault.
     #[schemars(with = "String", extend("default" = "TERM"))]
     #[serde(skip_serializing)]
     pub(crate) signal: Option<Spanned<String>>,

@@ -16,21 +16,10 @@ use super::plan::{
 };
 use super::policy::Backoff;
 use super::problem::Problem;
-use super::process::{self, StopDoc};
+use super::process::{self, STOP_SIGNALS, StopDoc};
 use super::resolve::Read;
 use super::resolve::split;
 use super::source::Place;
-
-/// Signals that may ask a process to end.
-const SIGNALS: [Signal; 7] = [
-    Signal::SIGTERM,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGHUP,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGKILL,
-];
 
 /// The whole tree in start order.
 #[derive(Default)]
@@ -366,9 +355,9 @@ impl Builder<'_> {
         let full = format!("SIG{}", name.trim_start_matches("SIG"));
         let known = Signal::from_str(&full)
             .ok()
-            .filter(|signal| SIGNALS.contains(signal));
+            .filter(|signal| STOP_SIGNALS.contains(signal));
         known.unwrap_or_else(|| {
-            let names = SIGNALS.map(|signal| signal.as_str().trim_start_matches("SIG"));
+            let names = STOP_SIGNALS.map(|signal| signal.as_str().trim_start_matches("SIG"));
             let problem = Problem::error(format!("`{given}` is no signal to stop with"))
                 .at(given.span())
                 .suggest(&name, names, "signal");

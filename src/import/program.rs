@@ -11,15 +11,13 @@ use super::note::{Gravity, Notes};
 use super::options::{Options, Reading};
 use super::outcome::Field;
 use super::value::{self, ValueError};
+use crate::config::STOP_SIGNALS;
 
 /// Most processes of one program.
 const PROCESSES_MAX: u64 = 1000;
 
 /// Longest time that is meant, in seconds: a year.
 const SECONDS_MAX: u64 = 366 * 86_400;
-
-/// Signals that may stop a service.
-const SIGNALS: [&str; 7] = ["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL"];
 
 /// A program, and the group it is in.
 #[derive(Debug, Clone, Copy)]
@@ -310,13 +308,14 @@ impl Reading<'_, '_> {
 
     fn signal(&mut self) -> Option<String> {
         let given = self.for_fathom("stopsignal")?.trim().to_uppercase();
+        let names = STOP_SIGNALS.map(|signal| signal.as_str().trim_start_matches("SIG"));
         let number: Option<Signal> = given.parse().ok().and_then(|n: i32| n.try_into().ok());
         let name = number.map_or(given.as_str(), |signal| signal.as_str());
         let name = name.strip_prefix("SIG").unwrap_or(name);
-        if SIGNALS.contains(&name) {
+        if names.contains(&name) {
             return Some(name.to_owned());
         }
-        let known = format!("services are stopped by one of {}", SIGNALS.join(", "));
+        let known = format!("services are stopped by one of {}", names.join(", "));
         self.say(Gravity::Dropped, "stopsignal", known);
         None
     }

@@ -35,6 +35,7 @@ fn options_become_keys() {
             &["budget = { restarts = 3, period = \"10s\" }"],
         ),
         ("stopsignal=sigint", &["stop = { signal = \"INT\" }"]),
+        ("stopsignal=28", &["stop = { signal = \"WINCH\" }"]),
         (
             "stopsignal=10\nstopwaitsecs=600",
             &["stop = { signal = \"USR1\", wait = \"10m\" }"],
@@ -110,7 +111,7 @@ fn what_has_no_equivalent_is_reported_with_its_line() {
             "no equivalent: output is not sent to syslog",
         ),
         (
-            "stopsignal=WINCH",
+            "stopsignal=STOP",
             "no equivalent: services are stopped by one of TERM,",
         ),
         (
