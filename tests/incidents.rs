@@ -54,7 +54,8 @@ async fn a_crash_leaves_a_report_with_last_words_figures_and_what_followed() {
         name: "upstream".into(),
         until: Until::Ready,
     }];
-    let services = vec![worker("upstream"), quick(crash, 1)];
+    crash.bind = vec!["bound".into()];
+    let services = vec![worker("upstream"), worker("bound"), quick(crash, 1)];
     let mut stack = start(folder.path(), services);
     until_state(&stack, "crash", State::Fatal).await;
     let incident = last_incident(&stack, "crash").await;
@@ -72,11 +73,10 @@ async fn a_crash_leaves_a_report_with_last_words_figures_and_what_followed() {
     );
     assert!(incident.spent.unwrap().max_rss_bytes > 100_000);
     assert!(incident.uptime_s.is_some_and(|uptime_s| uptime_s < 20.0));
-    let upstream = &incident.dependencies[0];
-    assert_eq!(
-        (upstream.name.as_str(), upstream.state),
-        ("upstream", Some(State::Running))
-    );
+    let upstream = incident.dependencies.iter();
+    let upstream: Vec<_> = upstream.map(|d| (d.name.as_str(), d.state)).collect();
+    let running = Some(State::Running);
+    assert_eq!(upstream, [("bound", running), ("upstream", running)]);
     assert!(!incident.events.is_empty());
     let command = Command::Incidents {
         name: "crash".to_owned(),

@@ -22,7 +22,7 @@ use super::target;
 use crate::body::World;
 use crate::body::errand::Surroundings;
 use crate::chronicle::{HealthVerdict, What};
-use crate::config::plan::{Body, FlowSource, Plan, Ready, ServicePlan};
+use crate::config::plan::{Body, Plan, Ready, ServicePlan};
 use crate::health::{
     Activity, Asker, Checks, Engine, FlowReading, Heirs, Judgement, Moment, Names, News, Places,
     Senses, Setting, Stage, View,
@@ -361,20 +361,12 @@ fn activity(service: &ServicePlan, observed: &Observed) -> Activity {
     }
 }
 
-/// Returns the places of those that a service depends on: to start, to live, or to be fed.
+/// Returns the places of those that a service depends on.
 fn upstream(plan: &Plan, service: &ServicePlan) -> Vec<usize> {
-    let inputs = service.flow.iter().filter_map(|rule| match &rule.input {
-        Some(FlowSource::Actor(name)) => Some(name),
-        _ => None,
-    });
-    let after = service.after.iter().map(|after| &after.name);
-    let names = after.chain(&service.bind).chain(inputs);
-    let mut places: Vec<usize> = names
+    let names = service.upstream().into_iter();
+    names
         .filter_map(|name| plan.services.iter().position(|s| s.name == *name))
-        .collect();
-    places.sort_unstable();
-    places.dedup();
-    places
+        .collect()
 }
 
 /// Makes the way to ask a service; it waits as long as the service lives.

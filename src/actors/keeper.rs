@@ -151,7 +151,7 @@ impl Keeper {
 
     /// Opens the case of a failure.
     fn report(&mut self, reason: String, now: Instant) {
-        let after = self.plan.after.iter().map(|after| after.name.to_string());
+        let upstream = self.plan.upstream().into_iter().map(ToString::to_string);
         let exit = match self.life.phase() {
             Phase::Lost { .. } => None,
             _ => self.life.last_exit().cloned(),
@@ -170,7 +170,7 @@ impl Keeper {
             peaks: self.world.gauges.end(&self.plan.name),
             streak: self.life.streak(),
             next: next(self.life.phase(), self.life.streak(), now),
-            after: after.collect(),
+            upstream: upstream.collect(),
         });
         self.shown.incident = number.or(self.shown.incident);
     }

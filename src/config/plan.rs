@@ -2,7 +2,7 @@
 //!
 //! Past this point nothing is validated again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -226,6 +226,17 @@ pub struct ServicePlan {
 }
 
 impl ServicePlan {
+    /// Returns the full names of the services that it depends on directly: to start, to live, or to
+    /// be fed; each once.
+    pub fn upstream(&self) -> BTreeSet<&Arc<str>> {
+        let inputs = self.flow.iter().filter_map(|rule| match &rule.input {
+            Some(FlowSource::Actor(name)) => Some(name),
+            _ => None,
+        });
+        let after = self.after.iter().map(|after| &after.name);
+        after.chain(&self.bind).chain(inputs).collect()
+    }
+
     /// Returns `actor`, `process` or `command`.
     pub fn run_word(&self) -> &'static str {
         match &self.body {

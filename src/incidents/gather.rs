@@ -107,7 +107,7 @@ fn health_of(case: &Case, sources: &Sources) -> Vec<HealthStep> {
 }
 
 fn dependencies_of(case: &Case, sources: &Sources) -> Vec<Dependency> {
-    let standings = case.after.iter().map(|name| {
+    let standings = case.upstream.iter().map(|name| {
         let standing = sources.chronicle.standing(name);
         Dependency {
             name: name.clone(),

@@ -38,7 +38,7 @@ pub struct Case {
     /// What was done next.
     pub next: String,
     /// Names of the services it depends on.
-    pub after: Vec<String>,
+    pub upstream: Vec<String>,
 }
 
 /// All that is known of one failure of a service.

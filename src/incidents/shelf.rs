@@ -286,7 +286,7 @@ mod tests {
             peaks: Peaks::default(),
             streak: 1,
             next: "started again at once".to_owned(),
-            after: vec!["a:upstream".to_owned()],
+            upstream: vec!["a:upstream".to_owned()],
         }
     }
 
