@@ -32,7 +32,8 @@ impl Life {
             Exit::Code(_) | Exit::Signal(_) | Exit::Aborted | Exit::Unknown if !was_ready => {
                 "Exited too quickly (process log may have details)".to_owned()
             }
-            Exit::Code(code) => format!("Exited with code {code}"),
+            Exit::Code(code) if accepted => format!("Exited with code {code}"),
+            Exit::Code(code) => format!("Bad exit code {code}"),
             Exit::Signal(signal) => format!("Ended by signal {signal}"),
             Exit::Aborted => "Aborted".to_owned(),
             Exit::Unknown => "Ended, nobody saw how".to_owned(),

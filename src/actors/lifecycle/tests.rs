@@ -117,6 +117,14 @@ fn readiness_comes_by_existing_or_by_living_long_enough() {
 }
 
 #[test]
+fn a_bad_exit_code_is_told_in_the_words_of_supervisord() {
+    let mut sim = Sim::new(policy());
+    sim.run();
+    sim.tell(Input::Ended(1, Exit::Code(3)));
+    assert_eq!(sim.life.trouble(), Some("Bad exit code 3"));
+}
+
+#[test]
 fn the_first_failure_restarts_at_once_the_next_ones_with_growing_delay() {
     let mut sim = Sim::new(Policy {
         backoff: Backoff {

@@ -1,7 +1,6 @@
 //! What clients are told of the state of services.
 
 use fathom_kernel::{LogStream, ServiceStatus, State, Timestamp};
-use jiff::tz::TimeZone;
 
 use super::desk::Desk;
 use super::fault::Fault;
@@ -61,7 +60,7 @@ impl View {
             xml.int_member("now", self.now.as_second());
             xml.int_member("state", service.state.code().into());
             xml.string_member("statename", service.state.name());
-            xml.string_member("spawnerr", service.trouble.as_deref().unwrap_or_default());
+            xml.string_member("spawnerr", trouble(service));
             xml.int_member("exitstatus", exit_status(service));
             xml.string_member("logfile", &out);
             xml.string_member("stdout_logfile", &out);
@@ -75,9 +74,27 @@ impl View {
     }
 }
 
+/// Tells whether an incarnation is there, or about to be; what the one before left is forgotten then,
+/// as supervisord does it.
+fn is_under_way(service: &ServiceStatus) -> bool {
+    match service.state {
+        State::Starting | State::Running | State::Stopping => true,
+        State::Stopped | State::Backoff | State::Exited | State::Fatal | State::Unknown => false,
+    }
+}
+
+/// Returns why it does not run.
+fn trouble(service: &ServiceStatus) -> &str {
+    let trouble = service.trouble.as_deref();
+    trouble
+        .filter(|_| !is_under_way(service))
+        .unwrap_or_default()
+}
+
 /// Returns the exit code of the last incarnation: 0 while one runs, -1 when it was killed.
 fn exit_status(service: &ServiceStatus) -> i64 {
-    let Some(exit) = service.last_exit.as_deref().filter(|_| service.pid == 0) else {
+    let exit = service.last_exit.as_deref();
+    let Some(exit) = exit.filter(|_| !is_under_way(service)) else {
         return 0;
     };
     match exit.split_once(':') {
@@ -92,30 +109,52 @@ fn exit_status(service: &ServiceStatus) -> i64 {
     }
 }
 
-/// Returns the text beside the state where it differs from the one of our own clients: times are
-/// those of the local clock, as supervisord's users expect.
+/// Returns the text beside the state where it differs from the one of our own clients.
 fn description(service: &ServiceStatus) -> Option<String> {
     match service.state {
-        State::Stopped | State::Exited => Some(match (service.started, service.ended) {
-            (None, _) => "Not started".to_owned(),
-            (Some(_), ended) => local(ended.unwrap_or(service.since)),
-        }),
         State::Fatal | State::Backoff if service.description.is_empty() => Some(format!(
             "unknown error (try \"tail {}\")",
             process_of(service)
         )),
-        State::Starting
+        State::Stopped
+        | State::Starting
         | State::Running
         | State::Backoff
         | State::Stopping
+        | State::Exited
         | State::Fatal
         | State::Unknown => None,
     }
 }
 
-/// Returns a time as in `Nov 21 12:19 AM`.
-fn local(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::system())
-        .strftime("%b %d %I:%M %p")
-        .to_string()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(state: State, exit: &str) -> ServiceStatus {
+        let text = serde_json::json!({
+            "name": "a", "group": "a", "kind": "dom_rates", "run": "actor", "state": state,
+            "description": "", "want": "up", "health": "ok", "pid": 0, "incarnation": 2,
+            "restarts": 1, "since": "1970-01-01T00:00:09Z", "last_exit": exit,
+            "trouble": "Bad exit code 3", "after": [], "counters": {
+                "received": 0, "received_bytes": 0, "sent": 0, "sent_bytes": 0, "dropped": 0,
+                "dropped_bytes": 0, "outputs": 0, "last_output": null, "bad": {},
+            }, "queues": [],
+        });
+        serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn what_runs_again_has_neither_the_exit_code_nor_the_trouble_of_before() {
+        let told = |state, exit| {
+            let service = service(state, exit);
+            (exit_status(&service), trouble(&service).to_owned())
+        };
+        for state in [State::Starting, State::Running, State::Stopping] {
+            assert_eq!(told(state, "exit:3"), (0, String::new()), "{state}");
+        }
+        let bad = |code| (code, "Bad exit code 3".to_owned());
+        assert_eq!(told(State::Backoff, "exit:3"), bad(3));
+        assert_eq!(told(State::Fatal, "signal:9"), bad(-1));
+    }
 }
