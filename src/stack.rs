@@ -3,7 +3,7 @@
 //! A stack owns one thread with an actix system; services run on that system's tokio pool. Dropping
 //! the handle does not end the stack: ask for a shutdown, then wait.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -214,6 +214,14 @@ struct Parts {
 }
 
 impl Parts {
+    /// Makes the logs of all services, with whom they tell and who writes into them.
+    fn logs(&self, data_dir: &Path, (chronicle, records): (&Chronicle, &Records)) -> Logs {
+        let logs = Logs::new(data_dir, self.options.own_log.clone());
+        logs.tell(chronicle.clone());
+        records.write_to(logs.clone());
+        logs
+    }
+
     /// Makes what all services share; runs on the stack's own threads.
     fn world(&self, plan: &Arc<Plan>) -> std::io::Result<World> {
         let data_dir = plan.setup.data_dir.clone();
@@ -231,9 +239,7 @@ impl Parts {
         chronicle.boot(&boot_id, in_force.sha256());
         let (ledger, adoptable) = orphans::take_over(plan, &boot_id, &chronicle)?;
         let records = Records::new(self.bus.clone());
-        let logs = Logs::new(&plan.setup.data_dir, self.options.own_log.clone());
-        logs.tell(chronicle.clone());
-        records.write_to(logs.clone());
+        let logs = self.logs(&data_dir, (&chronicle, &records));
         let sources = Sources {
             records: records.clone(),
             chronicle: chronicle.clone(),
@@ -272,6 +278,7 @@ impl Parts {
             adoptable,
             heartbeats: Heartbeats::default(),
             plans: watch::Sender::new(plan.clone()),
+            read_plans: watch::Sender::new(plan.clone()),
             in_force: watch::Sender::new(in_force),
             ending: CancellationToken::new(),
             logs,
@@ -377,6 +384,7 @@ impl Life {
             log_drops: self.options.log_drops.clone(),
             data_dir: self.world.data_dir.clone(),
             plans: self.world.plans.subscribe(),
+            read_plans: self.world.read_plans.subscribe(),
             in_force: self.world.in_force.subscribe(),
             ending: self.world.ending.clone(),
         })

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fathom::config::{Origin, load};
-use fathom::control::{Client, ClientError, Place, UpdateBody};
+use fathom::control::{Client, ClientError, Place, SOCKET_NAME, UpdateBody};
 use fathom::stack::{Options, Source, Stack};
 use fathom_kernel::{
     Changes, Command, Consequence, ControlError, Expected, Outcome, Reply, StackStatus, State,
@@ -431,6 +431,32 @@ async fn groups_come_and_go_one_by_one() {
     assert_ne!(bench.pid("g:x").await, x);
     bench.pid("g:y").await;
     assert!(bench.changes().await.is_empty());
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn supervisords_clients_see_the_values_of_what_was_read_and_is_not_in_force() {
+    let bench = Bench::start(&sleeper("a", ""));
+    bench.write(&[sleeper("a", ""), sleeper("b", "exit_ok = [7]")].concat());
+    bench.changes().await;
+    let socket = bench.stack.data_dir.join(SOCKET_NAME);
+    let client = reqwest::Client::builder().unix_socket(socket).build();
+    let call = "<methodCall><methodName>supervisor.getAllConfigInfo</methodName></methodCall>";
+    let answer = client
+        .unwrap()
+        .post("http://x/RPC2")
+        .body(call)
+        .send()
+        .await;
+    let text = answer.unwrap().text().await.unwrap();
+    let (_, b) = text.split_at(text.rfind("<name>autostart</name>").unwrap());
+    for value in [
+        "<string>sleep 1000</string>",
+        "<int>7</int>",
+        "<string>b</string>",
+    ] {
+        assert!(b.contains(value), "{value} in {b}");
+    }
     bench.end().await;
 }
 

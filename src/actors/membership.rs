@@ -30,7 +30,7 @@ impl Supervisor {
 
     /// Returns all services of the configuration that was read last.
     pub(super) fn available(&self) -> Reply {
-        let read = &self.revision.read;
+        let read = self.read_plan();
         let in_use = |group: &str| self.plan.groups.iter().any(|known| *known.name == *group);
         let depth = |name: &str| {
             let mut levels = read.levels.iter();
@@ -54,7 +54,7 @@ impl Supervisor {
         if self.plan.groups.iter().any(|known| *known.name == *group) {
             return Err(ControlError::AlreadyAdded(group.to_owned()));
         }
-        let read = self.revision.read.clone();
+        let read = self.read_plan();
         if read.groups.iter().all(|known| *known.name != *group) {
             return Err(ControlError::NoSuchName(group.to_owned()));
         }

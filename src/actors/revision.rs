@@ -25,9 +25,7 @@ type To = oneshot::Sender<Answer>;
 /// What the supervisor knows of the configuration beside the plan in force.
 pub(super) struct Revision {
     reread: Option<Reread>,
-    /// The plan that was read last.
-    pub(super) read: Arc<Plan>,
-    /// The files it was read from, when it was read since the start.
+    /// The files that were read last, when any were since the start.
     read_files: Option<Arc<FileSet>>,
     /// Services of the change under way, by all their names.
     pub(super) busy: Option<BTreeSet<Arc<str>>>,
@@ -50,8 +48,7 @@ impl Revision {
     pub(super) fn new(reread: Option<Reread>, plan: Arc<Plan>) -> Self {
         Self {
             reread,
-            counted: plan.clone(),
-            read: plan,
+            counted: plan,
             read_files: None,
             busy: None,
         }
@@ -101,6 +98,11 @@ impl Supervisor {
             Err(_) => warn!("the reload was given up"),
         });
         ctx.spawn(then);
+    }
+
+    /// Returns the plan that was read last.
+    pub(super) fn read_plan(&self) -> Arc<Plan> {
+        self.world.read_plans.borrow().clone()
     }
 
     /// Refuses what concerns a service that is being changed.
@@ -198,7 +200,8 @@ impl Supervisor {
                 help: Some("start fathom anew for that".to_owned()),
             }]));
         }
-        self.revision.read = Arc::new(loaded.plan.clone());
+        let read = Arc::new(loaded.plan.clone());
+        self.world.read_plans.send_replace(read);
         self.revision.read_files = Some(Arc::new(loaded.files.clone()));
         let diff = diff(&self.plan, &loaded.plan);
         Ok((loaded, diff))
@@ -241,7 +244,7 @@ impl Supervisor {
     /// that was read, the files of that are in force as well.
     pub(super) fn settle(&mut self) {
         let files = self.revision.read_files.clone();
-        let files = files.filter(|_| diff(&self.plan, &self.revision.read).is_settled());
+        let files = files.filter(|_| diff(&self.plan, &self.read_plan()).is_settled());
         let old = std::mem::replace(&mut self.revision.counted, self.plan.clone());
         let changes = diff(&old, &self.plan).changes(&old, &self.plan);
         let before = self.world.in_force.borrow().clone();

@@ -89,7 +89,9 @@ pub struct World {
     pub logs: Logs,
     /// The plan that is in force; whoever applies another one shows it here.
     pub plans: watch::Sender<Arc<Plan>>,
-    /// Which configuration that plan is from.
+    /// The plan that was read last, in force or not.
+    pub read_plans: watch::Sender<Arc<Plan>>,
+    /// Which configuration that plan in force is from.
     pub in_force: watch::Sender<InForce>,
     /// Cancelled when the stack begins to end.
     pub ending: CancellationToken,

@@ -44,7 +44,9 @@ pub struct ConsoleParts {
     pub data_dir: PathBuf,
     /// The plan that is in force.
     pub plans: watch::Receiver<Arc<Plan>>,
-    /// Which configuration that is.
+    /// The plan that was read last, in force or not.
+    pub read_plans: watch::Receiver<Arc<Plan>>,
+    /// Which configuration is in force.
     pub in_force: watch::Receiver<InForce>,
     /// Cancelled when the stack begins to end.
     pub ending: CancellationToken,

@@ -189,6 +189,7 @@ impl Fake {
             log_drops: Vec::new(),
             data_dir: folder.path().to_owned(),
             plans: no_services(folder.path()),
+            read_plans: no_services(folder.path()),
             in_force: watch::Sender::new(InForce::default()).subscribe(),
             ending: CancellationToken::new(),
         });
@@ -331,6 +332,7 @@ pub(crate) fn console(data_dir: &Path) -> (Console, mpsc::Receiver<Ask>) {
         log_drops: Vec::new(),
         data_dir: data_dir.to_owned(),
         plans: no_services(data_dir),
+        read_plans: no_services(data_dir),
         in_force: watch::Sender::new(InForce::default()).subscribe(),
         ending: CancellationToken::new(),
     });

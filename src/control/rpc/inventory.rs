@@ -23,7 +23,7 @@ pub(super) async fn all(desk: &Desk) -> Result<Xml, Fault> {
     let Reply::Available(mut services) = desk.ask(Command::Available).await? else {
         return Err(unexpected());
     };
-    let plan: Arc<Plan> = desk.console.parts().plans.borrow().clone();
+    let plan: Arc<Plan> = desk.console.parts().read_plans.borrow().clone();
     services.sort_by(|a, b| within_group(&a.name).cmp(within_group(&b.name)));
     let mut xml = Xml::default();
     xml.array(|xml| {
@@ -34,7 +34,7 @@ pub(super) async fn all(desk: &Desk) -> Result<Xml, Fault> {
     Ok(xml)
 }
 
-/// Writes a service; of one that is not part of the stack only its name and when it starts are known.
+/// Writes a service; another reading may just have come between that and the list.
 fn write(xml: &mut Xml, service: &Available, plan: Option<&ServicePlan>) {
     // There are no priorities here: what starts earlier has a smaller number.
     let priority = i64::try_from(service.depth.saturating_mul(STEP)).unwrap_or(i64::MAX);
