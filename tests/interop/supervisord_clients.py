@@ -1,6 +1,7 @@
 """What clients of supervisord do to fathom beside supervisorctl's commands: they follow logs, poll,
 wait, and send nonsense."""
 
+import contextlib
 import http.client
 import os
 import re
@@ -11,7 +12,7 @@ import threading
 import time
 import xmlrpc.client
 
-from supervisor_rig import SLEEP, SUPERVISORCTL, TREE, Fathom, Service, until
+from supervisor_rig import PATIENCE_S, SLEEP, SUPERVISORCTL, TREE, Fathom, Service, until
 from supervisorctl import Checks
 
 # One line, for the configuration of supervisord.
@@ -25,34 +26,69 @@ CALL = (
 )
 
 
-def log_is_followed(daemon):
-    """tail -f shows lines within 0.2 s of their writing, each once, across rotations"""
-    command = [SUPERVISORCTL, "-c", "client.conf", *daemon.login, "tail", "-f", "ticker"]
+@contextlib.contextmanager
+def following(daemon, *words):
+    """Runs a command of supervisorctl that does not end; gives what it prints, until it is late."""
+    command = [SUPERVISORCTL, "-c", "client.conf", *daemon.login, *words]
+    # Leaves the configuration of the client behind.
     daemon.ctl("status")
-    ages, numbers = [], []
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
-    following = subprocess.Popen(
+    follower = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, cwd=daemon.folder, env=environment
     )
+    late = threading.Timer(2 * PATIENCE_S, follower.kill)
+    late.start()
     try:
-        assert following.stdout.readline() == "==> Press Ctrl-C to exit <==\n"
-        begun = time.time()
-        for line in following.stdout:
-            found = re.fullmatch(r"(\d+) (\d+\.\d+)\n", line)
-            # The first line may be cut, and what was written before is old.
-            if found and float(found[2]) > begun + 0.2:
-                ages.append(time.time() - float(found[2]))
-                numbers.append(int(found[1]))
-            if len(numbers) == 300:
-                break
+        assert follower.stdout.readline() == "==> Press Ctrl-C to exit <==\n"
+        yield follower.stdout
     finally:
-        following.kill()
-        following.wait()
-    assert numbers == list(range(numbers[0], numbers[0] + 300)), numbers
+        late.cancel()
+        follower.kill()
+        follower.wait()
+
+
+def ticks(lines, count, since):
+    """Returns the numbers of so many ticks that were written after a moment, and how old each was."""
+    ages, numbers = [], []
+    for line in lines:
+        found = re.fullmatch(r"(\d+) (\d+\.\d+)\n", line)
+        # The first line may be cut, and what was written before is old.
+        if found and float(found[2]) > since:
+            ages.append(time.time() - float(found[2]))
+            numbers.append(int(found[1]))
+        if len(numbers) == count:
+            break
+    assert len(numbers) == count, f"{len(numbers)} lines, then nothing"
+    assert numbers == list(range(numbers[0], numbers[0] + count)), numbers
+    return ages
+
+
+def log_is_followed(daemon):
+    """tail -f shows lines within 0.2 s of their writing, each once, across rotations"""
+    with following(daemon, "tail", "-f", "ticker") as lines:
+        ages = ticks(lines, 300, time.time() + 0.2)
     ages.sort()
     print(f"   lines were {ages[150]:.3f} s old in the middle, {ages[-1]:.3f} s at most")
     # One in a hundred may be late on a busy machine.
     assert ages[296] <= 0.2, ages[-10:]
+
+
+def logs_are_followed_by(way):
+    """tail -f shows every line, and maintail -f what the daemon does"""
+    daemon = Fathom(way)
+    try:
+        daemon.start({
+            "ticker": Service([sys.executable, "-c", TICKER], log_max=2000),
+            "manual": Service(SLEEP, autostart=False),
+        })
+        until(lambda: "RUNNING" in daemon.ctl("status", "ticker")[0], "it ticks")
+        with following(daemon, "tail", "-f", "ticker") as lines:
+            ticks(lines, 100, time.time())
+        with following(daemon, "maintail", "-f") as lines:
+            daemon.ctl("start", "manual")
+            assert any("manual" in line and "RUNNING" in line for line in lines), "nothing of it"
+    finally:
+        daemon.end()
 
 
 def logs_over_http(daemon):
@@ -224,6 +260,9 @@ def main():
             checks.check(work.__doc__, lambda: work(daemon))
     finally:
         daemon.end()
+    for way, words in (("unix", "the Unix socket"), ("auth", "TCP with a password")):
+        what = f"{logs_are_followed_by.__doc__}, over {words}"
+        checks.check(what, lambda: logs_are_followed_by(way))
     return checks.report()
 
 
