@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::file::{COMPLAIN_EVERY, LogFile};
 use super::queue::{Dropped, Queue};
+use crate::chronicle::Chronicle;
 use crate::config::plan::{LogPlan, LogTarget, OnFull};
 
 /// Time between two attempts to write to a full disk.
@@ -32,15 +33,21 @@ enum End {
 }
 
 impl Outlet {
-    /// Makes the outlet of a service; `file` is its log file, should it need one.
-    pub(super) fn new(name: &str, plan: &LogPlan, file: Arc<LogFile>) -> Self {
+    /// Makes the outlet of a service; `file` is its log file, should it need one, and the event log
+    /// hears of what is dropped.
+    pub(super) fn new(
+        name: &str,
+        plan: &LogPlan,
+        file: Arc<LogFile>,
+        chronicle: Option<&Chronicle>,
+    ) -> Self {
         let end = match plan.target {
             LogTarget::File => End::File(file),
             LogTarget::Stdout => End::Stdout,
             LogTarget::Bus | LogTarget::None => End::Nowhere,
         };
         let queue = match plan.on_full {
-            OnFull::Drop => Some(Queue::new(name.to_owned())),
+            OnFull::Drop => Some(Queue::new(name.to_owned(), chronicle.cloned())),
             OnFull::Block => None,
         };
         Self {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use super::file::{COMPLAIN_EVERY, PENDING_MAX};
+use crate::chronicle::Chronicle;
 
 /// A writer without work ends after this time.
 const IDLE_MAX: Duration = Duration::from_secs(60);
@@ -27,6 +28,8 @@ pub(super) struct Queue(Arc<Inner>);
 struct Inner {
     /// Whose lines these are, for complaints.
     name: String,
+    /// Hears of what is dropped.
+    chronicle: Option<Chronicle>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -45,9 +48,10 @@ struct State {
 }
 
 impl Queue {
-    pub(super) fn new(name: String) -> Self {
+    pub(super) fn new(name: String, chronicle: Option<Chronicle>) -> Self {
         Self(Arc::new(Inner {
             name,
+            chronicle,
             state: Mutex::default(),
             changed: Condvar::new(),
         }))
@@ -57,8 +61,8 @@ impl Queue {
     pub(super) fn push(&self, lines: &[u8], write: impl Fn(&[u8]) + Send + 'static) {
         let mut state = self.0.lock();
         if state.waiting.len() + state.under_way_bytes + lines.len() > PENDING_MAX {
-            state.drop_lines(lines, &self.0.name);
-            return;
+            state.drop_lines(lines);
+            return self.0.complain(&mut state);
         }
         state.waiting.extend_from_slice(lines);
         if !state.has_writer {
@@ -102,6 +106,25 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says what was dropped, at most once a minute.
+    fn complain(&self, state: &mut State) {
+        let lately = |at: Instant| at.elapsed() < COMPLAIN_EVERY;
+        if state.unsaid == Dropped::default() || state.complained.is_some_and(lately) {
+            return;
+        }
+        state.complained = Some(Instant::now());
+        let Dropped { lines, bytes } = std::mem::take(&mut state.unsaid);
+        let (name, total) = (&*self.name, state.dropped.lines);
+        warn!(
+            service = name,
+            lines, bytes, total, "output was dropped: its log takes nothing"
+        );
+        if let Some(chronicle) = &self.chronicle {
+            let text = format!("dropped {lines} lines of output, its log takes nothing");
+            chronicle.notice(name, "output_dropped", text);
+        }
+    }
+
     /// Writes until nothing came for a while, or the queue was dropped and is empty.
     fn write(&self, write: impl Fn(&[u8])) {
         let mut state = self.lock();
@@ -110,7 +133,7 @@ impl Inner {
                 let idle = |state: &mut State| state.waiting.is_empty() && !state.closed;
                 let woken = self.changed.wait_timeout_while(state, IDLE_MAX, idle);
                 state = woken.unwrap_or_else(PoisonError::into_inner).0;
-                state.complain(&self.name);
+                self.complain(&mut state);
             }
             if state.waiting.is_empty() {
                 state.has_writer = false;
@@ -128,28 +151,12 @@ impl Inner {
 }
 
 impl State {
-    fn drop_lines(&mut self, lines: &[u8], name: &str) {
+    fn drop_lines(&mut self, lines: &[u8]) {
         let count = memchr::memchr_iter(b'\n', lines).count() as u64;
         for dropped in [&mut self.dropped, &mut self.unsaid] {
             dropped.lines += count;
             dropped.bytes += lines.len() as u64;
         }
-        self.complain(name);
-    }
-
-    /// Says what was dropped, at most once a minute.
-    fn complain(&mut self, name: &str) {
-        let lately = |at: Instant| at.elapsed() < COMPLAIN_EVERY;
-        if self.unsaid == Dropped::default() || self.complained.is_some_and(lately) {
-            return;
-        }
-        self.complained = Some(Instant::now());
-        let Dropped { lines, bytes } = std::mem::take(&mut self.unsaid);
-        let total = self.dropped.lines;
-        warn!(
-            service = name,
-            lines, bytes, total, "output was dropped: its log takes nothing"
-        );
     }
 }
 
@@ -157,11 +164,15 @@ impl State {
 mod tests {
     use std::sync::mpsc;
 
+    use fathom_kernel::Clock;
+
     use super::*;
+    use crate::chronicle::Subject;
 
     #[test]
     fn what_finds_no_room_is_dropped_and_counted_and_the_rest_arrives_in_order() {
-        let queue = Queue::new("t".to_owned());
+        let chronicle = Chronicle::in_memory(Clock::system());
+        let queue = Queue::new("t".to_owned(), Some(chronicle.clone()));
         let (free, gate) = mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
         let (tell, told) = mpsc::channel();
@@ -181,6 +192,11 @@ mod tests {
             bytes: 2 << 20,
         };
         assert_eq!(queue.dropped(), dropped);
+        // The second one comes too soon after the first to be told.
+        let events = chronicle.last(10, &[Subject::Notice].into());
+        let texts: Vec<String> = events.iter().map(|entry| entry.what.to_string()).collect();
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(texts[0].contains("dropped 1 lines of output"), "{texts:?}");
         let mut written = 0;
         while written < 4 << 20 {
             free.send(()).unwrap();

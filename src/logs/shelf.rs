@@ -66,17 +66,19 @@ impl Logs {
     /// Returns the logs of a service by its present plan; what is running keeps its outlets, but
     /// obeys new limits.
     pub fn keep(&self, service: &str, plan: &LogPlan) -> ServiceLogs {
+        let chronicle = self.0.chronicle.get();
         let mut services = self.lock();
         let entry = services.entry(service.to_owned()).or_insert_with(|| {
             let file = |ending: &str| {
                 let name = format!("{}.{ending}", files::name_of(service));
                 let file = LogFile::new(self.0.folder.join(name), Rotation::of(plan));
-                match self.0.chronicle.get() {
+                match chronicle {
                     Some(chronicle) => file.watched_by(Witness::new(chronicle.clone(), service)),
                     None => file,
                 }
             };
-            Entry::new(service, plan, [file("log"), file("stderr.log")])
+            let files = [file("log"), file("stderr.log")];
+            Entry::new((service, plan), files, chronicle)
         });
         for file in &entry.files {
             file.obey(Rotation::of(plan));
@@ -84,7 +86,7 @@ impl Logs {
         let is_same = entry.way == (plan.target, plan.on_full)
             && entry.logs.err.is_some() == (plan.stderr == Stderr::Separate);
         if !is_same {
-            *entry = Entry::new(service, plan, entry.files.clone());
+            *entry = Entry::new((service, plan), entry.files.clone(), chronicle);
         }
         entry.format = plan.format;
         entry.logs.clone()
@@ -170,9 +172,15 @@ impl Logs {
 }
 
 impl Entry {
-    fn new(service: &str, plan: &LogPlan, files: [Arc<LogFile>; 2]) -> Self {
+    fn new(
+        (service, plan): (&str, &LogPlan),
+        files: [Arc<LogFile>; 2],
+        chronicle: Option<&Chronicle>,
+    ) -> Self {
         let [out, err] = &files;
-        let outlet = |file: &Arc<LogFile>| Arc::new(Outlet::new(service, plan, file.clone()));
+        let outlet = |file: &Arc<LogFile>, plan: &LogPlan| {
+            Arc::new(Outlet::new(service, plan, file.clone(), chronicle))
+        };
         let patient = LogPlan {
             on_full: OnFull::Drop,
             ..plan.clone()
@@ -180,10 +188,10 @@ impl Entry {
         Self {
             way: (plan.target, plan.on_full),
             format: plan.format,
-            records: Arc::new(Outlet::new(service, &patient, out.clone())),
+            records: outlet(out, &patient),
             logs: ServiceLogs {
-                out: outlet(out),
-                err: (plan.stderr == Stderr::Separate).then(|| outlet(err)),
+                out: outlet(out, plan),
+                err: (plan.stderr == Stderr::Separate).then(|| outlet(err, plan)),
             },
             files,
         }
