@@ -460,6 +460,13 @@ async fn supervisords_clients_see_the_values_of_what_was_read_and_is_not_in_forc
     bench.end().await;
 }
 
+/// Asks a stack while the test goes on.
+fn beside(stack: &Stack, command: Command) -> tokio::task::JoinHandle<fathom_kernel::Answer> {
+    let control = stack.control.clone();
+    let caller = fathom_kernel::Caller::new("test", "test");
+    tokio::spawn(async move { control.ask(command, caller).await })
+}
+
 #[tokio::test]
 async fn commands_for_what_is_being_changed_are_refused_and_others_go_on() {
     // It takes its time to end, until it is allowed to.
@@ -478,11 +485,7 @@ async fn commands_for_what_is_being_changed_are_refused_and_others_go_on() {
     let bench = Bench::start(&[slow(place.path(), ""), sleeper("z", ""), late.to_owned()].concat());
     bench.pid("slow").await;
     // An order that is under way when the services change their places.
-    let control = bench.stack.control.clone();
-    let waiting = tokio::spawn(async move {
-        let caller = fathom_kernel::Caller::new("test", "test");
-        control.ask(start_of("late"), caller).await
-    });
+    let waiting = beside(&bench.stack, start_of("late"));
     until_state(&bench.stack, "late", State::Starting).await;
     bench.write(
         &[
@@ -492,25 +495,18 @@ async fn commands_for_what_is_being_changed_are_refused_and_others_go_on() {
         ]
         .concat(),
     );
-    let control = bench.stack.control.clone();
-    let updating = tokio::spawn(async move {
-        let caller = fathom_kernel::Caller::new("test", "test");
-        control.ask(update(&[]), caller).await
-    });
+    let updating = beside(&bench.stack, update(&[]));
     until_state(&bench.stack, "slow", State::Stopping).await;
-    let refused = ask(&bench.stack, start_of("slow")).await.unwrap_err();
-    assert!(matches!(refused, ControlError::Busy(_)), "{refused:?}");
     let roll = Command::Roll {
         targets: vec!["slow".to_owned()],
         by_level: false,
     };
-    let refused = ask(&bench.stack, roll).await.unwrap_err();
-    assert!(matches!(refused, ControlError::Busy(_)), "{refused:?}");
-    let refused = ask(&bench.stack, update(&[])).await.unwrap_err();
-    assert!(matches!(refused, ControlError::Busy(_)), "{refused:?}");
-    // Also for who does not wait for the end of it.
-    let refused = ask(&bench.stack, Command::Reload { wait: false }).await;
-    assert!(matches!(refused, Err(ControlError::Busy(_))), "{refused:?}");
+    // The last one also for who does not wait for its end.
+    let reload = Command::Reload { wait: false };
+    for command in [start_of("slow"), roll, update(&[]), reload] {
+        let refused = ask(&bench.stack, command).await;
+        assert!(matches!(refused, Err(ControlError::Busy(_))), "{refused:?}");
+    }
     std::fs::write(place.path().join("go"), "").unwrap();
     let Reply::Done(outcomes) = updating.await.unwrap().unwrap() else {
         panic!("no outcomes");
