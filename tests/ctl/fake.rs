@@ -683,6 +683,7 @@ fn crash(id: u64) -> Incident {
         service: if id == 1 { "m:rttc" } else { "web" }.to_owned(),
         incarnation: 3,
         generation: 1,
+        sha256: String::new(),
         started: Some(Timestamp::UNIX_EPOCH),
         ended: at,
         uptime_s: Some(90.5),
