@@ -210,7 +210,10 @@ fn a_broken_file_and_a_description_out_of_date_are_told() {
             .unwrap_or_else(|| panic!("nobody says {text:?}"))
             .unwrap()
     };
-    until("the detector description does not hold now id=49 from_s=0.0 until_s=1000.0");
+    until(
+        "the description of detector 49 does not hold now, only from 1970-01-01T00:00:00Z until \
+         1970-01-01T00:16:40Z",
+    );
     std::fs::write(&file, text("first")).unwrap();
     let line = until("the former one stays");
     let place = format!("{}:5: ", file.display());
@@ -225,6 +228,15 @@ fn a_broken_file_and_a_description_out_of_date_are_told() {
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     for _rest in told {}
     assert!(child.wait().unwrap().success());
+    let events = std::fs::read_dir(data_dir.join("events")).unwrap();
+    let text = |entry: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default()
+    };
+    assert!(
+        events
+            .map(text)
+            .any(|text| text.contains("detector_invalid"))
+    );
 }
 
 /// What the data base answers at present.

@@ -2,11 +2,12 @@
 //! base now and then, and says when the description does not hold any more.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fathom_formats::detx::{Detector, DetxVersion};
-use fathom_kernel::{Content, Fetch, Location};
+use fathom_kernel::{Alarm, Content, Event, Fetch, Location, Severity, Timestamp};
+use jiff::SignedDuration;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
@@ -20,6 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Time between two looks at the range of time for which a description holds.
 const VALIDITY_EVERY: Duration = Duration::from_secs(60);
+
+/// Who says that a description does not hold, where services say their alarms.
+const SAYS: &str = "detector";
 
 /// Longest wait for the data base: it makes large descriptions for each question anew.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
@@ -57,7 +61,8 @@ struct Follower {
     /// What was wrong with each when it was said last, so that it is said once.
     file_trouble: Option<String>,
     page_trouble: Option<String>,
-    is_valid: bool,
+    /// When it was said last that the description does not hold; `None` while it does.
+    invalid_said: Option<Instant>,
 }
 
 impl Follower {
@@ -71,7 +76,7 @@ impl Follower {
             page_version: None,
             file_trouble: None,
             page_trouble: None,
-            is_valid: true,
+            invalid_said: None,
         }
     }
 
@@ -198,26 +203,60 @@ impl Follower {
         }
     }
 
-    /// Says when the description ceases to hold, and when it holds again.
+    /// Says when the description ceases to hold, again and again while it does not, and when it holds
+    /// again.
     fn watch_validity(&mut self) {
         let Some(detector) = self.world.feed.now() else {
             return;
         };
-        let now_s = self.world.clock.now().as_duration().as_secs_f64();
-        let is_valid = detector.is_valid_at(now_s);
-        if is_valid == std::mem::replace(&mut self.is_valid, is_valid) {
+        let now = self.world.clock.now();
+        let is_valid = detector.is_valid_at(now.as_duration().as_secs_f64());
+        let was_valid = self.invalid_said.is_none();
+        let is_due = |said: Instant| said.elapsed() >= VALIDITY_EVERY;
+        if is_valid == was_valid && !self.invalid_said.is_some_and(is_due) {
             return;
         }
-        let validity = detector.validity.map(|v| (v.from_s, v.until_s));
-        let (from_s, until_s) = validity.unwrap_or_default();
-        let id = detector.id.0;
-        match is_valid {
-            false => warn!(
-                id,
-                from_s, until_s, "the detector description does not hold now"
-            ),
-            true => info!(id, from_s, until_s, "the detector description holds now"),
+        self.invalid_said = (!is_valid).then(Instant::now);
+        let text = validity_text(&detector, is_valid);
+        if is_valid != was_valid {
+            match is_valid {
+                true => info!("{text}"),
+                false => warn!("{text}"),
+            }
         }
+        self.world.bus.publish(Event::Alarm(Alarm {
+            service: SAYS.to_owned(),
+            rule: "detector_invalid".to_owned(),
+            subject: format!("detector {}", detector.id.0),
+            severity: Severity::Warning,
+            firing: !is_valid,
+            text,
+            at: now,
+        }));
+    }
+}
+
+fn validity_text(detector: &Detector, is_valid: bool) -> String {
+    let time = |utc_s: f64| {
+        let time = SignedDuration::try_from_secs_f64(utc_s).map(Timestamp::from_duration);
+        match time {
+            Ok(Ok(time)) => format!("{time:.0}"),
+            // Far off, as those who write no end have it.
+            Ok(Err(_)) | Err(_) => "ever".to_owned(),
+        }
+    };
+    let holds = match is_valid {
+        true => "holds",
+        false => "does not hold now, only",
+    };
+    let id = detector.id.0;
+    match detector.validity {
+        Some(validity) => format!(
+            "the description of detector {id} {holds} from {} until {}",
+            time(validity.from_s),
+            time(validity.until_s)
+        ),
+        None => format!("the description of detector {id} {holds} at any time"),
     }
 }
 

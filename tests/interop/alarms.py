@@ -311,6 +311,8 @@ def chat_orders(stack):
 
     answered(anna, "status", "only shifters and operators")
     answered(carl, "shifters are anna and ben", "on shift: anna and ben")
+    stack.alarm("ben")
+    until(lambda: any("bot: @anna @ben: [alert] ben tries" in line for line in history(anna)), "names")
     answered(anna, "status", "alarm_chat")
     answered(anna, "supervisorctl restart alarm_chat", "alarm_chat: started")
     answered(anna, "mute disk_* for 1h because of a test", "muted disk_*")

@@ -1,17 +1,22 @@
 //! `alarm_chat`: alarms as messages in a channel of Rocket.Chat, or by a webhook.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use fathom_kernel::{
-    BoxFuture, FromConfig, Service, ServiceCx, ServiceError, Setup, Severity, Span, Stage,
+    BoxFuture, Caller, Command, ControlHandle, FromConfig, Notice, Service, ServiceCx,
+    ServiceError, Setup, Severity, Span, Stage,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::chat::{Account, Chat, Console, RocketChat, Transport, Webhook};
-use crate::idle;
 use crate::sink::{Only, Outlet, Parcel, QueueOptions, SendError, Taste, digest, run};
-use crate::web;
+use crate::{ask, find, idle, web};
+
+/// Kind of the service that knows who is on shift.
+const CHATBOT: &str = "chatbot";
 
 /// Options of `alarm_chat`; `enabled`, `botname`, `password` and `channel` stand in the section
 /// `Alerts` of km3mon's pipeline.toml.
@@ -28,6 +33,9 @@ pub(crate) struct Options {
     pub(crate) enabled: bool,
     /// The least severity passed on: `info`, `warning` or `alert`.
     pub(crate) least: Severity,
+    /// Alarms of this severity and above that begin are said to those on shift, by the names that the
+    /// `chatbot` of the stack has; `none` names nobody.
+    pub(crate) mention: Mention,
     /// Which alarms are passed on.
     pub(crate) only: Only,
     /// Password on the server (`rocketchat`).
@@ -46,6 +54,31 @@ pub(crate) struct Options {
     pub(crate) url: String,
 }
 
+/// The least severity at which those on shift are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mention {
+    /// Nobody is named.
+    None,
+    /// At any.
+    Info,
+    /// At warnings and alerts.
+    Warning,
+    /// At alerts.
+    Alert,
+}
+
+impl Mention {
+    fn least(self) -> Option<Severity> {
+        match self {
+            Self::None => None,
+            Self::Info => Some(Severity::Info),
+            Self::Warning => Some(Severity::Warning),
+            Self::Alert => Some(Severity::Alert),
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -54,6 +87,7 @@ impl Default for Options {
             channel: String::new(),
             enabled: true,
             least: Severity::Warning,
+            mention: Mention::Alert,
             only: Only::default(),
             password: String::new(),
             per_hour: 60,
@@ -166,19 +200,100 @@ impl Service for AlarmChat {
             let chat = made
                 .map_err(ServiceError::new)?
                 .map_err(ServiceError::new)?;
-            run(cx, Room(chat), taste).await
+            let room = Room {
+                chat,
+                mention: options.mention.least(),
+                own: cx.name.clone(),
+                control: cx.control.clone(),
+            };
+            run(cx, room, taste).await
         })
     }
 }
 
 /// Says alarms in a channel.
-struct Room(Box<dyn Chat>);
+struct Room {
+    chat: Box<dyn Chat>,
+    mention: Option<Severity>,
+    own: Arc<str>,
+    control: ControlHandle,
+}
 
 impl Outlet for Room {
     fn send(&mut self, parcel: Parcel) -> BoxFuture<'_, Result<(), SendError>> {
         Box::pin(async move {
-            let said = self.0.post(&digest(&parcel)).await;
+            let mut text = digest(&parcel);
+            if is_for_shifters(&parcel, self.mention) {
+                text.insert_str(0, &shifters(&self.control, &self.own).await);
+            }
+            let said = self.chat.post(&text).await;
             said.map_err(|error| SendError(error.to_string()))
         })
+    }
+}
+
+/// Returns how those on shift are addressed; empty when nobody is, or nobody knows.
+async fn shifters(control: &ControlHandle, own: &str) -> String {
+    let caller = || Caller::new(own, "service");
+    let Some(name) = find(control, caller(), CHATBOT).await else {
+        return String::new();
+    };
+    let question = Command::Request {
+        name,
+        verb: "shifters".to_owned(),
+        args: Value::Null,
+    };
+    let names: Option<Vec<String>> = ask(control, caller(), question).await;
+    match names.unwrap_or_default().as_slice() {
+        [] => String::new(),
+        names => format!("@{}: ", names.join(" @")),
+    }
+}
+
+fn is_for_shifters(parcel: &Parcel, mention: Option<Severity>) -> bool {
+    let begins = |notice: &Notice| notice.to == Stage::Firing && Some(notice.severity) >= mention;
+    mention.is_some() && parcel.notices.iter().any(begins)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn parcel(severity: Severity, to: Stage) -> Parcel {
+        let notice = Notice {
+            entry: 1,
+            id: 12,
+            at: Timestamp::UNIX_EPOCH,
+            service: "m".into(),
+            rule: "trigger_rate_zero".into(),
+            subject: "Overall".into(),
+            severity,
+            from: Stage::Ok,
+            to,
+            text: "Trigger rate is 0Hz!".into(),
+            since: Timestamp::UNIX_EPOCH,
+            repeat: 0,
+            by: None,
+            until: None,
+            sinks: Vec::new(),
+        };
+        Parcel {
+            notices: vec![notice],
+            dropped: 0,
+        }
+    }
+
+    #[test]
+    fn those_on_shift_are_named_when_something_bad_enough_begins() {
+        let named = |severity, to, mention: Mention| {
+            is_for_shifters(&parcel(severity, to), mention.least())
+        };
+        assert!(named(Severity::Alert, Stage::Firing, Mention::Alert));
+        assert!(named(Severity::Alert, Stage::Firing, Mention::Info));
+        assert!(!named(Severity::Warning, Stage::Firing, Mention::Alert));
+        assert!(!named(Severity::Alert, Stage::Resolved, Mention::Alert));
+        assert!(!named(Severity::Alert, Stage::Firing, Mention::None));
     }
 }

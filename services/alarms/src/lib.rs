@@ -40,7 +40,7 @@ mod web;
 
 use fathom_kernel::Kind;
 
-pub(crate) use find::find_engine;
+pub(crate) use find::{ask, find, find_engine};
 pub(crate) use idle::idle;
 
 /// The kinds of this crate.

@@ -205,7 +205,14 @@ pub enum Command {
 
 impl Command {
     /// Requests that services ask each other regularly, and that change nothing anywhere.
-    const QUESTIONS: [&str; 5] = ["conditions", "history", "list", "picture", "search"];
+    const QUESTIONS: [&str; 6] = [
+        "conditions",
+        "history",
+        "list",
+        "picture",
+        "search",
+        "shifters",
+    ];
 
     /// Tells whether the command does something, or only asks.
     pub fn changes(&self) -> bool {
