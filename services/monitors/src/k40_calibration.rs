@@ -64,6 +64,8 @@ pub struct K40Calibration {
     newest_ms: Option<i64>,
     /// Data time to which the last round counted (ms).
     calibrated_ms: Option<i64>,
+    /// What was kept was taken back, and its alarms are not said again yet.
+    is_restored: bool,
     shown: Shown,
     redraw: Redraw,
     progress_ms: Option<i64>,
@@ -145,6 +147,7 @@ impl Monitor for K40Calibration {
             was_heard: false,
             newest_ms: None,
             calibrated_ms: None,
+            is_restored: false,
             redraw: Redraw::Nothing,
             progress_ms: None,
             host_ms: 0,
@@ -173,6 +176,9 @@ impl Monitor for K40Calibration {
         self.timeline.tick();
         self.host_ms = now.as_millisecond();
         let data_ms = self.timeline.at(self.host_ms);
+        if std::mem::take(&mut self.is_restored) {
+            self.say_again(out);
+        }
         self.end_cycle_if_due(data_ms);
         self.go_on_with_round(data_ms, out);
         self.draw(data_ms, out);
@@ -239,6 +245,7 @@ impl Monitor for K40Calibration {
         }
         self.calibrated_ms = head.calibrated_ms;
         self.redraw = Redraw::All;
+        self.is_restored = true;
         Ok(())
     }
 

@@ -99,6 +99,9 @@ struct Stream {
     newest_ms: Option<i64>,
     /// Too few frames came.
     incomplete: bool,
+    /// That was said since the start.
+    #[serde(skip)]
+    said: bool,
 }
 
 impl Stream {
@@ -113,6 +116,7 @@ impl Stream {
             late: 0,
             newest_ms: None,
             incomplete: false,
+            said: false,
         }
     }
 }
@@ -203,6 +207,7 @@ impl Monitor for TimesliceRates {
             self.judge(index, out);
         }
         let data_ms = data_ms.max(self.bins.covered_to_ms());
+        self.say_again(now, out);
         if std::mem::take(&mut self.redraw) {
             self.draw(data_ms, out);
         }
@@ -342,7 +347,7 @@ impl TimesliceRates {
             if low == stream.incomplete {
                 continue;
             }
-            stream.incomplete = low;
+            (stream.incomplete, stream.said) = (low, low);
             let text = format!("{:.1} % of the frames came in an interval", share * 100.0);
             out.alarm(
                 ("timeslices_incomplete", level.tag().as_str()),
@@ -350,6 +355,23 @@ impl TimesliceRates {
                 low,
                 text,
                 timestamp(end_ms),
+            );
+        }
+    }
+
+    /// After a restart: what was not taken back by an interval that has just ended still holds. The next
+    /// whole interval may be too far away to wait for it.
+    fn say_again(&mut self, now: Timestamp, out: &mut Outputs) {
+        for (stream, (level, ..)) in self.streams.iter_mut().zip(&LOOKS) {
+            if !stream.incomplete || std::mem::replace(&mut stream.said, true) {
+                continue;
+            }
+            out.alarm(
+                ("timeslices_incomplete", level.tag().as_str()),
+                Severity::Warning,
+                true,
+                "frames were missing in the last interval before the restart",
+                now,
             );
         }
     }

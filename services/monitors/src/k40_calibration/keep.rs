@@ -171,17 +171,17 @@ pub(super) fn read_dom(record: &[u8], known: Known, tmax_ns: u32) -> Option<Dom>
     dom.singles = singles;
     dom.since_ms = (since_ms != i64::MIN).then_some(since_ms);
     if take(left)? != [0] {
-        let (done, is_alarming) = read_done(left)?;
-        dom.last = Some(Box::new(done));
-        dom.is_alarming = is_alarming;
+        dom.last = Some(Box::new(read_done(left)?));
     }
     left.is_empty().then_some(dom)
 }
 
-fn read_done(left: &mut &[u8]) -> Option<(Done, bool)> {
+/// Reads a result. Whether an alarm was raised for it is of the past: it is said again, or not, by the
+/// limit of today.
+fn read_done(left: &mut &[u8]) -> Option<Done> {
     let from_ms = take(left).map(i64::from_le_bytes)?;
     let until_ms = take(left).map(i64::from_le_bytes)?;
-    let [was_full, is_alarming] = take(left)?;
+    let [was_full, _was_alarming] = take(left)?;
     let livetime_s = take(left).map(f64::from_le_bytes)?;
     let coincidences = take(left).map(u64::from_le_bytes)?;
     let [
@@ -204,13 +204,12 @@ fn read_done(left: &mut &[u8]) -> Option<(Done, bool)> {
         rms_hz: [before_hz, after_hz],
         chi2_per_ndf,
     };
-    let done = Done {
+    Some(Done {
         from_ms,
         until_ms,
         was_full: was_full != 0,
         calibration,
-    };
-    Some((done, is_alarming != 0))
+    })
 }
 
 fn read_pmts(left: &mut &[u8]) -> Option<[PmtResult; CHANNELS]> {

@@ -99,6 +99,16 @@ impl K40Calibration {
         self.end_round_if_done(until_ms, out);
     }
 
+    /// After a restart: what still holds is said again at once, not at the end of the cycle.
+    pub(super) fn say_again(&mut self, out: &mut Outputs) {
+        for (place, dom) in self.places.list().iter().zip(&mut self.doms) {
+            let Some(dom) = dom else { continue };
+            if let Some(until_ms) = dom.last.as_ref().map(|done| done.until_ms) {
+                judge(place, dom, &self.config, until_ms, out);
+            }
+        }
+    }
+
     fn end_round_if_done(&mut self, until_ms: i64, out: &mut Outputs) {
         let is_done = |round: &Round| round.next >= self.doms.len();
         if !matches!(&self.phase, Phase::Calibrating(round) if is_done(round)) {

@@ -56,6 +56,8 @@ impl Offset {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Offsets {
     off: BTreeSet<u32>,
+    /// Those of them that were kept over a restart and are not said again yet.
+    unsaid: BTreeSet<u32>,
 }
 
 /// What is to be shown.
@@ -65,7 +67,8 @@ pub(super) struct Shown {
 }
 
 impl Offsets {
-    /// Judges all DOMs; alarms are said when they change.
+    /// Judges all DOMs; alarms are said when they change, and once
+    /// after a restart.
     pub(super) fn judge(
         &mut self,
         (places, residuals): (&Places, &Residuals),
@@ -111,7 +114,8 @@ impl Offsets {
         };
         let enough = offset.residuals >= limits.residuals_min;
         let is = enough && offset.median_ns.abs() > limit_ns;
-        if is == was {
+        let is_unsaid = self.unsaid.remove(&place.dom_id);
+        if is == was && !(is && is_unsaid) {
             return;
         }
         match is {
@@ -158,6 +162,7 @@ impl Offsets {
 
     pub(super) fn put_back(&mut self, off: Vec<u32>) {
         self.off = off.into_iter().collect();
+        self.unsaid = self.off.clone();
     }
 }
 

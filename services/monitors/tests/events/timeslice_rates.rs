@@ -146,6 +146,23 @@ fn a_stream_that_stops_is_an_alarm_until_it_is_forgotten() {
 }
 
 #[test]
+fn a_stream_that_still_stands_after_a_restart_is_said_again() {
+    let mut bench = bench(Config::default());
+    feed(&mut bench, 0..200, |_| true);
+    for s in 20..40 {
+        bench.tick(T0 + s * 1000);
+    }
+    let low = ("timeslices_incomplete", "IO_TSL1", true);
+    assert_eq!(bench.alarms(), [low]);
+    let mut bench = bench.restarted(Config::default(), &Setup::default(), &Store::default());
+    for s in 40..80 {
+        bench.tick(T0 + s * 1000);
+    }
+    assert_eq!(bench.alarms(), [low]);
+    assert_eq!(bench.out.alarms[0].at.as_millisecond(), T0 + 40_000);
+}
+
+#[test]
 fn parts_of_a_slice_count_as_one_frame() {
     let mut bench = bench(Config::default());
     for index in 0..300 {
