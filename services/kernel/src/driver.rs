@@ -13,8 +13,8 @@ use tracing::{info, warn};
 use crate::monitor::Persist;
 use crate::standing::Standing;
 use crate::{
-    Alarm, BoxFuture, Event, Fetched, Monitor, Outputs, Request, Service, ServiceCx, ServiceError,
-    Setup, blocking, write_files,
+    BoxFuture, Event, Fetched, Monitor, Outputs, Request, Service, ServiceCx, ServiceError, Setup,
+    blocking, write_files,
 };
 
 /// Time between two checkpoints of a monitor.
@@ -28,6 +28,11 @@ const STRETCH_MAX: Duration = Duration::from_millis(2);
 
 /// Events between two looks at the clock: few enough for slow monitors, many enough not to cost.
 const BETWEEN_LOOKS: usize = 32;
+
+/// Time that a monitor has to say again what the one before the new description of the detector said:
+/// as long as the alarm engine gives it after a restart, since some judge every few minutes only.
+/// Until then nothing is told of it, so that what goes on does not end and begin again for people.
+const SAY_AGAIN_WITHIN: Duration = Duration::from_mins(10);
 
 /// Most fetches of one monitor under way; further ones are refused.
 const FETCHES_MAX: usize = 16;
@@ -100,7 +105,10 @@ impl<M: Monitor> Loop<M> {
                 () = stop.cancelled() => break,
                 Some(request) = self.cx.inbox.recv() => self.answer(request),
                 _ = ticks.tick() => self.monitor.on_tick(self.cx.clock.now(), &mut self.out),
-                _ = measures.tick() => self.measure(),
+                _ = measures.tick() => {
+                    self.measure();
+                    self.end_doubted();
+                }
                 _ = persists.tick() => self.persist().await?,
                 Ok(()) = detector.changed() => {
                     let newer = detector.borrow_and_update().clone();
@@ -177,10 +185,19 @@ impl<M: Monitor> Loop<M> {
         self.fetching = JoinSet::new();
         self.monitor = M::new(self.config.clone(), &setup);
         self.setup = setup;
+        self.standing.doubt(Instant::now() + SAY_AGAIN_WITHIN);
         self.restore().await?;
         self.measure();
         info!("goes by the new description of the detector");
         Ok(())
+    }
+
+    /// Ends what a former monitor said and the present one did not say again in time.
+    fn end_doubted(&mut self) {
+        let why = "not said again since the description of the detector changed";
+        let at = self.cx.clock.now();
+        let over = self.standing.end_doubted(Instant::now(), why, at);
+        self.out.alarms.extend(over);
     }
 
     fn answer(&mut self, request: Request) {
@@ -201,12 +218,7 @@ impl<M: Monitor> Loop<M> {
     fn reset(&mut self) {
         self.monitor.reset();
         let at = self.cx.clock.now();
-        let gone = self.standing.take().into_iter().map(|alarm| Alarm {
-            firing: false,
-            text: format!("reset, no longer known: {}", alarm.text),
-            at,
-            ..alarm
-        });
+        let gone = self.standing.end_all("reset, no longer known", at);
         self.out.alarms.extend(gone);
     }
 
@@ -576,6 +588,84 @@ mod tests {
         let request = Request { verb, args, reply };
         outside.inbox.send(request).await.unwrap();
         answer.await.unwrap().unwrap()
+    }
+
+    async fn next_alarm(alarms: &mut crate::Subscription) -> (String, bool) {
+        let mut batch = VecDeque::new();
+        assert!(alarms.recv_batch(&mut batch).await);
+        match batch.pop_front().as_deref() {
+            Some(Event::Alarm(alarm)) if batch.is_empty() => (alarm.subject.clone(), alarm.firing),
+            other => panic!("{other:?} and {} more", batch.len()),
+        }
+    }
+
+    /// Says of each message that it is worrying, whatever it said before.
+    struct Nervous;
+
+    impl Monitor for Nervous {
+        type Config = Nothing;
+        const TOPICS: Topics = Topics::frames(&[tags::MSG]);
+
+        fn new(_: Nothing, _: &Setup) -> Self {
+            Self
+        }
+
+        fn on_event(&mut self, event: &Event, out: &mut Outputs) {
+            let Event::Frame(frame) = event else { return };
+            let subject = String::from_utf8_lossy(&frame.body).into_owned();
+            let about = ("worrying", subject);
+            out.alarm(about, crate::Severity::Warning, true, "hm", frame.received);
+        }
+
+        fn on_tick(&mut self, _: Timestamp, _: &mut Outputs) {}
+
+        fn memory_bytes(&self) -> usize {
+            0
+        }
+
+        fn reset(&mut self) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_that_the_monitor_of_a_new_description_does_not_say_again_ends() {
+        let said = |text: &'static str| {
+            let Event::Frame(frame) = message(tags::MSG) else {
+                panic!("no frame")
+            };
+            let body = text.as_bytes().into();
+            Event::Frame(Frame { body, ..frame })
+        };
+        let (cx, mut outside) = ServiceCx::alone("nervous", std::env::temp_dir());
+        let (bus, stop, detector) = (cx.bus.clone(), cx.stop.clone(), cx.detector.clone());
+        let alarms = crate::Filter::none().and(crate::Topic::Alarm);
+        let mut alarms = bus.subscribe("test", alarms, crate::Limits::default());
+        let driver = Driver::<Nervous>::new(Nothing {}, Setup::default());
+        let running = tokio::spawn(Box::new(driver).run(cx));
+        outside.ready.wait_for(|ready| *ready).await.unwrap();
+        for text in ["stays", "goes"] {
+            bus.publish(said(text));
+            assert_eq!(next_alarm(&mut alarms).await, (text.into(), true));
+        }
+        let layout = fathom_formats::detx::Layout::orca(1);
+        assert!(detector.publish(Detector::generated(&layout).into()));
+        let renewed = Instant::now();
+        // Long before the time is over: nothing ends only to begin again.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        bus.publish(said("stays"));
+        assert_eq!(next_alarm(&mut alarms).await, ("stays".into(), true));
+        assert_eq!(next_alarm(&mut alarms).await, ("goes".into(), false));
+        let passed = renewed.elapsed();
+        assert!((SAY_AGAIN_WITHIN..SAY_AGAIN_WITHIN + MEASURE_EVERY).contains(&passed));
+        let held = ask(&outside, "conditions").await;
+        let subjects: Vec<_> = held
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|a| &a["subject"])
+            .collect();
+        assert_eq!(subjects, ["stays"]);
+        stop.cancel();
+        running.await.unwrap().unwrap();
     }
 
     #[tokio::test(start_paused = true)]

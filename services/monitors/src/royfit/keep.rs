@@ -272,7 +272,7 @@ impl Royfit {
         self.newest_ms = numbers.newest_ms;
         self.counts = numbers.counts;
         self.csv.written = numbers.csv_bytes;
-        self.offsets.put_back(numbers.off);
+        self.offsets.put_back(numbers.off, &self.places);
         self.history
             .put_back(numbers.listed, numbers.shapes, numbers.minutes);
         // Residuals that were counted in another way do not mix with today's.

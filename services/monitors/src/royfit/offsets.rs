@@ -81,7 +81,6 @@ impl Offsets {
         for (place, offset) in places.list().iter().zip(&offsets) {
             self.judge_dom(place, offset, limits, at, out);
         }
-        self.drop_unlisted(places, at, out);
         let is_off = |place: &Place| self.off.contains(&place.dom_id);
         let all = places.list().iter().zip(&offsets);
         let off = table(all.filter(|(place, _)| is_off(place)));
@@ -139,29 +138,15 @@ impl Offsets {
         );
     }
 
-    /// DOMs that another detector description had are not off any more.
-    fn drop_unlisted(&mut self, places: &Places, at: Timestamp, out: &mut Outputs) {
-        let gone: Vec<u32> = self.off.iter().copied().collect();
-        for dom_id in gone.into_iter().filter(|id| places.rank(*id).is_none()) {
-            self.off.remove(&dom_id);
-            let text = format!("DOM {dom_id} is not in the detector description any more");
-            let subject = format!("DOM {dom_id}");
-            out.alarm(
-                ("dom_time_offset", subject),
-                Severity::Warning,
-                false,
-                text,
-                at,
-            );
-        }
-    }
-
     pub(super) fn list(&self) -> Vec<u32> {
         self.off.iter().copied().collect()
     }
 
-    pub(super) fn put_back(&mut self, off: Vec<u32>) {
-        self.off = off.into_iter().collect();
+    /// Takes back what was kept, but for DOMs that the detector description has no more: where they
+    /// stood is not known, and alarms that nobody says again end without our help.
+    pub(super) fn put_back(&mut self, off: Vec<u32>, places: &Places) {
+        let is_there = |id: &u32| places.rank(*id).is_some();
+        self.off = off.into_iter().filter(is_there).collect();
         self.unsaid = self.off.clone();
     }
 }

@@ -71,6 +71,29 @@ fn a_dom_that_is_8_ns_late_is_listed_and_said_until_it_is_right_again() {
 }
 
 #[test]
+fn a_dom_that_is_described_no_more_ends_nothing_under_a_name_that_was_never_raised() {
+    let before = setup(2);
+    let detector = before.detector.as_ref().unwrap();
+    let late = detector.module_at(2, 9).unwrap().id.0;
+    let mut bench = Bench::<Royfit>::new(RoyfitConfig::default(), &before);
+    for n in 0..120 {
+        let hits = (18, late, 8.0);
+        bench.take(&muon_event(&before, START_MS + n, &two_dus(), hits));
+    }
+    bench.tick(START_MS + 60_000);
+    assert_eq!(bench.alarms().len(), 1);
+    let mut modules = detector.modules().to_vec();
+    modules.retain(|module| module.id.0 != late);
+    let after = fathom_kernel::Setup {
+        detector: Some(Detector::new(detector.id, modules).into()),
+        ..before.clone()
+    };
+    let mut bench = bench.restarted(RoyfitConfig::default(), &after, &Store::default());
+    bench.tick(START_MS + 120_000);
+    assert_eq!(bench.alarms(), []);
+}
+
+#[test]
 fn residuals_are_drawn_by_floor_with_a_line_per_du() {
     let setup = setup(2);
     let mut bench = Bench::<Royfit>::new(RoyfitConfig::default(), &setup);
