@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// Length of a minute (ms).
 const MINUTE_MS: i64 = 60_000;
+/// A step of the clock that is no new beginning (ms): the timeline of live data follows a datum as far
+/// ahead as a minute, which may end in the minute after the next.
+const STEP_BACK_MS: i64 = 2 * MINUTE_MS;
 /// Minutes kept.
 const MINUTES: usize = 1440;
 
@@ -52,14 +55,16 @@ impl History {
         open.lost = open.lost.max(doms);
     }
 
-    /// Ends the minute when the next one has begun. A clock that was set back begins anew.
+    /// Ends the minute when the next one has begun. A clock that steps a little back, as after a slice
+    /// with a time to come, waits in the minute under way; one that was set back takes away what is
+    /// later.
     pub(super) fn close(&mut self, data_ms: i64) {
         let end_ms = (data_ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
         let open = self.open();
         if open.at_ms == 0 {
             open.at_ms = end_ms;
         }
-        if open.at_ms == end_ms {
+        if (0..=STEP_BACK_MS).contains(&(open.at_ms - end_ms)) {
             return;
         }
         let done = *open;
@@ -67,11 +72,17 @@ impl History {
             at_ms: end_ms,
             ..Minute::NOTHING
         });
-        let newest_ms = self.minutes.newest().map(|minute| minute.at_ms);
-        if newest_ms.is_some_and(|newest_ms| newest_ms >= done.at_ms) {
-            self.minutes.clear();
-        }
         self.minutes.push(done);
+        if self
+            .minutes
+            .newest()
+            .is_some_and(|newest| newest.at_ms >= end_ms)
+        {
+            let earlier = self.minutes.iter().filter(|minute| minute.at_ms < end_ms);
+            let earlier: Vec<_> = earlier.copied().collect();
+            self.minutes.clear();
+            self.put_back(earlier);
+        }
     }
 
     /// Iterates over the minutes that have ended, oldest first.
@@ -136,6 +147,43 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_slice_from_the_next_minute_does_not_erase_the_day() {
+        let mut history = History::default();
+        for minute in 0..100 {
+            history.add(1, 0);
+            history.close(minute * MINUTE_MS + 30_000);
+        }
+        // A slice a minute ahead, and back again after ten ticks.
+        history.close(100 * MINUTE_MS + 30_000);
+        for second in 40..200 {
+            history.add(1, 0);
+            history.close(99 * MINUTE_MS + second * 1000);
+        }
+        let times: Vec<_> = history.minutes().map(|minute| minute.at_ms).collect();
+        let expected: Vec<_> = (1..=102).map(|minute| minute * MINUTE_MS).collect();
+        assert_eq!(times, expected);
+        let frames: u64 = history.minutes().map(|minute| minute.frames).sum();
+        assert_eq!(
+            frames,
+            100 + 141,
+            "of the hundred minutes and until second 180"
+        );
+    }
+
+    #[test]
+    fn a_replay_takes_away_only_what_is_later() {
+        let mut history = History::default();
+        for minute in 0..100 {
+            history.close(minute * MINUTE_MS);
+        }
+        history.close(50 * MINUTE_MS);
+        history.close(51 * MINUTE_MS);
+        let times: Vec<_> = history.minutes().map(|minute| minute.at_ms).collect();
+        let expected: Vec<_> = (1..=51).map(|minute| minute * MINUTE_MS).collect();
+        assert_eq!(times, expected);
+    }
+
+    #[test]
     fn a_minute_ends_with_the_next_one_and_a_clock_set_back_begins_anew() {
         let mut history = History::default();
         history.add(10, 1);
@@ -152,7 +200,7 @@ mod tests {
         };
         assert!(history.minutes().eq(&[first]));
         assert_eq!(history.view().curves[1].values, [10.0]);
-        history.close(120_000);
+        history.close(180_000);
         history.close(1000);
         history.close(61_000);
         let times: Vec<_> = history.minutes().map(|minute| minute.at_ms).collect();
