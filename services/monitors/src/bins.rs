@@ -124,9 +124,10 @@ impl<B: Interval> Bins<B> {
         self.bins.get(&index)
     }
 
-    /// Returns the newest interval still open.
-    pub(crate) fn newest_open(&self) -> Option<(i64, &B)> {
-        let index = *self.open.last()?;
+    /// Returns the newest interval still open that has begun at a time: there may be one of a time to
+    /// come, kept since data were believed that they are from there.
+    pub(crate) fn newest_open(&self, data_ms: i64) -> Option<(i64, &B)> {
+        let index = *self.open.range(..=self.index(data_ms)).next_back()?;
         Some((index, self.bins.get(&index)?))
     }
 

@@ -277,9 +277,10 @@ impl OnlineReco {
             detector: payload.detector_id.0,
             run: payload.run.0,
         };
-        match self.timeline.saw(data_ms, host_ms) {
+        let fit = self.timeline.saw(data_ms, host_ms);
+        match fit {
             Fit::Stray => self.counts.strays += 1,
-            fit => {
+            Fit::Near | Fit::Set => {
                 if fit == Fit::Set {
                     let is_replay = data_ms.abs_diff(host_ms) > TOLERANCE_MS.unsigned_abs();
                     self.bins.jump(data_ms, is_replay);
@@ -292,8 +293,12 @@ impl OnlineReco {
                 }
             }
         }
-        let (bin, _) = self.bins.bin(self.bins.index(data_ms));
-        bin.events += 1;
+        // The time of a stray is wrong: it belongs to no interval.
+        let index = (fit != Fit::Stray).then(|| self.bins.index(data_ms));
+        let mut bin = index.map(|index| self.bins.bin(index).0);
+        if let Some(bin) = &mut bin {
+            bin.events += 1;
+        }
         let status = self.config.shower_status;
         let showers = |fit: &Reconstructed| {
             fit.is_fitted() && status.is_none_or(|status| fit.status == status)
@@ -316,7 +321,9 @@ impl OnlineReco {
                 continue;
             };
             into.fill(kind, cos, quality);
-            bin.add(kind, quality);
+            if let Some(bin) = &mut bin {
+                bin.add(kind, quality);
+            }
             match kind {
                 histograms::TRACK => self.counts.tracks += 1,
                 _ => self.counts.showers += 1,

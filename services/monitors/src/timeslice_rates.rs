@@ -303,11 +303,13 @@ impl TimesliceRates {
             Seen::Again => stream.again += 1,
             Seen::Stray => stream.strays += 1,
         }
-        if fit != Fit::Stray {
-            stream.newest_ms = stream.newest_ms.max(Some(data_ms));
-            self.runs.saw(Run::of(&head.header), data_ms);
-            self.newest_ms = self.newest_ms.max(Some(data_ms));
+        if fit == Fit::Stray {
+            // Its time is wrong: it belongs to no interval.
+            return;
         }
+        stream.newest_ms = stream.newest_ms.max(Some(data_ms));
+        self.runs.saw(Run::of(&head.header), data_ms);
+        self.newest_ms = self.newest_ms.max(Some(data_ms));
         let (bin, closed) = self.bins.bin(self.bins.index(data_ms));
         bin.add(rank, seen == Seen::New);
         stream.late += u64::from(closed);

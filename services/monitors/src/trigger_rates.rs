@@ -307,7 +307,13 @@ impl TriggerRates {
         #[expect(clippy::cast_precision_loss, reason = "a message has far fewer hits")]
         self.multiplicity.fill(payload.triggered.len() as f64, 1.0);
 
-        let index = self.bins.index(data_ms);
+        // The time of a stray is wrong: it belongs to no interval. That others are missing before it is
+        // noticed now.
+        let is_stray = fit == Fit::Stray;
+        let index = self.bins.index(match is_stray {
+            true => self.timeline.at(host_ms),
+            false => data_ms,
+        });
         let mut one = self.one_event(payload);
         match self.counter.saw(run, payload.trigger_counter, index) {
             Sequence::After(missing) => one.lost = missing,
@@ -320,9 +326,12 @@ impl TriggerRates {
             Sequence::Old => self.repeated += 1,
         }
         let (bin, closed) = self.bins.bin(index);
-        bin.merge(&one);
+        match is_stray {
+            true => bin.lost += one.lost,
+            false => bin.merge(&one),
+        }
         self.total.merge(&one);
-        self.late += u64::from(closed);
+        self.late += u64::from(closed && !is_stray);
         self.redraw |= closed;
         self.recount = true;
     }

@@ -184,12 +184,30 @@ fn one_event_with_a_broken_clock_is_counted_and_moves_nothing() {
         event_body(1, 2_000_000_000_000, 2, 2, 2),
         T0 + 1500,
     ));
-    bench.take(&event(T0 + 2000, 2, 3));
+    bench.take(&frame(
+        tags::IO_EVT,
+        event_body(1, 5000, 2, 3, 2),
+        T0 + 1600,
+    ));
+    bench.take(&event(T0 + 2000, 2, 4));
+    bench.tick(T0 + 9000);
+    assert_eq!(bench.cell("trigger_counts", "Overall", 2), json!(2), "open");
     bench.tick(T0 + 12_000);
     assert_eq!(bench.curve("trigger_rates", "Overall"), [0.2]);
+    let stamps = bench
+        .out
+        .lines
+        .iter()
+        .map(|l| l.line.split(',').next().unwrap());
+    assert_eq!(stamps.collect::<Vec<_>>(), ["1700000410.0"]);
+    bench.take(&event(T0 + 13_000, 2, 5));
+    bench.tick(T0 + 14_000);
+    assert_eq!(bench.cell("trigger_counts", "Overall", 2), json!(1), "open");
+    assert_eq!(bench.cell("trigger_counts", "Overall", 1), json!(5));
+    assert_eq!(bench.cell("trigger_counts", "lost events", 1), json!(0));
     assert_eq!(
         bench.cell("trigger_counts", "events far off the clock", 1),
-        json!(1)
+        json!(2)
     );
 }
 

@@ -38,7 +38,7 @@ pub(super) fn table(bins: &Bins<Bin>, data_ms: i64, counts: &Counts<'_>) -> Tabl
     let empty = Bin::default();
     let last = bins.window(data_ms).next_back();
     let (last_end, last) = last.map_or((None, &empty), |(i, b)| (Some(bins.end_ms(i)), b));
-    let open = bins.newest_open().map_or(&empty, |(_, bin)| bin);
+    let open = bins.newest_open(data_ms).map_or(&empty, |(_, bin)| bin);
     let row = |name: &str, count: &dyn Fn(&Bin) -> u64| {
         let (rate_hz, error_hz) = bins.rate_hz(last, count(last));
         let rate = last_end.map(|_| (rate_hz, error_hz));

@@ -6,7 +6,7 @@ use fathom_kernel::{Event, Monitor as _, Setup, Tag, tags};
 use fathom_monitors::{TimesliceRates, TimesliceRatesConfig as Config};
 use serde_json::json;
 
-use super::common::{Bench, Store, frame};
+use super::common::{Bench, Store, frame, ms};
 
 const T0: i64 = 1_700_000_400_000;
 
@@ -160,6 +160,27 @@ fn a_stream_that_still_stands_after_a_restart_is_said_again() {
     }
     assert_eq!(bench.alarms(), [low]);
     assert_eq!(bench.out.alarms[0].at.as_millisecond(), T0 + 40_000);
+}
+
+#[test]
+fn a_slice_with_a_broken_clock_fills_no_interval() {
+    let mut bench = bench(Config::default());
+    feed(&mut bench, 0..150, |_| true);
+    // A day ahead by its time and its index.
+    let Event::Frame(mut broken) = slice(tags::IO_TSL1, 1, 150 + 864_000) else {
+        panic!("no frame")
+    };
+    broken.received = ms(T0 + 15_000);
+    bench.take(&Event::Frame(broken));
+    feed(&mut bench, 151..400, |_| true);
+    assert_eq!(bench.cell("timeslice_counts", "IO_TSL1", 6), json!(1));
+    assert_eq!(bench.curve("timeslice_rates", "L1"), [10.0, 9.9, 10.0]);
+    let store = Store::default();
+    drop(bench.restarted(Config::default(), &Setup::default(), &store));
+    let kept: serde_json::Value = store.saved().json().unwrap().unwrap();
+    let bins = kept["bins"].as_array().unwrap().iter();
+    let newest = bins.map(|bin| bin[0].as_i64().unwrap()).max().unwrap();
+    assert!(newest <= T0 / 10_000 + 4, "{newest}");
 }
 
 #[test]
