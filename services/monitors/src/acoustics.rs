@@ -105,6 +105,8 @@ pub struct Acoustics {
     newest_ms: Option<i64>,
     lost: BTreeSet<i32>,
     without_data: bool,
+    /// What was kept was taken back, and what of it is alarming is not said again yet.
+    is_restored: bool,
     counts: Counts,
     asked_ms: Option<i64>,
     source_version: Option<String>,
@@ -141,6 +143,7 @@ impl Monitor for Acoustics {
             newest_ms: None,
             lost: BTreeSet::new(),
             without_data: false,
+            is_restored: false,
             counts: Counts::default(),
             asked_ms: None,
             source_version: None,
@@ -165,6 +168,9 @@ impl Monitor for Acoustics {
         self.host_ms = now.as_millisecond();
         let data_ms = self.data_ms();
         self.ask(data_ms, out);
+        if std::mem::take(&mut self.is_restored) {
+            self.say_again(now, out);
+        }
         self.judge(data_ms, out);
         if std::mem::take(&mut self.redraw) {
             self.draw(out);
@@ -329,18 +335,21 @@ impl Acoustics {
         for number in first.max(newest.saturating_sub(kept) + 1)..=newest {
             let end_ms = self.end_ms(number);
             let start_ms = end_ms - ms_of(self.config.period);
-            // In a cycle that began before we listened silence means nothing.
-            if start_ms >= since_ms || self.pending.any((seconds(start_ms), seconds(end_ms))) {
-                self.judge_cycle(number, out);
+            // In a cycle that began before we listened silence means nothing; a source tells of the
+            // past as well.
+            let is_whole = start_ms >= since_ms || self.config.source.is_some();
+            let has_any = || self.pending.any((seconds(start_ms), seconds(end_ms)));
+            if start_ms >= since_ms || has_any() {
+                self.judge_cycle((number, is_whole), out);
             }
             self.judged = Some(number);
         }
     }
 
-    fn judge_cycle(&mut self, number: i64, out: &mut Outputs) {
+    fn judge_cycle(&mut self, (number, is_whole): (i64, bool), out: &mut Outputs) {
         let end_ms = self.end_ms(number);
         let window = (seconds(end_ms - ms_of(self.config.period)), seconds(end_ms));
-        let cycle = Cycle::judge(number, window, &self.pending, &mut self.places);
+        let cycle = Cycle::judge((number, is_whole), window, &self.pending, &mut self.places);
         self.pending.forget_before(window.1);
         self.redraw = true;
         let at = timestamp(end_ms);
@@ -356,7 +365,10 @@ impl Acoustics {
         }
         // Without any data no beacon can be said to be lost.
         if cycle.has_data {
-            let lost = self.history.lost(&cycle, self.config.beacon_doms);
+            let lost = {
+                let doms = self.config.beacon_doms;
+                self.history.lost(&cycle, &self.lost, doms)
+            };
             for &emitter in lost.symmetric_difference(&self.lost) {
                 let is_lost = lost.contains(&emitter);
                 let doms = cycle.doms_that_heard(emitter);
@@ -370,6 +382,20 @@ impl Acoustics {
             self.lost = lost;
         }
         self.history.push(cycle);
+    }
+
+    /// After a restart: until the next cycle is judged more time passes than the alarm engine waits.
+    fn say_again(&self, now: Timestamp, out: &mut Outputs) {
+        for emitter in &self.lost {
+            let about = ("beacon_lost", format!("beacon {emitter}"));
+            let text = format!("beacon {emitter} was lost before the restart");
+            out.alarm(about, Severity::Warning, true, text, now);
+        }
+        if self.without_data {
+            let about = ("acoustics_no_data", "IO_TOA");
+            let text = "no times of arrival before the restart";
+            out.alarm(about, Severity::Warning, true, text, now);
+        }
     }
 
     /// Returns the pings of one module in all cycles that are kept.

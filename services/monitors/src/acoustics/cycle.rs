@@ -35,6 +35,8 @@ pub(super) struct Cycle {
     pub(super) number: i64,
     /// Anything arrived at all.
     pub(super) has_data: bool,
+    /// We listened all the time; otherwise silence means nothing.
+    pub(super) is_whole: bool,
     /// By rank, and for each module by emitter without sign.
     pub(super) results: Vec<Result>,
     /// Modules heard that have no place.
@@ -44,7 +46,7 @@ pub(super) struct Cycle {
 impl Cycle {
     /// Judges the arrivals between two times (s).
     pub(super) fn judge(
-        number: i64,
+        (number, is_whole): (i64, bool),
         window: (f64, f64),
         pending: &Pending,
         places: &mut Places,
@@ -52,6 +54,7 @@ impl Cycle {
         let mut cycle = Self {
             number,
             has_data: false,
+            is_whole,
             results: Vec::new(),
             unknown: 0,
         };
@@ -150,12 +153,17 @@ impl History {
         all.map(|(emitter, _)| emitter).collect()
     }
 
-    /// Returns the beacons that so many modules heard at one time, but not in this cycle.
-    pub(super) fn lost(&self, now: &Cycle, doms: usize) -> BTreeSet<i32> {
-        let known = self.cycles.iter().flat_map(Cycle::doms_by_emitter);
+    /// Returns the beacons that so many modules heard at one time, but not in this cycle. Those that
+    /// were lost `before` stay so until they are heard: the cycles in which they were are forgotten
+    /// after a day.
+    pub(super) fn lost(&self, now: &Cycle, before: &BTreeSet<i32>, doms: usize) -> BTreeSet<i32> {
+        let cycles = self.cycles.iter().filter(|_| now.is_whole);
+        let known = cycles.flat_map(Cycle::doms_by_emitter);
+        let known = known.filter(|&(_, heard)| heard >= doms);
         known
-            .filter(|&(emitter, heard)| heard >= doms && now.doms_that_heard(emitter) < doms)
             .map(|(emitter, _)| emitter)
+            .chain(before.iter().copied())
+            .filter(|emitter| now.doms_that_heard(*emitter) < doms)
             .collect()
     }
 

@@ -2,8 +2,9 @@
 //! anew now and then.
 //!
 //! ```text
-//! cycle     has data u8 | n * (rank in the list of ids u32 | emitter i32 | pings u32 | quality f32)
+//! cycle     flags u8: 1 has data, 2 not heard as a whole | n * (rank in the list of ids u32 | emitter i32 | pings u32 | quality f32)
 //! arrivals  n * (DOM id u32 | emitter i32 | quality f64 | time base f64 | time of arrival f64)
+//! lost      n * emitter i32; the last record counts
 //! ```
 
 use fathom_formats::km3net::{Arrival, DomId};
@@ -17,6 +18,11 @@ use crate::places::Found;
 /// Levels of the records.
 const CYCLE: u8 = 0;
 const ARRIVALS: u8 = 1;
+const LOST: u8 = 2;
+
+/// Flags of a cycle.
+const HAS_DATA: u8 = 1;
+const IS_PART: u8 = 2;
 
 const RESULT_BYTES: usize = 16;
 const ARRIVAL_BYTES: usize = 32;
@@ -48,6 +54,10 @@ impl Acoustics {
             columns::join(&mut all, &record_of_cycle(cycle));
         }
         columns::join(&mut all, &record_of_arrivals(&arrivals));
+        // It changes with a cycle only.
+        let mut lost = columns::column_record(LOST, 0);
+        lost.extend(self.lost.iter().flat_map(|emitter| emitter.to_le_bytes()));
+        columns::join(&mut all, &lost);
         self.kept.cycle = newest;
         self.kept.bytes = Some(bytes.unwrap_or(0) + all.len());
         match bytes {
@@ -77,6 +87,17 @@ impl Acoustics {
                     self.judged = self.judged.max(Some(cycle.number));
                     self.history.push(cycle);
                 }
+                Record::Column {
+                    level: LOST,
+                    payload,
+                    ..
+                } => {
+                    let (list, []) = payload.as_chunks::<4>() else {
+                        return Err("a kept beacon is damaged".into());
+                    };
+                    let emitters = list.iter().map(|bytes| i32::from_le_bytes(*bytes));
+                    self.lost = emitters.collect();
+                }
                 Record::Column { payload, .. } => {
                     let (list, []) = payload.as_chunks::<ARRIVAL_BYTES>() else {
                         return Err("a kept arrival is damaged".into());
@@ -93,6 +114,9 @@ impl Acoustics {
             self.pending.add(arrival);
         }
         self.pending.fresh.clear();
+        let newest = self.history.newest();
+        self.without_data = newest.is_some_and(|cycle| !cycle.has_data);
+        self.is_restored = true;
         Ok(())
     }
 
@@ -113,7 +137,8 @@ pub(super) struct OnDisk {
 
 fn record_of_cycle(cycle: &Cycle) -> Vec<u8> {
     let mut record = columns::column_record(CYCLE, cycle.number);
-    record.push(u8::from(cycle.has_data));
+    let has_data = u8::from(cycle.has_data) * HAS_DATA;
+    record.push(has_data + u8::from(!cycle.is_whole) * IS_PART);
     for result in &cycle.results {
         record.extend(result.rank.to_le_bytes());
         record.extend(result.emitter.to_le_bytes());
@@ -124,7 +149,7 @@ fn record_of_cycle(cycle: &Cycle) -> Vec<u8> {
 }
 
 fn read_cycle(number: i64, payload: &[u8], ranks: &[Option<u32>]) -> Option<Cycle> {
-    let (&has_data, rest) = payload.split_first()?;
+    let (&flags, rest) = payload.split_first()?;
     let (list, []) = rest.as_chunks::<RESULT_BYTES>() else {
         return None;
     };
@@ -141,7 +166,8 @@ fn read_cycle(number: i64, payload: &[u8], ranks: &[Option<u32>]) -> Option<Cycl
     results.sort_by_key(|result| result.rank);
     Some(Cycle {
         number,
-        has_data: has_data != 0,
+        has_data: flags & HAS_DATA != 0,
+        is_whole: flags & IS_PART == 0,
         results,
         unknown: 0,
     })

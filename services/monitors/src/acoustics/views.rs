@@ -88,8 +88,10 @@ impl Acoustics {
                 let result = slot.checked_sub(unheard).and_then(|n| heard.get(n));
                 let class = match result {
                     _ if !cycle.has_data => Class::NoData,
-                    Some(result) => result.class(),
-                    None => Class::Silent,
+                    Some(result) if cycle.is_whole || result.pings > 0 => result.class(),
+                    None if cycle.is_whole => Class::Silent,
+                    // It may have pinged before we listened.
+                    Some(_) | None => Class::NoData,
                 };
                 let what = result.map_or("no beacon".to_owned(), |r| {
                     let quality = match r.quality.is_finite() {
@@ -175,6 +177,8 @@ impl Acoustics {
                 json!(state),
             ]
         };
+        let mut beacons = self.history.beacons();
+        beacons.extend(&self.lost);
         let columns = [
             "beacon",
             "pings",
@@ -185,7 +189,7 @@ impl Acoustics {
         ];
         Table {
             columns: columns.map(str::to_owned).to_vec(),
-            rows: self.history.beacons().into_iter().map(row).collect(),
+            rows: beacons.into_iter().map(row).collect(),
         }
     }
 
@@ -198,10 +202,10 @@ impl Acoustics {
                 .history
                 .iter()
                 .map(|cycle| {
-                    if cycle.has_data {
-                        value(cycle, emitter)
-                    } else {
-                        f64::NAN
+                    let value = value(cycle, emitter);
+                    match cycle.has_data && (cycle.is_whole || value > 0.0) {
+                        true => value,
+                        false => f64::NAN,
                     }
                 })
                 .collect(),
@@ -224,13 +228,14 @@ impl Acoustics {
     fn image(&self) -> Image {
         let rows = self.places.list().len();
         let column = |cycle: &Cycle| {
-            let nothing = if cycle.has_data { 0.0 } else { f32::NAN };
-            let mut values = vec![nothing; rows];
+            let means_silence = cycle.has_data && cycle.is_whole;
+            let mut values = vec![if means_silence { 0.0 } else { f32::NAN }; rows];
             for result in &cycle.results {
                 if let Some(value) = values.get_mut(result.rank as usize) {
                     #[expect(clippy::cast_precision_loss, reason = "a few dozen pings")]
                     let pings = result.pings as f32;
-                    *value += pings;
+                    let before = if value.is_nan() { 0.0 } else { *value };
+                    *value = before + pings;
                 }
             }
             Arc::new(Column {

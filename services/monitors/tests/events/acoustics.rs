@@ -101,7 +101,7 @@ fn acoustics_vectors() {
         expected.entry(floor).or_insert(vec![-1.5; 3]);
     }
     let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(19));
-    bench.tick(now_ms - 1_000_000);
+    bench.tick(now_ms - 1_200_000);
     bench.take(&message(&arrivals, now_ms - 100_000));
     bench.tick(now_ms - 1000);
     assert!(
@@ -193,6 +193,63 @@ fn a_lost_beacon_is_an_alarm_and_its_pings_are_followed() {
     assert_eq!(history.as_array().unwrap().len(), 8);
     assert_eq!(history[3]["heard"].as_array().unwrap().len(), 1);
     assert!(bench.monitor.on_request("history", &json!(7)).is_err());
+}
+
+#[test]
+fn a_beacon_that_stays_lost_for_more_than_a_day_stays_an_alarm_until_it_is_heard() {
+    let lost = |n, emitter| emitter == -12 && (3..160).contains(&n);
+    let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(3));
+    feed(&mut bench, 0..155, lost);
+    assert_eq!(bench.alarms(), [("beacon_lost", "beacon -12", true)]);
+    // The alarm engine takes for over what is not said again soon after a restart.
+    let mut bench = bench.restarted(Config::default(), &setup(3), &Store::default());
+    bench.tick(T0 + 155 * 600_000 + 1000);
+    assert_eq!(bench.alarms(), [("beacon_lost", "beacon -12", true)]);
+    feed(&mut bench, 155..161, lost);
+    assert_eq!(bench.alarms().len(), 1);
+    let View::Table(table) = &bench.output("acoustics_beacons").view else {
+        panic!("no table")
+    };
+    assert_eq!(
+        (&table.rows[0][0], &table.rows[0][5]),
+        (&json!(-12), &json!("lost"))
+    );
+    bench.tick(T0 + 162 * 600_000);
+    assert_eq!(bench.alarms()[1..], [("beacon_lost", "beacon -12", false)]);
+}
+
+#[test]
+fn what_was_not_heard_in_half_a_cycle_is_unknown_and_not_silent() {
+    let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(3));
+    // We begin to listen when the beacon has pinged to all but one of the modules.
+    bench.tick(T0 + 150_000);
+    bench.take(&message(&series(102, 11, T0 + 200_000, 8), T0 + 260_000));
+    bench.tick(T0 + 1_200_000);
+    let unknown = -2.5;
+    assert_eq!(classes(picture(&bench))[&1], [unknown; 3]);
+    assert_eq!(classes(picture(&bench))[&2], [unknown, unknown, 1.5]);
+    let View::Image(image) = &bench.output("acoustics_history").view else {
+        panic!("no image")
+    };
+    let values = &image.columns[0].values;
+    assert!(values[1].is_nan() && values[2] == 8.0);
+    // The next one was heard from its beginning.
+    bench.take(&message(&series(102, 11, T0 + 800_000, 8), T0 + 860_000));
+    bench.tick(T0 + 1_800_000);
+    assert_eq!(classes(picture(&bench))[&1], [-1.5; 3]);
+}
+
+#[test]
+fn half_a_cycle_in_which_a_beacon_is_not_heard_does_not_lose_it() {
+    let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(3));
+    feed(&mut bench, 0..3, |_, _| false);
+    bench.tick(T0 + 4 * 600_000);
+    let mut bench = bench.restarted(Config::default(), &setup(3), &Store::default());
+    // The beacon pings at second 100 of its cycle, which we miss.
+    bench.tick(T0 + 4 * 600_000 + 250_000);
+    feed(&mut bench, 4..5, |_, emitter| emitter == 11);
+    bench.tick(T0 + 6 * 600_000);
+    assert_eq!(bench.alarms(), []);
 }
 
 /// The reference suite meant to show a failing data base in a colour of its own, but never did.
