@@ -16,10 +16,13 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
 
-use crate::sink::{Only, Outlet, Parcel, QueueOptions, SendError, Taste, run, words};
+use crate::sink::{Only, Outlet, Parcel, QueueOptions, SendError, Taste, one_line, run, words};
 
 /// Longest wait for a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// Rules whose lines others read by machine, word by word as the first monitoring sent them:
+/// `ALERT (MONITORING) <date>: invalid time sync for DOM ID: 1,2 /// valid: 3,4`.
+const WORD_BY_WORD: [&str; 1] = ["time_sync"];
 /// Most lines at a time; of further alarms only the number is told.
 const LINES_MAX: usize = 50;
 
@@ -230,7 +233,12 @@ fn lines(parcel: &Parcel) -> Vec<String> {
 }
 
 fn line(notice: &Notice) -> String {
-    format!("{}{}", head(notice), words(notice))
+    let is_plain = notice.to == Stage::Firing && WORD_BY_WORD.contains(&&*notice.rule);
+    let text = match is_plain {
+        true => one_line(&notice.text),
+        false => words(notice),
+    };
+    format!("{}{text}", head(notice))
 }
 
 /// The beginning that all alerts of the monitoring have.
@@ -267,6 +275,21 @@ mod tests {
     fn a_line_begins_as_shifters_know_it_and_stays_one_line() {
         let expected = "ALERT (MONITORING) Sun Nov  1 04:05:06 2026: [alert] two lines (r, s, #7)";
         assert_eq!(line(&notice("s")), expected);
+    }
+
+    #[test]
+    fn a_lost_time_synchronisation_is_told_word_by_word_as_ever() {
+        let text = "invalid time sync for DOM ID: 808969857,808972593 /// valid: 808972698";
+        let mut notice = Notice {
+            rule: "time_sync".into(),
+            text: text.into(),
+            ..notice("all DOMs")
+        };
+        let head = "ALERT (MONITORING) Sun Nov  1 04:05:06 2026: ";
+        assert_eq!(line(&notice), format!("{head}{text}"));
+        // Its end was never told by the original.
+        notice.to = Stage::Resolved;
+        assert!(line(&notice).starts_with(&format!("{head}[resolved] ")));
     }
 
     #[test]

@@ -341,19 +341,22 @@ impl TimesyncMonitor {
         self.history.lost(lost);
         if changed {
             let about = ("time_sync", "all DOMs");
-            out.alarm(about, Severity::Alert, lost > 0, self.text(now), now);
+            out.alarm(about, Severity::Alert, lost > 0, self.text(), now);
         }
     }
 
-    /// Returns the text that the original sends to the log.
-    fn text(&self, now: Timestamp) -> String {
+    /// Returns the text that the original sends to the log, behind the beginning that all alarms have
+    /// there.
+    fn text(&self) -> String {
         let doms = || self.places.list().iter().zip(&self.doms);
         let lost = doms().filter(|(_, dom)| dom.lost_ms.is_some());
         let fine = doms().filter(|(_, dom)| dom.lost_ms.is_none() && dom.newest_ms.is_some());
         let lost = ids(lost.map(|(place, _)| place.dom_id));
         let fine = ids(fine.map(|(place, _)| place.dom_id));
-        let date = now.strftime("%a %b %e %H:%M:%S %Y");
-        format!("ALERT (MONITORING) {date}: invalid time sync for DOM ID: {lost} /// valid: {fine}")
+        match lost.is_empty() {
+            true => "no DOM is out of time sync any more".to_owned(),
+            false => format!("invalid time sync for DOM ID: {lost} /// valid: {fine}"),
+        }
     }
 
     fn draw(&mut self, out: &mut Outputs) {

@@ -15,8 +15,10 @@ const MUTES_MAX: usize = 1000;
 
 /// Longest rule, subject, name of a person; longer ones are cut.
 const NAME_CHARS_MAX: usize = 200;
-/// Longest text; longer ones are cut.
-const TEXT_CHARS_MAX: usize = 1000;
+/// Longest text; longer ones are cut. That of lost time synchronisation lists twice 200 DOMs.
+const TEXT_CHARS_MAX: usize = 5000;
+/// Longest reason of a mute; longer ones are cut.
+const REASON_CHARS_MAX: usize = 1000;
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy)]
@@ -135,7 +137,7 @@ impl Book {
                     subject,
                     until,
                     by: cut(by, NAME_CHARS_MAX),
-                    reason: cut(reason, TEXT_CHARS_MAX),
+                    reason: cut(reason, REASON_CHARS_MAX),
                 });
                 self.mutes_changed((house, now), None, &mut told);
             }
@@ -445,8 +447,8 @@ fn notice(case: &Case, said: Told, damping: Damping, now: Timestamp) -> Notice {
     }
 }
 
-/// Cuts a text that comes from outside.
-fn cut(mut text: String, chars_max: usize) -> String {
+/// Cuts a text that comes from outside, or is too long for where it goes.
+pub(crate) fn cut(mut text: String, chars_max: usize) -> String {
     if let Some((end, _)) = text.char_indices().nth(chars_max) {
         text.truncate(end);
         text.push('…');

@@ -8,7 +8,7 @@ mod policy;
 #[cfg(test)]
 mod walks;
 
-pub(crate) use book::{Book, Bounds, House, Input, Pick};
+pub(crate) use book::{Book, Bounds, House, Input, Pick, cut};
 pub(crate) use case::{Case, Damping, Key, Phase};
 pub(crate) use mute::Mute;
 pub(crate) use pattern::Pattern;

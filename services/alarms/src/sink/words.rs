@@ -6,9 +6,14 @@ use std::fmt::Write as _;
 use fathom_kernel::{Notice, Severity, Stage};
 
 use super::Parcel;
+use crate::engine::cut;
 
 /// Most notices that a message tells one by one; of the others it tells the number by rule.
 const LINES_MAX: usize = 20;
+/// Longest of these lines, and longest heading of a message; the rest can be read in the detector's
+/// log and on the page of the alarms.
+const LINE_CHARS_MAX: usize = 1000;
+const HEADING_CHARS_MAX: usize = 200;
 
 const fn severity(of: Severity) -> &'static str {
     match of {
@@ -60,7 +65,10 @@ pub(crate) fn subject(parcel: &Parcel) -> String {
             Stage::Acknowledged => "acknowledged: ",
             Stage::Muted => "muted: ",
         };
-        return one_line(&format!("{head}{}", notice.text));
+        return cut(
+            one_line(&format!("{head}{}", notice.text)),
+            HEADING_CHARS_MAX,
+        );
     }
     let rules = by_rule(&parcel.notices);
     let names: Vec<&str> = rules.keys().copied().take(3).collect();
@@ -80,7 +88,8 @@ pub(crate) fn subject(parcel: &Parcel) -> String {
 /// each rule.
 pub(crate) fn digest(parcel: &Parcel) -> String {
     let (told, rest) = parcel.notices.split_at(parcel.notices.len().min(LINES_MAX));
-    let lines: Vec<String> = told.iter().map(words).collect();
+    let line = |notice: &Notice| cut(words(notice), LINE_CHARS_MAX);
+    let lines: Vec<String> = told.iter().map(line).collect();
     let mut text = lines.join("\n");
     for (rule, count) in by_rule(rest) {
         // Writing to a text does not fail.
@@ -147,6 +156,20 @@ mod tests {
             ..notice(Stage::Firing)
         };
         assert!(words(&again).starts_with("[alert since 1970-01-01T00:00:00Z, told again]"));
+    }
+
+    #[test]
+    fn a_text_of_thousands_of_characters_is_no_heading_and_no_message() {
+        let long = Notice {
+            text: "x".repeat(5000),
+            ..notice(Stage::Firing)
+        };
+        let parcel = Parcel {
+            notices: vec![long],
+            dropped: 0,
+        };
+        assert_eq!(subject(&parcel).chars().count(), HEADING_CHARS_MAX + 1);
+        assert_eq!(digest(&parcel).chars().count(), LINE_CHARS_MAX + 1);
     }
 
     #[test]

@@ -198,6 +198,23 @@ fn a_restart_forgets_neither_an_acknowledgement_nor_tells_anything_again() {
 }
 
 #[test]
+fn the_text_of_four_hundred_doms_is_told_whole() {
+    let (house, mut book) = (house("[]"), Book::default());
+    let ids = ["4294967295"; 200].join(",");
+    let text =
+        format!("invalid time sync for DOM ID: {ids} and 1870 more /// valid: {ids} and 1870 more");
+    let Input::Said(alarm) = raise("all DOMs") else {
+        panic!("no alarm")
+    };
+    let said = Input::Said(Alarm {
+        text: text.clone(),
+        ..alarm
+    });
+    book.apply(said, &house, at(0)).unwrap();
+    assert_eq!(book.cases().next().unwrap().text, text);
+}
+
+#[test]
 fn texts_without_end_are_cut() {
     let (house, mut book) = (house("[]"), Book::default());
     let subject = "ä".repeat(10_000);
