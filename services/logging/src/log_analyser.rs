@@ -196,10 +196,10 @@ impl Analyser {
     /// Looks for archived days that are not counted from their files yet, and keeps what is known.
     async fn look(&mut self) -> Result<(), ServiceError> {
         if self.work.is_empty() {
-            let (names, known) = (self.names.clone(), self.stats.days_from_files());
+            let (names, wanted) = (self.names.clone(), self.stats.wanted());
             let stop = self.cx.stop.clone();
             self.work
-                .spawn_blocking(move || files::days(&names, &known, &|| stop.is_cancelled()));
+                .spawn_blocking(move || files::days(&names, &wanted, &|| stop.is_cancelled()));
         }
         self.persist().await
     }

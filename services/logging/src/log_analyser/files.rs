@@ -44,10 +44,30 @@ pub(super) fn today_until(names: &Names, until: Timestamp) -> Result<Vec<Dated>,
     }
 }
 
-/// Counts the archived days that are not known yet. Ends early, with what is done, when told to.
+/// Which archived days are to be counted: the newest ones that are not known yet. Those that would
+/// be forgotten at once are left alone, or they would be counted again with every look.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) known: BTreeSet<Date>,
+    /// So many days find room, this one and later ones.
+    pub(super) days_max: usize,
+    pub(super) oldest: Option<Date>,
+}
+
+impl Wanted {
+    /// Returns those of the listed days, newest first.
+    pub(super) fn of(&self, listed: Vec<Date>) -> impl Iterator<Item = Date> {
+        let newest = listed.into_iter().rev().take(self.days_max);
+        newest
+            .take_while(|day| self.oldest.is_none_or(|oldest| *day >= oldest))
+            .filter(|day| !self.known.contains(day))
+    }
+}
+
+/// Counts the archived days that are wanted. Ends early, with what is done, when told to.
 pub(super) fn days(
     names: &Names,
-    known: &BTreeSet<Date>,
+    wanted: &Wanted,
     is_stopped: &dyn Fn() -> bool,
 ) -> Result<BTreeMap<Date, Counts>, ArchiveError> {
     let listed = match names.days() {
@@ -55,7 +75,7 @@ pub(super) fn days(
         listed => listed.map_err(ArchiveError::of("list folder", &names.folder))?,
     };
     let mut counted = BTreeMap::new();
-    for day in listed.into_iter().rev().filter(|day| !known.contains(day)) {
+    for day in wanted.of(listed) {
         let Some(counts) = count_day(names, day, is_stopped)? else {
             break;
         };

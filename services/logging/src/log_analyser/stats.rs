@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Config;
 use super::counts::Counts;
-use super::files::Dated;
+use super::files::{Dated, Wanted};
 use crate::archive::day_of;
 use crate::index::{CLASSES, Level};
 
@@ -120,10 +120,16 @@ impl Stats {
         }
     }
 
-    /// Returns the days that need not be counted again, those that would be forgotten at once included.
-    pub(super) fn days_from_files(&self) -> BTreeSet<Date> {
+    /// Returns which days are still to be counted from their files.
+    pub(super) fn wanted(&self) -> Wanted {
         let known = self.days.iter().filter(|(_, day)| day.from_file);
-        known.map(|(date, _)| *date).collect()
+        let is_full = self.days.len() >= self.days_kept;
+        let oldest = self.days.first_key_value().filter(|_| is_full);
+        Wanted {
+            known: known.map(|(date, _)| *date).collect(),
+            days_max: self.days_kept,
+            oldest: oldest.map(|(date, _)| *date),
+        }
     }
 
     /// Time has passed: says which classes begin or end to write too many errors.
@@ -278,6 +284,27 @@ mod tests {
         assert_eq!(stats.usual(today, ERROR.0, ERROR.1), Some(4.0));
         let first = Date::constant(2026, 1, 10);
         assert_eq!(stats.usual(first, ERROR.0, ERROR.1), None);
+    }
+
+    #[test]
+    fn days_beyond_those_kept_are_not_counted_with_every_look() {
+        let config = Config {
+            days_kept: 3,
+            ..Config::default()
+        };
+        let now = at("2026-01-31T12:00:00Z");
+        let mut stats = Stats::new(&config, now);
+        stats.saw(now, ERROR);
+        let listed = || (20..=30).map(|day| Date::constant(2026, 1, day)).collect();
+        let mut looks = Vec::new();
+        for _ in 0..3 {
+            let days: Vec<Date> = stats.wanted().of(listed()).collect();
+            stats.take_days(days.iter().map(|day| (*day, Counts::default())).collect());
+            looks.push(days.len());
+        }
+        assert_eq!(looks, [3, 0, 0]);
+        let kept: Vec<_> = stats.days.keys().map(|day| day.day()).collect();
+        assert_eq!(kept, [29, 30, 31]);
     }
 
     #[test]
