@@ -52,6 +52,11 @@ impl<T> Ring<T> {
         self.capacity
     }
 
+    /// Forgets the elements that are not wanted any more.
+    pub fn retain(&mut self, is_wanted: impl FnMut(&T) -> bool) {
+        self.elements.retain(is_wanted);
+    }
+
     /// Forgets all elements.
     pub fn clear(&mut self) {
         self.elements.clear();
@@ -69,5 +74,7 @@ mod tests {
         assert_eq!(ring.push(4), Some(1));
         assert!(ring.iter().eq(&[2, 3, 4]));
         assert_eq!((ring.len(), ring.newest()), (3, Some(&4)));
+        ring.retain(|n| n % 2 == 0);
+        assert!(ring.iter().eq(&[2, 4]));
     }
 }

@@ -395,6 +395,8 @@ impl DomRates {
         });
         #[expect(clippy::cast_precision_loss, reason = "31 channels")]
         let channels = CHANNELS as f64;
+        // After the clock was set back what is later is of another time.
+        self.trend.retain(|point| point.at_ms < at_ms);
         self.trend.push(TrendPoint {
             at_ms,
             median_khz,
@@ -408,6 +410,7 @@ impl DomRates {
     fn trend_from_history(&mut self) {
         let Some(history) = &self.history else { return };
         for (at_ms, khz) in history.minutes() {
+            self.trend.retain(|point| point.at_ms < at_ms);
             let quantile = |fraction| quantile(khz.iter().copied(), fraction).unwrap_or(f64::NAN);
             self.trend.push(TrendPoint {
                 at_ms,

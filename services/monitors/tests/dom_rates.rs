@@ -150,6 +150,28 @@ fn the_history_has_seconds_and_minutes_and_survives_a_restart() {
 }
 
 #[test]
+fn the_times_of_the_trend_do_not_run_back_when_the_clock_does() {
+    let setup = setup(1);
+    let dom = first_dom(&setup);
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    let hour_ms = 3_600_000;
+    for n in 0..3 {
+        bench.take(&slice(T0 + 60_000 * n, &[(dom, 40)]));
+        bench.tick(T0 + 60_000 * n);
+    }
+    // A replay of data that are two hours old begins half a minute later.
+    for n in 0..10 {
+        let frame = SummaryFrame::new(DomId(dom), FrameStatus::complete(4, 0, 0), [80; CHANNELS]);
+        let now = T0 + 150_000 + 60_000 * n;
+        bench.take(&slice_of(now - 2 * hour_ms, &[frame], now));
+        bench.tick(now);
+    }
+    let times = &bench.series("dom_rates_trend").times_ms;
+    assert!(times.is_sorted(), "{times:?}");
+    assert_eq!(times.len(), 10);
+}
+
+#[test]
 fn rates_are_inside_the_range_at_both_ends() {
     let config = Config {
         lowest_rate: 150.0,

@@ -73,16 +73,7 @@ impl History {
             ..Minute::NOTHING
         });
         self.minutes.push(done);
-        if self
-            .minutes
-            .newest()
-            .is_some_and(|newest| newest.at_ms >= end_ms)
-        {
-            let earlier = self.minutes.iter().filter(|minute| minute.at_ms < end_ms);
-            let earlier: Vec<_> = earlier.copied().collect();
-            self.minutes.clear();
-            self.put_back(earlier);
-        }
+        self.minutes.retain(|minute| minute.at_ms < end_ms);
     }
 
     /// Iterates over the minutes that have ended, oldest first.
