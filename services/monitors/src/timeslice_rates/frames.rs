@@ -65,6 +65,16 @@ struct Followed {
     newest_ms: i64,
 }
 
+impl Followed {
+    /// Tells whether a frame says that the run was started again under its number: its index came
+    /// before, but its time is that of a later start.
+    fn is_another_start(&self, index: i32, at_ms: i64) -> bool {
+        let newest = self.open.last().copied().or(self.closed);
+        let start_ms = at_ms - i64::from(index) * FRAME_MS;
+        newest.is_some_and(|newest| index <= newest) && start_ms - self.start_ms > RUN_START_MS
+    }
+}
+
 /// The frames of one stream.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Frames {
@@ -109,6 +119,14 @@ impl Frames {
             self.change_run(run, index, at_ms);
             return Seen::New;
         };
+        if now.is_another_start(index, at_ms) {
+            self.now = Some(now);
+            if !self.is_believed() {
+                return Seen::Stray;
+            }
+            self.change_run(run, index, at_ms);
+            return Seen::New;
+        }
         if self.is_stray(&now, index, at_ms) {
             self.now = Some(now);
             return Seen::Stray;
@@ -147,18 +165,24 @@ impl Frames {
             self.strays_in_row = 0;
             return false;
         }
+        !self.is_believed()
+    }
+
+    /// Counts a stray; tells whether so many came in a row that they are right.
+    fn is_believed(&mut self) -> bool {
         self.strays_in_row += 1;
-        if self.strays_in_row < STRAYS_MAX {
-            return true;
+        let is_believed = self.strays_in_row >= STRAYS_MAX;
+        if is_believed {
+            self.strays_in_row = 0;
         }
-        self.strays_in_row = 0;
-        false
+        is_believed
     }
 
     fn change_run(&mut self, run: Run, index: i32, at_ms: i64) {
         if let Some(mut old) = self.now.take() {
             self.close(&mut old, i32::MAX);
-            self.before = Some(old);
+            // What comes late of a run that was started again under its number cannot be told apart.
+            self.before = Some(old).filter(|old| old.run != run);
         }
         // A run that begins while we listen begins with its first frame; one that is joined later
         // does not. At a very start the first of several filters may be ahead of the others.
@@ -315,6 +339,24 @@ mod tests {
         frames.saw(&header(9, 0));
         frames.saw(&header(9, 1));
         assert_eq!(frames.newest().map(|(run, i)| (run.run, i)), Some((9, 1)));
+    }
+
+    #[test]
+    fn a_run_started_again_under_its_number_is_followed_from_its_new_start() {
+        let mut frames = Frames::new(1);
+        see(&mut frames, 1, 0..5000);
+        let again = |index| Header {
+            run: RunNumber(1),
+            ..header(2, index)
+        };
+        let seen: Vec<_> = (0..300).map(|index| frames.saw(&again(index))).collect();
+        // The first ones might have broken indices.
+        assert_eq!(seen[..4], [Seen::Stray; 4]);
+        assert!(seen[4..].iter().all(|seen| *seen == Seen::New));
+        // One that is a little late belongs to the new start as well.
+        assert_eq!(frames.saw(&again(298)), Seen::Again);
+        assert_eq!(frames.newest().map(|(_, index)| index), Some(299));
+        assert_eq!(frames.missing, 0);
     }
 
     #[test]
