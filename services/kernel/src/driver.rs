@@ -109,7 +109,7 @@ impl<M: Monitor> Loop<M> {
                     self.measure();
                     self.end_doubted();
                 }
-                _ = persists.tick() => self.persist().await?,
+                _ = persists.tick() => self.persist(Persist::default()).await?,
                 Ok(()) = detector.changed() => {
                     let newer = detector.borrow_and_update().clone();
                     self.renew(newer).await?;
@@ -129,7 +129,7 @@ impl<M: Monitor> Loop<M> {
         self.monitor.on_tick(self.cx.clock.now(), &mut self.out);
         self.measure();
         self.publish().await?;
-        self.persist().await
+        self.persist(Persist::last()).await
     }
 
     /// Hands a batch to the monitor. A long one lets other tasks of its thread run now and then, and
@@ -180,7 +180,7 @@ impl<M: Monitor> Loop<M> {
             );
             return Ok(());
         }
-        self.persist().await?;
+        self.persist(Persist::last()).await?;
         // Their answers are for the old one.
         self.fetching = JoinSet::new();
         self.monitor = M::new(self.config.clone(), &setup);
@@ -304,8 +304,7 @@ impl<M: Monitor> Loop<M> {
         Ok(())
     }
 
-    async fn persist(&mut self) -> Result<(), ServiceError> {
-        let mut keep = Persist::default();
+    async fn persist(&mut self, mut keep: Persist) -> Result<(), ServiceError> {
         self.monitor.persist(&mut keep);
         let checkpoint = self.cx.checkpoint.clone();
         if let Err(error) = blocking(move || keep.write(&checkpoint)).await? {
@@ -597,6 +596,72 @@ mod tests {
             Some(Event::Alarm(alarm)) if batch.is_empty() => (alarm.subject.clone(), alarm.firing),
             other => panic!("{other:?} and {} more", batch.len()),
         }
+    }
+
+    /// Keeps whether it is at its end.
+    struct Thrifty;
+
+    impl Monitor for Thrifty {
+        type Config = Nothing;
+        const TOPICS: Topics = Topics::frames(&[tags::MSG]);
+
+        fn new(_: Nothing, _: &Setup) -> Self {
+            Self
+        }
+
+        fn on_event(&mut self, _: &Event, _: &mut Outputs) {}
+
+        fn on_tick(&mut self, _: Timestamp, _: &mut Outputs) {}
+
+        fn memory_bytes(&self) -> usize {
+            0
+        }
+
+        fn reset(&mut self) {}
+
+        fn persist(&mut self, keep: &mut Persist) {
+            let text = if keep.is_last() { "last" } else { "another" };
+            keep.append(text.into());
+        }
+    }
+
+    /// A checkpoint in memory.
+    #[derive(Default)]
+    struct Memory(std::sync::Mutex<Vec<Vec<u8>>>);
+
+    impl crate::CheckpointStore for Memory {
+        fn load(&self, _: &str) -> Result<Saved, crate::CheckpointError> {
+            Ok(Saved::default())
+        }
+
+        fn save(&self, _: &str, _: &[u8]) -> Result<(), crate::CheckpointError> {
+            Ok(())
+        }
+
+        fn append(&self, _: &str, record: &[u8]) -> Result<(), crate::CheckpointError> {
+            self.0.lock().unwrap().push(record.to_vec());
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_monitor_is_told_when_it_keeps_its_state_for_the_last_time() {
+        let (mut cx, mut outside) = ServiceCx::alone("thrifty", std::env::temp_dir());
+        let store = Arc::new(Memory::default());
+        cx.checkpoint = crate::Checkpoint::new("thrifty".into(), store.clone());
+        let (stop, detector) = (cx.stop.clone(), cx.detector.clone());
+        let driver = Driver::<Thrifty>::new(Nothing {}, Setup::default());
+        let running = tokio::spawn(Box::new(driver).run(cx));
+        outside.ready.wait_for(|ready| *ready).await.unwrap();
+        tokio::time::sleep(PERSIST_EVERY + Duration::from_secs(1)).await;
+        let layout = fathom_formats::detx::Layout::orca(1);
+        assert!(detector.publish(Detector::generated(&layout).into()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.cancel();
+        running.await.unwrap().unwrap();
+        let kept = store.0.lock().unwrap().clone();
+        // In between, before a new description, at the end.
+        assert_eq!(kept, [&b"another"[..], b"last", b"last"]);
     }
 
     /// Says of each message that it is worrying, whatever it said before.

@@ -64,7 +64,8 @@ pub trait Monitor: Send + Sized + 'static {
         Ok(())
     }
 
-    /// Keeps what should survive a restart; called now and then and at the end.
+    /// Keeps what should survive a restart; called now and then, and at the end, which
+    /// [`Persist::is_last`] tells: what is left out then is lost.
     fn persist(&mut self, _keep: &mut Persist) {}
 
     /// Returns roughly how much memory the state takes (bytes), for status.
@@ -76,9 +77,23 @@ pub trait Monitor: Send + Sized + 'static {
 pub struct Persist {
     pub(crate) snapshot: Option<Vec<u8>>,
     pub(crate) records: Vec<Vec<u8>>,
+    is_last: bool,
 }
 
 impl Persist {
+    /// Makes the one of the end of a monitor.
+    pub fn last() -> Self {
+        Self {
+            is_last: true,
+            ..Self::default()
+        }
+    }
+
+    /// Tells whether the monitor ends after this.
+    pub fn is_last(&self) -> bool {
+        self.is_last
+    }
+
     /// Replaces everything kept so far.
     pub fn snapshot(&mut self, bytes: Vec<u8>) {
         self.snapshot = Some(bytes);

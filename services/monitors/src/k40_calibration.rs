@@ -40,7 +40,7 @@ use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
 
 pub use config::{Background, Config, Mask, Stream, Times, Weights};
 
-/// State up to this is kept whenever asked for, more only now and then (bytes).
+/// State up to this is kept whenever asked for, more only now and then and at the end (bytes).
 const KEEP_ALWAYS_MAX: usize = 4 << 20;
 
 /// The monitor.
@@ -203,7 +203,8 @@ impl Monitor for K40Calibration {
 
     fn persist(&mut self, keep: &mut Persist) {
         let is_small = self.memory_bytes() <= KEEP_ALWAYS_MAX;
-        if !is_small && !is_due(self.config.checkpoint, self.kept_ms, self.host_ms) {
+        let is_due = is_due(self.config.checkpoint, self.kept_ms, self.host_ms);
+        if !is_small && !is_due && !keep.is_last() {
             return;
         }
         self.kept_ms = Some(self.host_ms);

@@ -12,7 +12,7 @@ use fathom_formats::km3net::{
     encode_time_slice,
 };
 use fathom_kernel::view::{Panels, View};
-use fathom_kernel::{Event, FileEdit, Monitor, Setup, Span, tags};
+use fathom_kernel::{Event, FileEdit, Monitor, Persist, Setup, Span, tags};
 use fathom_monitors::k40::{cos_angles, expected_rate_hz, pair_list};
 use fathom_monitors::{K40Calibration, K40CalibrationConfig as Config, K40Mask, K40Times};
 use serde_json::{Value, json};
@@ -699,6 +699,31 @@ fn counts_and_results_survive_a_restart_in_mid_cycle() {
     let mut fresh = bench(config(60), &setup);
     fresh.monitor.restore(&damaged).unwrap();
     assert!(fresh.monitor.on_request("counts", &args).is_err());
+}
+
+#[test]
+fn a_large_detector_is_kept_whole_at_its_end_however_late_that_was_done_before() {
+    let setup = setup(12);
+    let all = modules(&setup);
+    let mut bench = bench(config(600), &setup);
+    let fill = |bench: &mut Bench<K40Calibration>, at_ms: i64| {
+        for module in &all {
+            bench.take(&slice(module.id, &pair_of(module), at_ms));
+        }
+        bench.tick(at_ms);
+    };
+    let is_kept = |bench: &mut Bench<K40Calibration>, mut keep: Persist| {
+        bench.monitor.persist(&mut keep);
+        let store = Store::default();
+        keep.write(&store.checkpoint()).unwrap();
+        store.saved().snapshot.is_some()
+    };
+    fill(&mut bench, START_MS);
+    assert!(bench.monitor.memory_bytes() > 4 << 20);
+    assert!(is_kept(&mut bench, Persist::default()));
+    fill(&mut bench, START_MS + 30_000);
+    assert!(!is_kept(&mut bench, Persist::default()));
+    assert!(is_kept(&mut bench, Persist::last()));
 }
 
 #[test]

@@ -230,7 +230,7 @@ impl<M: Monitor> Bench<M> {
 
     /// The same monitor after a restart.
     pub(crate) fn restarted(mut self, config: M::Config, setup: &Setup, store: &Store) -> Self {
-        let mut keep = Persist::default();
+        let mut keep = Persist::last();
         self.monitor.persist(&mut keep);
         keep.write(&store.checkpoint()).unwrap();
         let mut next = Self::new(config, setup);
