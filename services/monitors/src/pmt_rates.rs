@@ -266,6 +266,7 @@ impl Monitor for PmtRates {
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {
         self.picture.restore(saved, &mut self.places)?;
+        self.resume_filling();
         self.redraw = [true; 3];
         Ok(())
     }
@@ -322,6 +323,26 @@ impl PmtRates {
             let filling = &mut self.filling[level];
             let filling = filling.get_or_insert_with(|| Step::new(start_ms, step.doms.len()));
             filling.merge(step);
+        }
+    }
+
+    /// Fills the coarser steps that were under way from the columns that were kept: ten minutes from
+    /// the finest ones, the hour from those and the ten minutes that have ended.
+    fn resume_filling(&mut self) {
+        let mut finer: Option<Step> = None;
+        for (level, (width_ms, ..)) in COARSE.into_iter().enumerate() {
+            let mut parts = self.picture.parts_of_newest(level, width_ms);
+            let newest_ms = finer.as_ref().or(parts.last()).map(|part| part.start_ms);
+            let Some(start_ms) = newest_ms.map(|ms| ms.div_euclid(width_ms) * width_ms) else {
+                continue;
+            };
+            parts.retain(|part| part.start_ms >= start_ms);
+            let mut filling = Step::new(start_ms, self.places.list().len());
+            for part in parts.iter().chain(&finer) {
+                filling.merge(part);
+            }
+            finer = Some(filling.clone());
+            self.filling[level] = Some(filling);
         }
     }
 

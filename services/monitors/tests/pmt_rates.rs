@@ -144,6 +144,55 @@ fn a_restart_continues_the_picture_even_when_a_dom_was_swapped() {
 }
 
 #[test]
+fn ten_minutes_and_hours_that_a_restart_falls_into_are_whole() {
+    let setup = setup(1);
+    let id = dom(&setup, 1, 5);
+    let feed = |bench: &mut Bench<PmtRates>, seconds: std::ops::Range<i64>, count, hrv| {
+        for s in seconds {
+            // As many packets as a DOM sends.
+            for n in 0..10 {
+                bench.take(&packet(T0 + 1000 * s + 100 * n, id, count, hrv));
+            }
+            bench.tick(T0 + 1000 * s + 900);
+            bench
+                .out
+                .outputs
+                .retain(|output| output.name.ends_with("_du1"));
+        }
+    };
+    // An hour begins at second 2400; 4 min at 7 kHz before the restart, 6 at 9 kHz after it. Of the ten
+    // seconds that are open then what came before is lost.
+    assert_eq!((T0 / 1000 + 2400) % 3600, 0);
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
+    feed(&mut bench, 2400..3240, 700, 1 << 22);
+    let store = Store::default();
+    let mut bench = bench.restarted(Config::default(), &setup, &store);
+    feed(&mut bench, 3240..6020, 900, 0);
+    let row = 4 * 31;
+    let lowest = |name: &str| -> Vec<(i64, f32, u8)> {
+        let columns = image(&bench, name).columns.iter();
+        let veto = |c: &fathom_kernel::view::Column| c.overlay.get(row).copied().unwrap_or(0);
+        columns
+            .map(|c| ((c.at_ms - T0) / 1000, c.values[row].round(), veto(c)))
+            .collect()
+    };
+    let ten = lowest("pmt_history_10min_du1");
+    assert_eq!(
+        ten[..3].iter().map(|c| c.0).collect::<Vec<_>>(),
+        [3000, 3600, 4200]
+    );
+    assert!(
+        (ten[1].1 - 8200.0).abs() < 30.0 && ten[1].2.abs_diff(102) <= 4,
+        "{ten:?}"
+    );
+    let hours = lowest("pmt_history_1h_du1");
+    let (rate, veto) = (9000.0 - 2000.0 * 14.0 / 60.0, 255.0 * 14.0 / 60.0);
+    assert_eq!((hours.len(), hours[0].0), (1, 6000));
+    assert!((hours[0].1 - rate).abs() < 10.0, "{hours:?}");
+    assert!((f32::from(hours[0].2) - veto).abs() < 1.5, "{hours:?}");
+}
+
+#[test]
 fn base_modules_unknown_ids_and_broken_clocks_are_counted() {
     let setup = setup(1);
     let id = dom(&setup, 1, 1);

@@ -8,7 +8,7 @@ use fathom_kernel::view::{Colours, Column, Image, RowLabel};
 use fathom_kernel::{Persist, Saved};
 
 use super::Config;
-use super::steps::Step;
+use super::steps::{Dom, Step};
 use crate::columns::{self, Appended, Record};
 use crate::places::{Found, Places};
 
@@ -18,6 +18,8 @@ pub(super) const PIXEL_BYTES: usize = 5;
 pub(super) const VETO_PIXEL_BYTES: usize = 4;
 /// Level that has pictures of the veto.
 const VETO_LEVEL: usize = 0;
+/// Time between two packets of a DOM (ms).
+const PACKET_MS: i64 = 100;
 /// Bytes of a DOM in a kept column.
 const KEPT_DOM_BYTES: usize = 3 * CHANNELS;
 /// Most columns handed over to be kept at once; older ones are not kept.
@@ -320,6 +322,43 @@ impl Picture {
         }
         self.appended.resume(saved);
         Ok(())
+    }
+
+    /// Returns the columns of a level that begin within the coarser step of that width in which the
+    /// newest one does, as parts of it.
+    pub(super) fn parts_of_newest(&self, level: usize, coarse_ms: i64) -> Vec<Step> {
+        let level = &self.levels[level];
+        let start_ms = |moment: &Moment| moment.at_ms - level.width_ms;
+        let Some(newest_ms) = level.columns.newest().map(start_ms) else {
+            return Vec::new();
+        };
+        let coarse = newest_ms.div_euclid(coarse_ms);
+        let parts = level.columns.iter();
+        let parts = parts.filter(|moment| start_ms(moment).div_euclid(coarse_ms) == coarse);
+        parts
+            .map(|moment| self.step_of(moment, level.width_ms))
+            .collect()
+    }
+
+    /// Makes the step of a column, as if every DOM had sent all of its packets.
+    fn step_of(&self, moment: &Moment, width_ms: i64) -> Step {
+        let packets = u32::try_from(width_ms / PACKET_MS).unwrap_or(u32::MAX);
+        let mut step = Step::new(moment.at_ms - width_ms, self.placed);
+        for (du, column) in self.dus.iter().zip(&moment.columns) {
+            let Some(column) = column else { continue };
+            for &(rank, row) in &du.doms {
+                let means = |channel: usize| {
+                    let row = row + usize::from(CHANNEL_ROWS[channel]);
+                    let rate_hz = column.values.get(row).copied().unwrap_or(f32::NAN);
+                    let veto = column.overlay.get(row).copied().unwrap_or(0);
+                    (f64::from(rate_hz), f64::from(veto) / 255.0)
+                };
+                if let Some(dom) = step.doms.get_mut(rank).filter(|_| means(0).0.is_finite()) {
+                    *dom = Dom::of_means(packets, means);
+                }
+            }
+        }
+        step
     }
 
     fn put_back(

@@ -27,6 +27,28 @@ impl Dom {
         vetoes: [0; CHANNELS],
     };
 
+    /// Makes what a DOM sent in a step that was kept as mean rates (Hz) and fractions of veto, of so
+    /// many packets.
+    pub(super) fn of_means(packets: u32, means: impl Fn(usize) -> (f64, f64)) -> Self {
+        let mut dom = Self {
+            packets,
+            ..Self::NONE
+        };
+        for channel in 0..CHANNELS {
+            let (rate_hz, veto) = means(channel);
+            let counts = f64::from(packets) * rate_hz / f64::from(HZ_PER_COUNT);
+            let vetoes = f64::from(packets) * veto;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a float saturates"
+            )]
+            let (counts, vetoes) = (counts.round() as u64, vetoes.round() as u32);
+            (dom.counts[channel], dom.vetoes[channel]) = (counts, vetoes);
+        }
+        dom
+    }
+
     /// Adds a packet.
     pub(super) fn add(&mut self, packet: &Tmch<'_>) {
         self.packets += 1;
