@@ -7,6 +7,7 @@
 mod alarms;
 mod bin;
 mod counter;
+mod kept;
 mod views;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use fathom_kernel::{
     Topics, tags,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use self::alarms::{Closed, RateAlarms};
 use self::bin::Bin;
@@ -120,25 +121,6 @@ pub struct TriggerRates {
     recount: bool,
 }
 
-/// What is kept over a restart.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    version: u32,
-    interval_ms: i64,
-    triggers: Vec<(String, u32)>,
-    ahead_ms: Option<i64>,
-    newest_ms: Option<i64>,
-    runs: Runs,
-    total: Bin,
-    late: u64,
-    stray: u64,
-    repeated: u64,
-    multiplicity: H1,
-    bins: Vec<(i64, bool, Bin)>,
-}
-
-const KEPT_VERSION: u32 = 1;
-
 impl Monitor for TriggerRates {
     type Config = Config;
     const TOPICS: Topics = Topics::frames(&[tags::IO_EVT]);
@@ -238,47 +220,11 @@ impl Monitor for TriggerRates {
     }
 
     fn persist(&mut self, keep: &mut Persist) {
-        let bins = self.bins.all();
-        let kept = Kept {
-            version: KEPT_VERSION,
-            interval_ms: self.bins.interval_ms,
-            triggers: self.triggers.clone(),
-            ahead_ms: self.timeline.ahead_ms(),
-            newest_ms: self.newest_ms,
-            runs: self.runs.clone(),
-            total: self.total.clone(),
-            late: self.late,
-            stray: self.stray,
-            repeated: self.repeated,
-            multiplicity: self.multiplicity.clone(),
-            bins: bins.map(|(i, open, bin)| (i, open, bin.clone())).collect(),
-        };
-        keep.json(&kept);
+        keep.json(&self.kept());
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {
-        let Some(kept) = saved.json::<Kept>()? else {
-            return Ok(());
-        };
-        if kept.version != KEPT_VERSION || kept.interval_ms != self.bins.interval_ms {
-            return Err(format!(
-                "kept with version {} and interval {} ms, now {KEPT_VERSION} and {} ms",
-                kept.version, kept.interval_ms, self.bins.interval_ms
-            ));
-        }
-        if kept.triggers != self.triggers {
-            return Err("kept with other triggers".into());
-        }
-        self.timeline.resume(kept.ahead_ms);
-        self.newest_ms = kept.newest_ms;
-        self.runs = kept.runs;
-        self.total = kept.total;
-        (self.late, self.stray, self.repeated) = (kept.late, kept.stray, kept.repeated);
-        self.multiplicity = kept.multiplicity;
-        for (index, open, bin) in kept.bins {
-            self.bins.put_back(index, open, bin);
-        }
-        Ok(())
+        self.take_back(saved)
     }
 
     fn memory_bytes(&self) -> usize {
@@ -371,7 +317,7 @@ impl TriggerRates {
     }
 
     fn csv_line(&self, index: i64, bin: &Bin) -> FileLine {
-        let count = |rank| bin.by_trigger.get(rank).copied().unwrap_or(0);
+        let count = |rank| bin.of_trigger(rank).unwrap_or(0);
         let counts = std::iter::once(bin.events).chain((0..TRIGGERS.len()).map(count));
         let rates = counts.map(|count| self.bins.rate_hz(bin, count).0);
         let numbers: Vec<_> = std::iter::once(seconds(self.bins.end_ms(index)))
@@ -450,9 +396,9 @@ impl TriggerRates {
             name,
             colour,
             marker,
-            reading: Box::new(move |bin| {
-                let count = bin.by_trigger.get(rank).copied().unwrap_or(0);
-                self.bins.rate_hz(bin, count)
+            reading: Box::new(move |bin| match bin.of_trigger(rank) {
+                Some(count) => self.bins.rate_hz(bin, count),
+                None => (f64::NAN, f64::NAN),
             }),
         })
     }

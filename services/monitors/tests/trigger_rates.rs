@@ -244,17 +244,90 @@ fn a_restart_keeps_the_curves_and_shows_the_gap() {
     assert_eq!(bench.cell("trigger_counts", "Overall", 1), json!(6));
 }
 
-#[test]
-fn state_of_another_interval_does_not_fit() {
-    use fathom_kernel::{Monitor, Persist};
+/// One minute with 2 events every 10 s.
+fn minute(config: Config) -> Bench<TriggerRates> {
+    let mut bench = Bench::new(config, &Setup::default());
+    bench.tick(T0);
+    for n in 0..12 {
+        bench.take(&event(T0 + 5000 * n, 0x22, u64::try_from(n).unwrap()));
+    }
+    bench.tick(T0 + 62_500);
+    bench
+}
 
+#[test]
+fn a_longer_interval_takes_over_the_curves_in_longer_steps() {
     let store = Store::default();
-    let mut keep = Persist::default();
-    bench(10).monitor.persist(&mut keep);
-    keep.write(&store.checkpoint()).unwrap();
-    let mut other = bench(20);
-    let reason = other.monitor.restore(&store.saved()).unwrap_err();
-    assert!(reason.contains("interval 10000 ms"), "{reason}");
+    let mut longer = minute(config(10)).restarted(config(40), &Setup::default(), &store);
+    longer.tick(T0 + 63_000);
+    assert_eq!(longer.curve("trigger_rates", "Overall"), [0.2]);
+    assert_eq!(longer.cell("trigger_counts", "Overall", 1), json!(12));
+    // The second one goes on where it was.
+    for n in 0..2 {
+        bench_event(&mut longer, T0 + 65_000 + 10_000 * n);
+    }
+    longer.tick(T0 + 82_500);
+    // From second 62.5 to 63 nobody listened.
+    let curve = longer.curve("trigger_rates", "Overall");
+    assert!(common::close(curve[1], 6.0 / 40.0, 0.02), "{curve:?}");
+
+    // What is no multiple does not fit, but for what is no curve.
+    let mut other = Bench::<TriggerRates>::new(config(25), &Setup::default());
+    fathom_kernel::Monitor::restore(&mut other.monitor, &store.saved()).unwrap();
+    other.tick(T0 + 63_000);
+    assert_eq!(other.cell("trigger_counts", "Overall", 1), json!(12));
+    assert!(other.curve("trigger_rates", "Overall").is_empty());
+}
+
+fn bench_event(bench: &mut Bench<TriggerRates>, at_ms: i64) {
+    let counter = u64::try_from((at_ms - T0) / 1000).unwrap();
+    bench.take(&event(at_ms, 0x22, counter));
+}
+
+#[test]
+fn a_further_trigger_takes_nothing_from_the_curves_of_the_others() {
+    let further = Config {
+        further_triggers: [("NB".to_owned(), 5), ("A".to_owned(), 1)].into(),
+        ..config(10)
+    };
+    let store = Store::default();
+    let mut bench = minute(config(10)).restarted(further, &Setup::default(), &store);
+    bench_event(&mut bench, T0 + 75_000);
+    bench.tick(T0 + 82_500);
+    assert_eq!(bench.curve("trigger_rates", "3DShower")[..6], [0.2; 6]);
+    let added = bench.curve("trigger_rates", "NB");
+    // It was not counted before, which is not the same as none.
+    assert!(added[..6].iter().all(|rate| rate.is_nan()));
+    assert_eq!(added.last(), Some(&0.1));
+    assert_eq!(bench.cell("trigger_counts", "NB", 1), json!(1));
+
+    // And one less.
+    let mut bench = bench.restarted(config(10), &Setup::default(), &store);
+    bench.tick(T0 + 83_000);
+    assert_eq!(bench.curve("trigger_rates", "3DShower")[..6], [0.2; 6]);
+}
+
+#[test]
+fn the_running_median_is_known_right_after_a_restart() {
+    let mut bench = Bench::<TriggerRates>::new(config(10), &Setup::default());
+    let feed = |bench: &mut Bench<TriggerRates>, tens: std::ops::Range<i64>, events: i64| {
+        for ten in tens {
+            for n in 0..events {
+                let counter = u64::try_from(ten * 1000 + n).unwrap();
+                bench.take(&event(T0 + 10_000 * ten + 10 * n, 2, counter));
+            }
+            bench.tick(T0 + 10_000 * ten + 9900);
+        }
+    };
+    bench.tick(T0);
+    feed(&mut bench, 0..6, 100);
+    bench.tick(T0 + 62_500);
+    let mut bench = bench.restarted(config(10), &Setup::default(), &Store::default());
+    bench.tick(T0 + 63_000);
+    feed(&mut bench, 6..7, 90);
+    feed(&mut bench, 7..8, 20);
+    bench.tick(T0 + 82_500);
+    assert_eq!(bench.alarms(), [("trigger_rate_low", "Overall", true)]);
 }
 
 #[test]

@@ -42,6 +42,13 @@ impl RateAlarms {
         }
     }
 
+    /// Takes the rate of an interval that was judged before a restart.
+    pub(super) fn recall(&mut self, rate_hz: f64) {
+        if rate_hz > 0.0 {
+            self.recent_hz.push(rate_hz);
+        }
+    }
+
     /// Judges an interval; alarms are said when they change.
     pub(super) fn judge(&mut self, closed: Closed, out: &mut Outputs) {
         let Closed { rate_hz, .. } = closed;
@@ -64,9 +71,7 @@ impl RateAlarms {
         let usual_hz = (self.recent_hz.len() >= MEDIAN_BINS_MIN)
             .then(|| median(self.recent_hz.iter().copied()))
             .flatten();
-        if !zero {
-            self.recent_hz.push(rate_hz);
-        }
+        self.recall(rate_hz);
         let Some(usual_hz) = usual_hz else { return };
         // Three standard deviations of the expected count, so that a low rate is not an alarm by chance.
         let slack_hz = 3.0 * (usual_hz / closed.interval_s).sqrt();

@@ -4,12 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::bins::Interval;
 
+/// Count of a trigger that was not looked at.
+pub(super) const UNKNOWN: u64 = u64::MAX;
+
 /// What happened in one interval.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Bin {
     /// Events.
     pub(super) events: u64,
-    /// Events per trigger, in the order of the configuration.
+    /// Events per trigger, in the order of the configuration; [`UNKNOWN`] of one that was added later.
     pub(super) by_trigger: Vec<u64>,
     /// Sum of merged events.
     pub(super) overlays: u64,
@@ -24,13 +27,20 @@ pub(super) struct Bin {
 }
 
 impl Bin {
+    /// Returns the events of a trigger, by its place in the configuration, if they are known.
+    pub(super) fn of_trigger(&self, rank: usize) -> Option<u64> {
+        let count = self.by_trigger.get(rank).copied().unwrap_or(0);
+        (count != UNKNOWN).then_some(count)
+    }
+
     /// Adds the counts of another bin.
     pub(super) fn merge(&mut self, other: &Self) {
         self.events += other.events;
         self.by_trigger
             .resize(other.by_trigger.len().max(self.by_trigger.len()), 0);
         for (sum, count) in self.by_trigger.iter_mut().zip(&other.by_trigger) {
-            *sum += count;
+            // Of a part nothing is known, so neither of the whole.
+            *sum = sum.saturating_add(*count);
         }
         self.overlays += other.overlays;
         self.triggered_hits += other.triggered_hits;

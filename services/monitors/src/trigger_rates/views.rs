@@ -53,9 +53,7 @@ pub(super) fn table(bins: &Bins<Bin>, data_ms: i64, counts: &Counts<'_>) -> Tabl
     };
     let mut rows = vec![row("Overall", &|bin| bin.events)];
     for (rank, name) in counts.names.iter().enumerate() {
-        rows.push(row(name, &|bin| {
-            bin.by_trigger.get(rank).copied().unwrap_or(0)
-        }));
+        rows.push(row(name, &|bin| bin.of_trigger(rank).unwrap_or(0)));
     }
     rows.push(row("triggered hits", &|bin| bin.triggered_hits));
     rows.push(row("snapshot hits", &|bin| bin.snapshot_hits));
