@@ -202,7 +202,7 @@ fn an_event_is_drawn_with_its_ids_and_put_among_the_best() {
     }
     let row = &table(&bench, "event_selection").rows[0];
     let name = "ztplot_00000044_00006760_FI156_TC17.png";
-    let expected = json!([1, 14, 4, 2, name, 6760, 44, 156, 17, T0 / 1000]);
+    let expected = json!([1, 14, 4, 2, name, 6760, 44, 156, "17", T0 / 1000]);
     assert_eq!(json!(row), expected);
 }
 
@@ -305,7 +305,7 @@ fn rows_and_files_go_together_instead_of_piling_up() {
     bench.tick(T0);
     assert_eq!(
         column(&bench, "event_selection", "trigger_counter"),
-        [299, 300]
+        ["299", "300"]
     );
     assert_eq!(written(&bench).len(), 600);
     let removed = removed(&bench);
@@ -394,7 +394,7 @@ fn one_bad_event_stops_nothing() {
     bench.take(&Wanted::new(T0 + DAY_MS, 5).overlays(i32::MAX).event(&setup));
     bench.tick(T0 + DAY_MS);
     let counters = column(&bench, "event_selection_overlays", "trigger counter");
-    assert!(counters.contains(&json!(5)));
+    assert!(counters.contains(&json!("5")));
 }
 
 #[test]
@@ -516,8 +516,8 @@ fn an_event_is_drawn_again_on_request_with_the_dus_chosen() {
     let chosen = ask(&mut bench, json!({"trigger_counter": 1, "dus": [3]})).unwrap();
     assert_eq!(panels(&chosen).panels.len(), 1);
     assert_eq!(panels(&chosen).panels[0].title, "DU 3");
-    // One that was never drawn.
-    let other = ask(&mut bench, json!({"run": 6760, "trigger_counter": 2})).unwrap();
+    // One that was never drawn, by its counter as tables have it: numbers of 64 bits are texts.
+    let other = ask(&mut bench, json!({"run": 6760, "trigger_counter": "2"})).unwrap();
     assert_eq!(other.name, "ztplot_00000044_00006760_FI156_TC2");
     let latest = ask(&mut bench, json!(null)).unwrap();
     assert_eq!(latest.name, "ztplot_00000044_00006760_FI156_TC1");
@@ -572,7 +572,7 @@ fn an_event_is_taken_out_of_the_selection_on_request() {
     let args = json!({"name": name});
     bench.monitor.on_request("remove", &args).unwrap();
     bench.tick(T0);
-    assert_eq!(column(&bench, "event_selection", "trigger_counter"), [2]);
+    assert_eq!(column(&bench, "event_selection", "trigger_counter"), ["2"]);
     assert_eq!(removed(&bench), [path(1, "dat"), path(1, "json")]);
     let again = bench.monitor.on_request("remove", &args).unwrap_err();
     assert!(again.contains("not in the selection"), "{again}");
@@ -587,7 +587,7 @@ fn an_event_that_comes_back_before_its_files_are_gone_keeps_them() {
     bench.take(&Wanted::new(T0, 1).event(&setup));
     bench.tick(T0);
     assert!(removed(&bench).is_empty());
-    assert_eq!(column(&bench, "event_selection", "trigger_counter"), [1]);
+    assert_eq!(column(&bench, "event_selection", "trigger_counter"), ["1"]);
 }
 
 #[test]

@@ -226,7 +226,8 @@ impl Listed {
             json!(text_of_ms(self.at_ms)),
             json!(self.run),
             json!(self.frame_index),
-            json!(self.trigger_counter),
+            // JSON numbers of a browser do not hold 64 bits.
+            json!(self.trigger_counter.to_string()),
             json!(self.du),
             json!(self.hits),
             digits(self.q, 100.0),

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use fathom_formats::km3net::Event as Payload;
 use fathom_kernel::{Content, Fetch, Fetched, Outputs};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::row::Key;
@@ -33,7 +34,8 @@ struct Wanted {
     run: Option<i32>,
     #[serde(default)]
     frame_index: Option<i32>,
-    #[serde(default)]
+    /// As a number, or as the text that our tables have.
+    #[serde(default, deserialize_with = "wide")]
     trigger_counter: Option<u64>,
     /// DUs to draw; all when not given.
     #[serde(default)]
@@ -54,6 +56,17 @@ struct Redraw {
 #[serde(deny_unknown_fields)]
 struct Named {
     name: String,
+}
+
+/// Reads a number of 64 bits, which may be a text since the JSON numbers of a browser do not hold it.
+fn wide<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let number = match Value::deserialize(deserializer)? {
+        Value::Null => return Ok(None),
+        Value::String(text) => text.parse().ok(),
+        other => other.as_u64(),
+    };
+    let number = number.ok_or_else(|| D::Error::custom("expected a number from 0 to 2^64 - 1"))?;
+    Ok(Some(number))
 }
 
 impl Asked {

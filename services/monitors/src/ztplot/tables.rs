@@ -46,7 +46,7 @@ pub(super) fn all<'a>(rows: impl Iterator<Item = &'a Row>) -> Table {
             json!(row.key.run_id),
             json!(row.key.det_id),
             json!(row.key.frame_index),
-            json!(row.key.trigger_counter),
+            wide(row.key.trigger_counter),
             json!(row.utc_timestamp),
         ]
     };
@@ -77,6 +77,11 @@ pub(super) fn is_new(row: &Row, now_s: i64) -> bool {
     now_s.saturating_sub(row.utc_timestamp) < NEW_S
 }
 
+/// Writes a number of 64 bits, which JSON numbers of a browser do not hold, as a text.
+fn wide(number: u64) -> Value {
+    json!(number.to_string())
+}
+
 fn line(row: &Row, rank: u32, prefixes: &[String], now_s: i64) -> Vec<Value> {
     let key = &row.key;
     let new = if is_new(row, now_s) { "NEW!" } else { "" };
@@ -89,7 +94,7 @@ fn line(row: &Row, rank: u32, prefixes: &[String], now_s: i64) -> Vec<Value> {
         json!(key.det_id),
         json!(key.run_id),
         json!(key.frame_index),
-        json!(key.trigger_counter),
+        wide(key.trigger_counter),
         json!(format!("/event_selection/{}.png", key.name())),
     ];
     cells.extend(prefixes.iter().map(|prefix| json!(archive(row, prefix))));
@@ -139,7 +144,7 @@ mod tests {
             44,
             6760,
             156,
-            17,
+            "17",
             "/event_selection/ztplot_00000044_00006760_FI156_TC17.png",
             "/raw/sea/KM3NeT_00000044/6/KM3NeT_00000044_00006760.root",
             "root://host:1999//raw/KM3NeT_00000044/6/KM3NeT_00000044_00006760.root",
@@ -161,7 +166,7 @@ mod tests {
             6760,
             44,
             156,
-            17,
+            "17",
             1_574_432_870
         ]);
         assert_eq!(json!(table.rows[0]), expected);

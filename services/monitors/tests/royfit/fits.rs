@@ -46,6 +46,7 @@ fn a_muon_beside_two_dus_is_found_drawn_and_listed() {
     };
     for (row, distance_m) in table.rows.iter().zip([14.0, 8.0]) {
         let number = |column: usize| row[column].as_f64().unwrap();
+        assert_eq!(row[3], "5", "64 bits are no number in a browser");
         assert_eq!(number(5), 18.0);
         assert!(number(6) < 1.0, "{row:?}");
         assert!((number(7) - 0.95).abs() < 0.01, "{row:?}");

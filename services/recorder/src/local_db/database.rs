@@ -182,9 +182,10 @@ impl Database {
                 if known.contains(identity(row, &key)) {
                     continue;
                 }
-                let cells = places
-                    .iter()
-                    .map(|&at| Cell(row.get(at).unwrap_or(&Value::Null)));
+                let cells = places.iter().zip(&names).map(|(&at, name)| Cell {
+                    value: row.get(at).unwrap_or(&Value::Null),
+                    is_integer: plan.is_integer(name),
+                });
                 added += insert.execute(params_from_iter(cells))?;
             }
         }
@@ -270,12 +271,17 @@ fn inferred(table: &Table, first: &[Value]) -> Vec<Column> {
 }
 
 /// A cell as SQLite takes it: lists and objects as JSON; numbers from 2^63 on, which SQLite has no
-/// integers for, as the negative number of the same bits.
-struct Cell<'a>(&'a Value);
+/// integers for, as the negative number of the same bits. Whole numbers may be texts, since those of
+/// 64 bits are no numbers in the JSON of a browser.
+struct Cell<'a> {
+    value: &'a Value,
+    /// Its column is declared to hold integers.
+    is_integer: bool,
+}
 
 impl ToSql for Cell<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let value = match self.0 {
+        let value = match self.value {
             Value::Null => Stored::Null,
             Value::Bool(flag) => Stored::Integer(i64::from(*flag)),
             Value::Number(number) => match (number.as_i64(), number.as_u64()) {
@@ -283,8 +289,11 @@ impl ToSql for Cell<'_> {
                 (None, Some(large)) => Stored::Integer(large.cast_signed()),
                 (None, None) => number.as_f64().map_or(Stored::Null, Stored::Real),
             },
-            Value::String(text) => return Ok(text.as_str().into()),
-            Value::Array(_) | Value::Object(_) => Stored::Text(self.0.to_string()),
+            Value::String(text) => match text.parse::<u64>() {
+                Ok(number) if self.is_integer => Stored::Integer(number.cast_signed()),
+                _ => return Ok(text.as_str().into()),
+            },
+            Value::Array(_) | Value::Object(_) => Stored::Text(self.value.to_string()),
         };
         Ok(ToSqlOutput::Owned(value))
     }

@@ -52,6 +52,12 @@ impl Plan {
         })
     }
 
+    /// Tells whether a column is declared to hold integers.
+    pub(super) fn is_integer(&self, name: &str) -> bool {
+        let mut columns = self.columns.iter();
+        columns.any(|column| column.name == name && ["INT", "INTEGER"].contains(&column.kind))
+    }
+
     /// Returns the statement that makes the table when it is not there.
     pub(super) fn create(&self, columns: &[Column]) -> String {
         let columns = columns

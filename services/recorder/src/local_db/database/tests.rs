@@ -323,3 +323,20 @@ fn a_table_that_takes_no_rows_does_not_keep_the_others_waiting() {
         Written::Rows(1)
     );
 }
+
+#[test]
+fn counters_that_are_texts_for_browsers_are_integers_in_the_file() {
+    let (_folder, path) = place();
+    let mut table = events(&[7]);
+    let mut large = table.rows[0].clone();
+    let at = table
+        .columns
+        .iter()
+        .position(|name| name == "trigger_counter");
+    table.rows[0][at.unwrap()] = json!("7");
+    large[at.unwrap()] = json!(u64::MAX.to_string());
+    table.rows.push(large);
+    let mut database = Database::open(&path).unwrap();
+    assert_eq!(database.write(&plan(), &table).unwrap(), Written::Rows(2));
+    assert_eq!(counters(&path), [7, -1]);
+}
