@@ -30,7 +30,7 @@ use self::kept::OnDisk;
 use self::pending::Pending;
 use crate::clock::{is_due, ms_of, seconds, text_of_ms, timestamp};
 use crate::faulty::Faulty;
-use crate::places::Places;
+use crate::places::{Places, Strangers};
 use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
 
 /// What the fetch of arrivals is called.
@@ -94,6 +94,7 @@ pub struct Acoustics {
     config: Config,
     setup: Setup,
     places: Places,
+    strangers: Strangers,
     timeline: Timeline,
     pending: Pending,
     history: History,
@@ -134,6 +135,7 @@ impl Monitor for Acoustics {
         Self {
             places: Places::with_bases(setup),
             setup: setup.clone(),
+            strangers: Strangers::default(),
             timeline: Timeline::default(),
             pending: Pending::default(),
             history: History::new(config.cycles()),
@@ -349,7 +351,8 @@ impl Acoustics {
     fn judge_cycle(&mut self, (number, is_whole): (i64, bool), out: &mut Outputs) {
         let end_ms = self.end_ms(number);
         let window = (seconds(end_ms - ms_of(self.config.period)), seconds(end_ms));
-        let cycle = Cycle::judge((number, is_whole), window, &self.pending, &mut self.places);
+        let known = (&mut self.places, &mut self.strangers);
+        let cycle = Cycle::judge((number, is_whole), window, &self.pending, known);
         self.pending.forget_before(window.1);
         self.redraw = true;
         let at = timestamp(end_ms);

@@ -6,8 +6,9 @@ use fathom_hist::Ring;
 use serde_json::{Value, json};
 
 use super::beacons::{Class, hear};
+use super::ms_of_seconds;
 use super::pending::Pending;
-use crate::places::{Found, Places};
+use crate::places::{Found, Places, Strangers};
 
 /// Most emitters of one module and cycle; others are noise.
 const EMITTERS_MAX: usize = 32;
@@ -49,7 +50,7 @@ impl Cycle {
         (number, is_whole): (i64, bool),
         window: (f64, f64),
         pending: &Pending,
-        places: &mut Places,
+        (places, strangers): (&mut Places, &mut Strangers),
     ) -> Self {
         let mut cycle = Self {
             number,
@@ -62,6 +63,7 @@ impl Cycle {
             cycle.has_data = true;
             let Found::Dom(rank) = places.find(dom_id) else {
                 cycle.unknown += 1;
+                strangers.saw(dom_id, ms_of_seconds(window.1));
                 continue;
             };
             for heard in hear(&arrivals, window).into_iter().take(EMITTERS_MAX) {

@@ -40,7 +40,7 @@ struct Square {
 }
 
 impl Acoustics {
-    pub(super) fn draw(&self, out: &mut Outputs) {
+    pub(super) fn draw(&mut self, out: &mut Outputs) {
         let squares = self.squares();
         self.put(
             "Online_Acoustic_Monitoring",
@@ -71,6 +71,10 @@ impl Acoustics {
             self.table(),
             out,
         );
+        if let Some(table) = self.strangers.table_if_changed() {
+            let title = "Modules not in the detector description, by cycles";
+            self.put("acoustics_unknown", title, table, out);
+        }
     }
 
     /// Returns the squares of the newest cycle: one per beacon, at least three per module. Beacons that

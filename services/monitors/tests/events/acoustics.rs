@@ -360,6 +360,23 @@ fn a_shorter_period_can_be_configured() {
 }
 
 #[test]
+fn modules_that_are_not_described_are_listed_by_their_ids() {
+    let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(1));
+    bench.tick(T0);
+    for dom in [100, 808, 777] {
+        bench.take(&message(&series(dom, 11, T0 + 200_000, 8), T0 + 260_000));
+    }
+    bench.tick(T0 + 1_200_000);
+    let row = "modules not in the detector description";
+    assert_eq!(bench.cell("acoustics_counts", row, 1), json!(2));
+    let View::Table(table) = &bench.output("acoustics_unknown").view else {
+        panic!("no table")
+    };
+    let ids: Vec<_> = table.rows.iter().map(|row| row[0].clone()).collect();
+    assert_eq!(ids, [json!(777), json!(808)]);
+}
+
+#[test]
 fn a_broken_message_is_counted() {
     let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(1));
     bench.take(&frame(tags::IO_TOA, b"TOA 1\n1,2\n".to_vec(), T0));
