@@ -143,7 +143,7 @@ impl Monitor for DomActivity {
             setup: setup.clone(),
             doms: vec![Dom::default(); places.list().len()],
             places,
-            strangers: Strangers::default(),
+            strangers: Strangers::of(setup),
             timeline: Timeline::default(),
             strays: 0,
             detector_id: setup.detector.as_ref().map(|d| d.id.0),
@@ -160,7 +160,10 @@ impl Monitor for DomActivity {
     fn on_event(&mut self, event: &Event, out: &mut Outputs) {
         let Event::Frame(frame) = event else { return };
         match SummarySlice::decode(&frame.body) {
-            Ok(slice) => self.take(frame, &slice),
+            Ok(slice) => {
+                self.strangers.look_at(&slice.header, out);
+                self.take(frame, &slice);
+            }
             Err(error) => self.faulty.saw(frame, &error, out),
         }
     }

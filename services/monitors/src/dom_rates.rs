@@ -175,7 +175,7 @@ impl Monitor for DomRates {
             setup: setup.clone(),
             doms: vec![Dom::SILENT; places.list().len()],
             places,
-            strangers: Strangers::default(),
+            strangers: Strangers::of(setup),
             alarms: RateAlarms::default(),
             slices: 0,
             timeline: Timeline::default(),
@@ -189,7 +189,10 @@ impl Monitor for DomRates {
     fn on_event(&mut self, event: &Event, out: &mut Outputs) {
         let Event::Frame(frame) = event else { return };
         match SummarySlice::decode(&frame.body) {
-            Ok(slice) => self.take(frame, &slice),
+            Ok(slice) => {
+                self.strangers.look_at(&slice.header, out);
+                self.take(frame, &slice);
+            }
             Err(error) => self.faulty.saw(frame, &error, out),
         }
     }

@@ -137,7 +137,7 @@ impl Monitor for K40Calibration {
             setup: setup.clone(),
             places: Places::of(setup),
             config,
-            strangers: Strangers::default(),
+            strangers: Strangers::of(setup),
             timeline: Timeline::default(),
             faulty: Faulty::default(),
             doms: Vec::new(),
@@ -166,7 +166,10 @@ impl Monitor for K40Calibration {
             }
         } else if frame.tag == level.tag() {
             match TimeSlice::decode(level, &frame.body) {
-                Ok(slice) => self.take_slice(frame, &slice),
+                Ok(slice) => {
+                    self.strangers.look_at(&slice.header, out);
+                    self.take_slice(frame, &slice);
+                }
                 Err(error) => self.faulty.saw(frame, &error, out),
             }
         }

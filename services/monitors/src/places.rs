@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use fathom_kernel::Setup;
+use fathom_formats::km3net::Header;
 use fathom_kernel::view::{Colours, Detail, Map, RowLabel, Table};
+use fathom_kernel::{Outputs, Setup};
 use serde_json::json;
 
-use crate::clock::text_of_ms;
+use crate::clock::{ms_of_header, text_of_ms};
 
 /// Most modules placed without a detector description; a two-block detector has 4,140.
 const UNDESCRIBED_MAX: usize = 8192;
@@ -14,6 +15,8 @@ const UNDESCRIBED_MAX: usize = 8192;
 const UNDESCRIBED_FLOORS: i32 = 18;
 /// Most unknown ids listed one by one.
 const STRANGERS_MAX: usize = 1000;
+/// Most other detectors listed one by one; more are broken headers.
+const DETECTORS_MAX: usize = 20;
 
 /// An optical module and where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -177,9 +180,13 @@ fn place(module: &fathom_formats::detx::Module) -> Place {
     }
 }
 
-/// Ids that are not in the detector description, counted.
+/// Ids that are not in the detector description, and data of detectors that it does not describe,
+/// counted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Strangers {
+    /// The detector that is described.
+    described: Option<i32>,
+    detectors: BTreeMap<i32, Stranger>,
     seen: BTreeMap<u32, Stranger>,
     unlisted: u64,
     changed: bool,
@@ -192,6 +199,32 @@ struct Stranger {
 }
 
 impl Strangers {
+    /// Makes an empty list beside a detector description.
+    pub(crate) fn of(setup: &Setup) -> Self {
+        Self {
+            described: setup.detector.as_ref().map(|detector| detector.id.0),
+            ..Self::default()
+        }
+    }
+
+    /// Looks whether data are of the detector that is described. If not they are counted and used all
+    /// the same: what of them is unknown shows by itself.
+    pub(crate) fn look_at(&mut self, header: &Header, out: &mut Outputs) {
+        let id = header.detector_id.0;
+        if self.described.is_none_or(|described| described == id) {
+            return;
+        }
+        out.bad("other_detector");
+        self.changed = true;
+        if self.detectors.len() >= DETECTORS_MAX && !self.detectors.contains_key(&id) {
+            self.unlisted += 1;
+            return;
+        }
+        let stranger = self.detectors.entry(id).or_default();
+        stranger.messages += 1;
+        stranger.last_ms = ms_of_header(header);
+    }
+
     /// Counts an unknown id.
     pub(crate) fn saw(&mut self, dom_id: u32, data_ms: i64) {
         self.changed = true;
@@ -209,11 +242,14 @@ impl Strangers {
         if !std::mem::take(&mut self.changed) {
             return None;
         }
-        let mut rows: Vec<_> = self
-            .seen
-            .iter()
-            .map(|(id, s)| vec![json!(id), json!(s.messages), json!(text_of_ms(s.last_ms))])
-            .collect();
+        let row = |id, s: &Stranger| vec![id, json!(s.messages), json!(text_of_ms(s.last_ms))];
+        let described = self.described.unwrap_or_default();
+        let detectors = self.detectors.iter().map(|(id, s)| {
+            let id = format!("detector {id}, the description is of {described}");
+            row(json!(id), s)
+        });
+        let doms = self.seen.iter().map(|(id, s)| row(json!(id), s));
+        let mut rows: Vec<_> = detectors.chain(doms).collect();
         if self.unlisted > 0 {
             rows.push(vec![json!("others"), json!(self.unlisted), json!("")]);
         }
@@ -286,6 +322,38 @@ mod tests {
         assert_eq!(places.find(1), Found::Dom(2));
         assert_eq!(places.find(7), Found::Base);
         assert_eq!(places.find(8), Found::Unknown);
+    }
+
+    #[test]
+    fn data_of_another_detector_are_told_and_counted() {
+        let layout = fathom_formats::detx::Layout::orca(1);
+        let detector = fathom_formats::detx::Detector::generated(&layout);
+        let own = detector.id;
+        let setup = Setup {
+            detector: Some(detector.into()),
+            ..Setup::default()
+        };
+        let header = |detector_id| Header {
+            detector_id,
+            run: fathom_formats::km3net::RunNumber(1),
+            frame_index: 0,
+            utc_seconds: 1_700_000_400,
+            white_rabbit: true,
+            ticks: 0,
+        };
+        let (mut strangers, mut out) = (Strangers::of(&setup), Outputs::default());
+        strangers.look_at(&header(own), &mut out);
+        assert!(strangers.table_if_changed().is_none());
+        let other = fathom_formats::km3net::DetectorId(own.0 + 1);
+        strangers.look_at(&header(other), &mut out);
+        strangers.look_at(&header(other), &mut out);
+        let text = format!("detector {other}, the description is of {own}");
+        let expected = [[json!(text), json!(2), json!("2023-11-14 22:20:00")]];
+        assert_eq!(strangers.table_if_changed().unwrap().rows, expected);
+        assert_eq!(out.bad, ["other_detector"; 2]);
+        // Without a description every detector is welcome.
+        Strangers::of(&Setup::default()).look_at(&header(other), &mut out);
+        assert_eq!(out.bad.len(), 2);
     }
 
     #[test]

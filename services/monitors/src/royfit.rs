@@ -242,7 +242,7 @@ impl Monitor for Royfit {
             setup: setup.clone(),
             places,
             config,
-            strangers: Strangers::default(),
+            strangers: Strangers::of(setup),
             timeline: Timeline::default(),
             offsets: Offsets::default(),
             keeper: Keeper::default(),
@@ -257,7 +257,10 @@ impl Monitor for Royfit {
     fn on_event(&mut self, event: &Event, out: &mut Outputs) {
         let Event::Frame(frame) = event else { return };
         match Payload::decode(&frame.body) {
-            Ok(payload) => self.take(frame, &payload, out),
+            Ok(payload) => {
+                self.strangers.look_at(&payload.header, out);
+                self.take(frame, &payload, out);
+            }
             Err(error) => self.faulty.saw(frame, &error, out),
         }
     }

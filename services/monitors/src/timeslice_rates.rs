@@ -7,25 +7,26 @@
 
 mod frames;
 mod slices;
+mod tables;
 
 use std::collections::BTreeMap;
 
 use fathom_formats::km3net::{SliceHead, SliceLevel};
-use fathom_kernel::view::{Marker, Series, Table, View};
+use fathom_kernel::view::{Marker, Series, View};
 use fathom_kernel::{
     Event, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Severity, Span, Tag, Timestamp,
     Topics, tags,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use self::frames::{FRAME_MS, Frames, Seen};
 use self::slices::{STREAMS, Slices};
 use crate::bins::{Bins, Interval as _};
-use crate::clock::{ms_of, ms_of_header, seconds, text_of_ms, timestamp};
+use crate::clock::{ms_of, ms_of_header, seconds, timestamp};
 use crate::curves::{self, Wanted};
 use crate::faulty::Faulty;
+use crate::places::Strangers;
 use crate::runs::{Run, Runs};
 use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
 
@@ -128,6 +129,8 @@ pub struct TimesliceRates {
     bins: Bins<Slices>,
     runs: Runs,
     streams: [Stream; STREAMS],
+    setup: Setup,
+    strangers: Strangers,
     newest_ms: Option<i64>,
     faulty: Faulty,
     redraw: bool,
@@ -171,12 +174,14 @@ impl Monitor for TimesliceRates {
         Ok(())
     }
 
-    fn new(config: Config, _: &Setup) -> Self {
+    fn new(config: Config, setup: &Setup) -> Self {
         Self {
             timeline: Timeline::default(),
             bins: Bins::new(ms_of(config.interval), config.points()),
             runs: Runs::default(),
             streams: LOOKS.map(|(level, ..)| Stream::new(config.every(level))),
+            setup: setup.clone(),
+            strangers: Strangers::of(setup),
             newest_ms: None,
             faulty: Faulty::default(),
             redraw: true,
@@ -193,7 +198,10 @@ impl Monitor for TimesliceRates {
             return;
         };
         match SliceHead::decode(level, &frame.body) {
-            Ok(head) => self.count(frame, rank, &head),
+            Ok(head) => {
+                self.strangers.look_at(&head.header, out);
+                self.count(frame, rank, &head);
+            }
             Err(error) => self.faulty.saw(frame, &error, out),
         }
     }
@@ -217,10 +225,14 @@ impl Monitor for TimesliceRates {
             let gaps = self.gaps();
             self.put("timeslice_gaps", "Missing time slices", gaps, out);
         }
+        if let Some(table) = self.strangers.table_if_changed() {
+            let title = "Time slices of other detectors";
+            self.put("timeslice_unknown", title, table, out);
+        }
     }
 
     fn reset(&mut self) {
-        *self = Self::new(self.config.clone(), &Setup::default());
+        *self = Self::new(self.config.clone(), &self.setup.clone());
     }
 
     fn on_request(
@@ -417,76 +429,6 @@ impl TimesliceRates {
         });
         let title = "Completeness of the time slices";
         self.put("timeslice_completeness", title, complete, out);
-    }
-
-    fn counts(&self) -> Table {
-        let row = |(stream, (level, ..)): (&Stream, &(SliceLevel, &str, &str, Marker))| {
-            let newest = stream.frames.newest();
-            let mean_bytes = stream.bytes.checked_div(stream.messages);
-            vec![
-                json!(level.tag()),
-                json!(stream.messages),
-                json!(stream.messages - stream.again - stream.strays),
-                json!(stream.frames.missing),
-                json!(stream.again),
-                json!(stream.late),
-                json!(stream.strays),
-                json!(mean_bytes),
-                json!(newest.map(|(run, _)| run.run)),
-                json!(newest.map(|(_, index)| index)),
-                json!(stream.newest_ms.map(text_of_ms)),
-            ]
-        };
-        let columns = [
-            "stream",
-            "messages",
-            "frames",
-            "frames missing",
-            "further parts or repeated",
-            "late",
-            "far off time or index",
-            "mean size [bytes]",
-            "run",
-            "newest frame",
-            "newest slice [UTC]",
-        ];
-        Table {
-            columns: columns.map(str::to_owned).to_vec(),
-            rows: self.streams.iter().zip(&LOOKS).map(row).collect(),
-        }
-    }
-
-    /// Lists the gaps, newest first.
-    fn gaps(&self) -> Table {
-        let mut all: Vec<_> = self
-            .streams
-            .iter()
-            .zip(&LOOKS)
-            .flat_map(|(stream, (level, ..))| stream.frames.gaps().map(move |gap| (level, gap)))
-            .collect();
-        all.sort_by_key(|(_, (gap, _))| std::cmp::Reverse(gap.at_ms));
-        let row = |(level, (gap, frames)): (&SliceLevel, (&frames::Gap, u64))| {
-            vec![
-                json!(text_of_ms(gap.at_ms)),
-                json!(level.tag()),
-                json!(gap.run.run),
-                json!(gap.first),
-                json!(gap.last),
-                json!(frames),
-            ]
-        };
-        let columns = [
-            "since [UTC]",
-            "stream",
-            "run",
-            "first frame",
-            "last frame",
-            "frames",
-        ];
-        Table {
-            columns: columns.map(str::to_owned).to_vec(),
-            rows: all.into_iter().map(row).collect(),
-        }
     }
 
     fn put(&self, name: &str, title: &str, view: impl Into<View>, out: &mut Outputs) {

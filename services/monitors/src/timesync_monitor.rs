@@ -136,7 +136,7 @@ impl Monitor for TimesyncMonitor {
             setup: setup.clone(),
             doms: vec![Dom::default(); places.list().len()],
             places,
-            strangers: Strangers::default(),
+            strangers: Strangers::of(setup),
             timeline: Timeline::default(),
             history: History::default(),
             supernova_ms: None,
@@ -154,6 +154,7 @@ impl Monitor for TimesyncMonitor {
             match TimeSlice::decode(SliceLevel::SN, &frame.body) {
                 Ok(slice) => {
                     self.supernova_ms = Some(frame.received.as_millisecond());
+                    self.strangers.look_at(&slice.header, out);
                     let states = slice.frames();
                     let states = states.map(|f| (f.dom_id.0, f.status.white_rabbit_ok()));
                     self.take(frame, &slice.header, states, Source::Supernova);
@@ -164,6 +165,7 @@ impl Monitor for TimesyncMonitor {
         }
         match SummarySlice::decode(&frame.body) {
             Ok(slice) => {
+                self.strangers.look_at(&slice.header, out);
                 if self.has_supernova(frame.received.as_millisecond()) {
                     self.counts.aside += 1;
                     return;

@@ -112,7 +112,7 @@ impl Monitor for TriggerMap {
         Self {
             places: Places::of(setup),
             setup: setup.clone(),
-            strangers: Strangers::default(),
+            strangers: Strangers::of(setup),
             timeline: Timeline::default(),
             runs: Runs::default(),
             marks: Vec::new(),
@@ -134,7 +134,10 @@ impl Monitor for TriggerMap {
     fn on_event(&mut self, event: &Event, out: &mut Outputs) {
         let Event::Frame(frame) = event else { return };
         match Payload::decode(&frame.body) {
-            Ok(payload) => self.take(frame, &payload, out),
+            Ok(payload) => {
+                self.strangers.look_at(&payload.header, out);
+                self.take(frame, &payload, out);
+            }
             Err(error) => self.faulty.saw(frame, &error, out),
         }
     }

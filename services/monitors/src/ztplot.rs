@@ -114,7 +114,7 @@ impl Monitor for ZtPlot {
         Self {
             paper: paper.unwrap_or_default(),
             gauge: Gauge::new(setup),
-            strangers: Strangers::default(),
+            strangers: Strangers::of(setup),
             selection: Selection::new(places),
             runs,
             store: Store::default(),
@@ -137,7 +137,10 @@ impl Monitor for ZtPlot {
     fn on_event(&mut self, event: &Event, out: &mut Outputs) {
         let Event::Frame(frame) = event else { return };
         match Payload::decode(&frame.body) {
-            Ok(payload) => self.take(frame, &payload, out),
+            Ok(payload) => {
+                self.strangers.look_at(&payload.header, out);
+                self.take(frame, &payload, out);
+            }
             Err(error) => self.faulty.saw(frame, &error, out),
         }
     }

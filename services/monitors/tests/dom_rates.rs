@@ -99,6 +99,33 @@ fn unknown_doms_are_listed() {
     );
 }
 
+#[test]
+fn slices_of_another_detector_are_listed_and_counted() {
+    let mut setup = setup(1);
+    let dom = first_dom(&setup);
+    let detector = setup.detector.as_ref().unwrap();
+    let modules = detector.modules().to_vec();
+    let other =
+        fathom_formats::detx::Detector::new(fathom_formats::km3net::DetectorId(43), modules);
+    setup.detector = Some(other.into());
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    bench.take(&slice(T0, &[(dom, 50)]));
+    bench.tick(T0 + 1000);
+    let View::Table(table) = &bench.output("dom_rates_unknown").view else {
+        panic!("no table")
+    };
+    let text = "detector 44, the description is of 43";
+    assert_eq!(
+        table.rows,
+        [[json!(text), json!(1), json!("2023-11-14 22:20:00")]]
+    );
+    assert_eq!(bench.out.bad, ["other_detector"]);
+    assert!(
+        close(bench.map("dom_rates").values[0], khz(50), 1e-12),
+        "used all the same"
+    );
+}
+
 fn history(bench: &mut Bench<DomRates>, dom: u32, level: &str) -> serde_json::Value {
     let args = json!({"dom_id": dom, "level": level});
     bench.monitor.on_request("history", &args).unwrap()

@@ -125,10 +125,14 @@ pub(crate) fn packet(at_ms: i64, dom_id: u32, count: u32, hrv: u32) -> Event {
     frame(tags::IO_MONIT, body, at_ms)
 }
 
-/// A generated detector of so many DUs.
+/// A generated detector of so many DUs, of which all data here are.
 pub(crate) fn setup(dus: u32) -> Setup {
+    let layout = Layout {
+        detector_id: DetectorId(44),
+        ..Layout::orca(dus)
+    };
     Setup {
-        detector: Some(Arc::new(Detector::generated(&Layout::orca(dus)))),
+        detector: Some(Arc::new(Detector::generated(&layout))),
         ..Setup::default()
     }
 }
