@@ -65,7 +65,8 @@ pub struct Config {
     #[schemars(with = "Option<String>")]
     pub constants: Option<Location>,
     /// Files or web addresses with the XML tests of the boards, in which `{dom_id}`, `{upi}` and
-    /// `{version}` (4 to 1) are replaced; product ids are from `[upi]` in the constants file.
+    /// `{version}` (4 to 1) are replaced; product ids are from `[upi]` in the constants file, or
+    /// those of the map of boards where the detector description is one.
     pub tests: Option<String>,
     /// Time between two looks at the constants file.
     pub refresh: Span,
@@ -185,7 +186,7 @@ impl Monitor for AhrsCalibration {
             bases: BaseModule::all(setup),
             dus: BTreeMap::new(),
             placed: 0,
-            supply: Supply::new(&config),
+            supply: Supply::new(&config, setup),
             history: History::new(range_ms, modules, config.memory.len()),
             config,
             setup: setup.clone(),

@@ -465,6 +465,33 @@ fn of_several_tests_of_a_board_the_one_that_ended_last_counts() {
 }
 
 #[test]
+fn product_ids_come_from_the_map_of_boards_where_the_file_has_none() {
+    let table = "DOMID\tDUID\tFLOORID\tUPI\n808\t1\t1\t3.4/1\n809\t1\t2\t3.4/2\n";
+    let id = fathom_formats::km3net::DetectorId(44);
+    let detector = fathom_formats::detx::Detector::from_table(table.as_bytes(), id, None).unwrap();
+    let setup = Setup {
+        detector: Some(detector.into()),
+        ..Setup::default()
+    };
+    let config = Config {
+        tests: Some("http://db/{upi}/{version}".into()),
+        ..config()
+    };
+    let mut bench = Bench::<AhrsCalibration>::new(config, &setup);
+    bench.tick(T0);
+    answer(&mut bench, bytes(b"[upi]\n809 = \"other\"\n", None));
+    bench.tick(T0 + 1000);
+    let asked: Vec<_> = bench
+        .out
+        .fetches
+        .iter()
+        .map(|f| f.from.to_string())
+        .collect();
+    let all = ["3.4/1", "other"].map(|upi| [4, 3, 2, 1].map(|n| format!("http://db/{upi}/{n}")));
+    assert_eq!(asked, all.concat());
+}
+
+#[test]
 fn tmch_vectors_are_read_with_their_valid_flag() {
     let setup = setup(1);
     let mut bench = running(&setup);

@@ -1,5 +1,7 @@
 //! A detector: its modules, where they are and how to find them.
 
+use std::collections::BTreeMap;
+
 use crate::km3net::{ChannelId, DetectorId, DomId};
 
 /// Bits of module and PMT status words; a set bit means "do not use".
@@ -37,6 +39,8 @@ pub struct Detector {
     pub validity: Option<Validity>,
     /// Where on Earth the positions count from; `None` in files of version 1.
     pub utm: Option<Utm>,
+    /// Product ids of the boards by module, where a table of the data base told them.
+    pub(super) upis: BTreeMap<DomId, String>,
     modules: Vec<Module>,
     by_id: Vec<(DomId, usize)>,
     by_place: Vec<(Place, usize)>,
@@ -139,6 +143,7 @@ impl Detector {
             id,
             validity: None,
             utm: None,
+            upis: BTreeMap::new(),
             modules,
             by_id,
             by_place,
@@ -167,6 +172,12 @@ impl Detector {
     pub fn index_of(&self, id: DomId) -> Option<usize> {
         let at = self.by_id.binary_search_by_key(&id, |(id, _)| *id).ok()?;
         self.by_id.get(at).map(|(_, index)| *index)
+    }
+
+    /// Returns the product id of the central logic board in a module, such as
+    /// `3.4.3.2/V2-2-1/2.267`; DETX files do not have it.
+    pub fn upi(&self, id: DomId) -> Option<&str> {
+        self.upis.get(&id).map(String::as_str)
     }
 
     /// Returns where a module sits.

@@ -1,7 +1,8 @@
 //! Detectors from tables of the data base: which module is where, without geometry.
 //!
 //! A table of the stream data service is text with tabs; its first line names the columns. Of the map
-//! of central logic boards these three are read, in any order and case, and all others are skipped:
+//! of central logic boards DUID, FLOORID and DOMID are read, and the product id in UPI where there is
+//! one, in any order and case; all others are skipped:
 //!
 //! ```text
 //! DETOID     DUID  FLOORID  SERIALNUMBER  UPI                   DOMID
@@ -16,8 +17,12 @@ use crate::km3net::{CHANNELS, DetectorId, DomId};
 use super::detector::{Detector, Module, Place, Pmt};
 use super::optics::{DOM_RADIUS_M, pmt_directions};
 
-/// Columns that are read.
+/// Columns that there must be.
 const COLUMNS: [&str; 3] = ["DOMID", "DUID", "FLOORID"];
+/// Column with the product ids of the boards, which need not be there.
+const UPI: &str = "UPI";
+/// Longest product id.
+const UPI_CHARS_MAX: usize = 100;
 /// Most rows: ten times the largest detector.
 const ROWS_MAX: usize = 50_000;
 /// Longest text of a server's refusal, and longest word, that an error repeats.
@@ -94,30 +99,35 @@ impl Detector {
         ground: Option<&Self>,
     ) -> Result<Self, TableError> {
         let rows = rows(&String::from_utf8_lossy(bytes))?;
-        let modules = rows
-            .into_iter()
-            .map(|(id, place)| module(id, place, ground));
+        let modules = rows.iter().map(|row| module(row.id, row.place, ground));
         let mut detector = Self::new(id, modules.collect());
+        let upis = rows.into_iter().filter_map(|row| Some((row.id, row.upi?)));
+        detector.upis = upis.collect();
         // The table says who is where now; when that holds it does not say.
         detector.utm = ground.and_then(|ground| ground.utm.clone());
         Ok(detector)
     }
 }
 
-/// Returns modules and places in the order of the lines.
-fn rows(text: &str) -> Result<Vec<(DomId, Place)>, TableError> {
+/// A line of the table.
+struct Row {
+    id: DomId,
+    place: Place,
+    upi: Option<String>,
+}
+
+/// Returns the lines in their order.
+fn rows(text: &str) -> Result<Vec<Row>, TableError> {
     let mut lines = text.lines().zip(1..);
     let head = lines.next().map_or("", |(head, _)| head.trim_end());
     if head.to_ascii_uppercase().starts_with("ERROR") {
         return Err(TableError::Refused(head.chars().take(SHOWN_MAX).collect()));
     }
     let names: Vec<&str> = head.split('\t').map(str::trim).collect();
-    let at = |column: &'static str| {
-        let at = names.iter().position(|n| n.eq_ignore_ascii_case(column));
-        at.ok_or(TableError::Column { column })
-    };
+    let find = |column: &str| names.iter().position(|n| n.eq_ignore_ascii_case(column));
+    let at = |column: &'static str| find(column).ok_or(TableError::Column { column });
     let [id, du, floor] = COLUMNS.map(at);
-    let (id, du, floor) = (id?, du?, floor?);
+    let (id, du, floor, upi) = (id?, du?, floor?, find(UPI));
     let mut rows = Vec::new();
     let mut first_lines = HashMap::new();
     for (line, number) in lines.filter(|(line, _)| !line.trim().is_empty()) {
@@ -145,12 +155,22 @@ fn rows(text: &str) -> Result<Vec<(DomId, Place)>, TableError> {
             du: read(du, "DUID")?,
             floor: read(floor, "FLOORID")?,
         };
-        rows.push((dom, place));
+        rows.push(Row {
+            id: dom,
+            place,
+            upi: product_id(upi.and_then(|at| fields.get(at).copied())),
+        });
     }
     match rows.is_empty() {
         true => Err(TableError::Empty),
         false => Ok(rows),
     }
+}
+
+/// Returns a product id; an empty field is none, and neither is one that is too long to be one.
+fn product_id(field: Option<&str>) -> Option<String> {
+    let is_one = |upi: &&str| !upi.is_empty() && upi.chars().count() <= UPI_CHARS_MAX;
+    field.filter(is_one).map(str::to_owned)
 }
 
 fn integer(word: Option<&&str>, column: &'static str, line: usize) -> Result<u32, TableError> {
@@ -224,6 +244,18 @@ mod tests {
         assert_eq!((place.du, place.floor), (3, 2));
         assert_eq!(detector.module(DomId(809)).unwrap().pmts.len(), CHANNELS);
         assert!(detector.module(DomId(808)).unwrap().is_base());
+        assert_eq!(detector.upi(DomId(808)), Some("3.4/1"));
+        assert_eq!(detector.upi(DomId(811)), None);
+    }
+
+    #[test]
+    fn a_table_may_lack_product_ids() {
+        let text = "DOMID\tDUID\tFLOORID\n809\t1\t1\n";
+        let detector = Detector::from_table(text.as_bytes(), ID, None).unwrap();
+        assert_eq!(detector.upi(DomId(809)), None);
+        let long = "x".repeat(200);
+        let detector = table(&format!("D_X\t1\t1\t\t809\nD_X\t1\t2\t{long}\t810\n")).unwrap();
+        assert_eq!([809, 810].map(|id| detector.upi(DomId(id))), [None; 2]);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use fathom_kernel::{Content, Fetch, FetchError, Fetched, Location, Outputs};
+use fathom_formats::detx::Module;
+use fathom_kernel::{Content, Fetch, FetchError, Fetched, Location, Outputs, Setup};
 
 use super::board_file::BoardFile;
 use super::orientation::Constants;
@@ -30,6 +31,8 @@ pub(super) struct Supply {
     file: Option<Source>,
     tests: Option<Tests>,
     boards: BoardFile,
+    /// Product ids by module, as the detector description has them; those of the file go first.
+    described: HashMap<u32, String>,
     /// Constants in force by module.
     by_dom: HashMap<u32, Constants>,
     /// Time of the last tick (ms).
@@ -78,7 +81,7 @@ struct Tests {
 }
 
 impl Supply {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, setup: &Setup) -> Self {
         let source = |from: &Location| Source {
             from: from.clone(),
             every_ms: ms_of(config.refresh),
@@ -100,6 +103,7 @@ impl Supply {
             file: config.constants.as_ref().map(source),
             tests: config.tests.as_ref().map(tests),
             boards: BoardFile::default(),
+            described: described(setup),
             by_dom: HashMap::new(),
             now_ms: 0,
             log: Log::default(),
@@ -174,7 +178,7 @@ impl Supply {
             let all = modules.flat_map(|id| VERSIONS.rev().map(move |version| (id, version)));
             tests.waiting = all.collect();
         }
-        tests.ask(&self.boards, out);
+        tests.ask((&self.boards, &self.described), out);
     }
 
     /// Takes an answer.
@@ -192,7 +196,7 @@ impl Supply {
         }
         if let Some(tests) = &mut self.tests {
             tests.asked = tests.asked.saturating_sub(1);
-            tests.ask(&self.boards, out);
+            tests.ask((&self.boards, &self.described), out);
         }
     }
 
@@ -280,12 +284,12 @@ impl Supply {
 
 impl Tests {
     /// Asks for the next tests, a few at a time.
-    fn ask(&mut self, boards: &BoardFile, out: &mut Outputs) {
+    fn ask(&mut self, (boards, described): (&BoardFile, &HashMap<u32, String>), out: &mut Outputs) {
         while self.asked < ASKED_MAX {
             let Some((id, version)) = self.waiting.pop_front() else {
                 return;
             };
-            let upi = boards.upis.get(&id);
+            let upi = boards.upis.get(&id).or_else(|| described.get(&id));
             if upi.is_none() && self.template.contains("{upi}") {
                 continue;
             }
@@ -314,6 +318,15 @@ impl Seen {
         let is_new = std::mem::replace(&mut self.hash, hash) != hash;
         is_new.then_some(bytes)
     }
+}
+
+/// Returns the product ids that the detector description has.
+fn described(setup: &Setup) -> HashMap<u32, String> {
+    let Some(detector) = &setup.detector else {
+        return HashMap::new();
+    };
+    let upi = |module: &Module| Some((module.id.0, detector.upi(module.id)?.to_owned()));
+    detector.modules().iter().filter_map(upi).collect()
 }
 
 fn key_of(name: &str) -> Option<(u32, u8)> {

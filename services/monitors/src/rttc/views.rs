@@ -50,7 +50,7 @@ impl Rttc {
             }
             let shifted = if self.dus[n].shifted { ": SHIFTED" } else { "" };
             Panel {
-                title: format!("DU {}{shifted}", self.numbers[n]),
+                title: format!("DU {}{}{shifted}", self.numbers[n], self.upi(n)),
                 layers,
                 guides: Vec::new(),
             }
@@ -69,6 +69,16 @@ impl Rttc {
             },
             panels: (0..dus).map(panel).collect(),
         }
+    }
+
+    /// Returns the product id of the board in the base of a DU, where the detector description has it.
+    fn upi(&self, n: usize) -> String {
+        let detector = self.setup.detector.as_ref();
+        let upi = detector.and_then(|detector| {
+            let base = detector.module_at(self.numbers[n], 0)?;
+            detector.upi(base.id)
+        });
+        upi.map(|upi| format!(" ({upi})")).unwrap_or_default()
     }
 
     fn table(&self) -> Table {
