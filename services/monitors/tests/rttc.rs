@@ -85,6 +85,21 @@ fn layers(panel: &Panel, shape: Shape) -> Vec<&Layer> {
 }
 
 #[test]
+fn the_product_id_of_the_base_is_shown_where_it_is_known() {
+    let table = "DOMID\tDUID\tFLOORID\tUPI\n808\t3\t0\t3.4/267\n809\t3\t1\t3.4/2\n810\t4\t1\t\n";
+    let id = fathom_formats::km3net::DetectorId(44);
+    let detector = fathom_formats::detx::Detector::from_table(table.as_bytes(), id, None).unwrap();
+    let setup = Setup {
+        detector: Some(detector.into()),
+        ..Setup::default()
+    };
+    let mut bench = Bench::<Rttc>::new(config(&[]), &setup);
+    bench.tick(T0);
+    assert_eq!(panel(&bench, 0).title, "DU 3 (3.4/267)");
+    assert_eq!(panel(&bench, 1).title, "DU 4");
+}
+
+#[test]
 fn rttc_vectors() {
     let all = vectors();
     for case in all["rttc"]["values"].as_array().unwrap() {

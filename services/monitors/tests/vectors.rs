@@ -4,14 +4,17 @@
 
 mod common;
 
-use common::{Bench, close, event, frame, setup_with, unhex, vectors};
+use common::{Bench, close, event, frame, setup, setup_with, slice, unhex, vectors};
 use fathom_formats::km3net::{ChannelId, FrameStatus, SummarySlice, Tmch, TriggerMask, rate_hz};
-use fathom_kernel::view::View;
-use fathom_kernel::{Setup, tags};
+use fathom_kernel::view::{Colours, View};
+use fathom_kernel::{Event, Setup, Span, tags};
 use fathom_monitors::{
-    DomRates, DomRatesConfig, PmtRates, PmtRatesConfig, TriggerRates, TriggerRatesConfig,
+    DomActivity, DomActivityConfig, DomRates, DomRatesConfig, PmtRates, PmtRatesConfig,
+    TriggerRates, TriggerRatesConfig,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+
+const T0: i64 = 1_700_000_400_000;
 
 fn numbers(list: &Value) -> Vec<f64> {
     let list = list.as_array().unwrap().iter();
@@ -61,6 +64,93 @@ fn summary_slice_vectors() {
         let wr_ok = expected["wr_ok"].as_bool().unwrap();
         assert_eq!(detail("slices out of sync")[n], f64::from(u8::from(!wr_ok)));
     }
+}
+
+/// Where a value stands on a scale, as the vectors name it; both ends belong to the scale.
+fn class(value: f64, colours: &Colours) -> &'static str {
+    match value {
+        low if low < colours.low => colours.under.as_ref().map_or("in", |_| "under"),
+        high if high > colours.high => colours.over.as_ref().map_or("in", |_| "over"),
+        _ => "in",
+    }
+}
+
+#[test]
+fn dom_view_vectors_of_rates() {
+    let section = &vectors()["dom_view"];
+    let number = |name: &str| section[name].as_f64().unwrap();
+    let config = DomRatesConfig {
+        lowest_rate: number("vmin"),
+        highest_rate: number("vmax"),
+        ..DomRatesConfig::default()
+    };
+    let mut bench = Bench::<DomRates>::new(config, &Setup::default());
+    bench.tick(T0);
+    let colours = &bench.map("dom_rates").colours;
+    for case in section["values"].as_array().unwrap() {
+        let found = class(case["v"].as_f64().unwrap(), colours);
+        assert_eq!(found, case["cls"].as_str().unwrap(), "{case}");
+    }
+}
+
+/// Returns class and number of inactive DOMs when one was last heard of so long ago, and another is
+/// heard of all the time.
+fn activity(age_s: f64, config: &DomActivityConfig) -> (&'static str, Value) {
+    let setup = setup(1);
+    let detector = setup.detector.as_ref().unwrap();
+    let mut ids = detector.optical_modules().map(|module| module.id.0);
+    let (aged, fresh) = (ids.next().unwrap(), ids.next().unwrap());
+    let mut bench = Bench::<DomActivity>::new(config.clone(), &setup);
+    #[expect(clippy::cast_possible_truncation, reason = "minutes")]
+    let age_ms = (age_s * 1000.0) as i64;
+    // The host listens for 20 s before, as one that has just been started judges nobody.
+    let now_ms = T0 + age_ms.max(0);
+    for at_ms in (T0 - 20_000..=now_ms).step_by(1000) {
+        let sent = [(aged, 50), (fresh, 50)];
+        bench.take(&slice(at_ms, &sent[usize::from(at_ms > T0)..]));
+        bench.tick(at_ms);
+    }
+    if age_ms < 0 {
+        let Event::Frame(ahead) = slice(T0 - age_ms, &[(aged, 50)]) else {
+            panic!("no frame")
+        };
+        bench.take(&frame(ahead.tag, ahead.body.to_vec(), T0));
+    }
+    // One picture in between, so that another one is due.
+    bench.tick(now_ms + 1);
+    bench.out.outputs.clear();
+    bench.tick(now_ms);
+    let map = bench.map("dom_activity");
+    let inactive = bench.cell("dom_activity_summary", "inactive", 1);
+    (class(map.values[0], &map.colours), inactive)
+}
+
+#[test]
+fn dom_view_vectors_of_activity() {
+    let config = DomActivityConfig {
+        interval: Span::from_millis(1),
+        ..DomActivityConfig::default()
+    };
+    // As in the reference suite, which knows no tolerance.
+    let strict = DomActivityConfig {
+        clock_tolerance: 0.0,
+        ..config.clone()
+    };
+    for case in vectors()["dom_view"]["activity"].as_array().unwrap() {
+        let age_s = case["age_s"].as_f64().unwrap();
+        let listed = json!(u8::from(case["listed_inactive"].as_bool().unwrap()));
+        let expected = case["cls"].as_str().unwrap();
+        assert_eq!(
+            activity(age_s, &strict),
+            (expected, listed.clone()),
+            "{case}"
+        );
+        // Ages down to -5 s are no clock problem (km3net-daq.md 2.3), but jitter: -2 s is shown as 0.
+        let is_jitter = (-5.0..0.0).contains(&age_s);
+        let expected = if is_jitter { "in" } else { expected };
+        assert_eq!(activity(age_s, &config), (expected, listed), "{case}");
+    }
+    assert_eq!(activity(-5.5, &config).0, "under");
 }
 
 #[test]
