@@ -121,7 +121,7 @@ async fn the_long_form_has_rates_and_drops() {
             "RUNNING",
             "ok",
             "2",
-            "-",
+            "0.0",
             "3.0MiB",
             "0",
             "250ms",
