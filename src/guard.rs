@@ -3,8 +3,8 @@
 //!
 //! It reads lines from a pipe whose other end only the supervisor holds: `+ GROUP` and `- GROUP` for
 //! process groups that come and go, `~ MARK` and `! MARK` for incarnations that shall go on without
-//! the supervisor, `goodbye` for an ordered end. The end of the pipe without a goodbye is the death
-//! of the supervisor.
+//! the supervisor, `socket` for the control socket that is there from now on, `goodbye` for an ordered
+//! end. The end of the pipe without a goodbye is the death of the supervisor.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, PipeWriter, Write};
@@ -34,6 +34,10 @@ const GONE_WITHIN: Duration = Duration::from_secs(1);
 /// Pause before a lost guardian is replaced.
 const REPLACE_AFTER: Duration = Duration::from_millis(200);
 
+/// The line that tells of the control socket: whose it is when the supervisor is dead cannot be found out
+/// any more.
+const SOCKET: &str = "socket\n";
+
 /// The supervisor's side: tells the guardian which process groups exist.
 #[derive(Clone, Default)]
 pub struct Guard(Option<Arc<Mutex<Told>>>);
@@ -58,6 +62,11 @@ impl Guard {
         let keeping = tokio::spawn(keep(told.clone(), first, program, boot_id, socket));
         told.lock().unwrap_or_else(PoisonError::into_inner).keeping = Some(keeping);
         Ok(Self(Some(told)))
+    }
+
+    /// Says that the control socket is there.
+    pub(crate) fn opened(&self) {
+        self.tell(|_| SOCKET.to_owned());
     }
 
     /// Says that a process group exists now.
@@ -153,7 +162,8 @@ fn launch(told: &Mutex<Told>, program: &Path, boot_id: &str, socket: &Path) -> i
     // A guardian that hangs must not hang the supervisor.
     fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     told.pipe = Some(writer);
-    let mut all: String = told.groups.iter().map(|g| format!("+ {g}\n")).collect();
+    let mut all = SOCKET.to_owned();
+    all.extend(told.groups.iter().map(|g| format!("+ {g}\n")));
     all.extend(told.spared.iter().map(|mark| format!("~ {mark}\n")));
     told.write(&all);
     Ok(child)

@@ -322,6 +322,7 @@ impl Life {
                 return;
             }
         };
+        self.world.guard.opened();
         let (tell_ended, ended) = oneshot::channel();
         let reread = self.options.source.as_ref().map(|s| s.reread.clone());
         let (plan, world) = (self.plan.clone(), self.world.clone());
