@@ -173,6 +173,7 @@ fn monitors_have_threads_of_their_own_and_what_serves_many_shares_the_pool() {
         Body::Command(_) => panic!("{name} is a program"),
     };
     assert_eq!(placement("monitoring_process:royfit"), Placement::Thread);
+    assert_eq!(placement("simulation:fake_detector"), Placement::Thread);
     assert_eq!(placement("ligiers:ligier"), Placement::Pool);
 }
 

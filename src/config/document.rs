@@ -138,8 +138,8 @@ pub(crate) struct ServiceDoc {
     #[schemars(with = "Run", extend("default" = "actor"))]
     #[serde(skip_serializing)]
     pub(crate) run: Option<Spanned<Run>>,
-    /// Whether a kind runs on the shared threads or on one of its own. Monitors have one of their own
-    /// by default, so that none disturbs another; other kinds share.
+    /// Whether a kind runs on the shared threads or on one of its own. Monitors, simulator and replay
+    /// have one of their own by default, so that none disturbs another; other kinds share.
     #[schemars(with = "Option<Placement>")]
     #[serde(skip_serializing)]
     pub(crate) placement: Option<Spanned<Placement>>,

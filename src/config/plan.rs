@@ -297,12 +297,12 @@ pub enum Placement {
 }
 
 impl Placement {
-    /// Returns where services of a kind run when nothing is said: a monitor that computes for long, or
-    /// hangs, shall disturb nobody.
+    /// Returns where services of a kind run when nothing is said: what computes for long, or hangs, shall
+    /// disturb nobody.
     pub(crate) fn usual(kind: &Kind) -> Self {
-        match kind.by_hand {
-            Some(_) => Self::Thread,
-            None => Self::Pool,
+        match kind.own_thread {
+            true => Self::Thread,
+            false => Self::Pool,
         }
     }
 }

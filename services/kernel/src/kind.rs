@@ -43,6 +43,9 @@ pub struct Kind {
     pub reads_board: bool,
     /// The kind reads the description of the detector when it starts.
     pub reads_detector: bool,
+    /// The kind computes for long, so that it has a thread of its own unless told otherwise: it shall not
+    /// keep the shared ones from others.
+    pub own_thread: bool,
     /// Turns options into a factory, or says what is wrong with them.
     pub parse: fn(Options, &Setup) -> Result<Factory, OptionsError>,
     /// JSON schema of the options, with defaults and units.
@@ -67,6 +70,7 @@ impl Kind {
             section: None,
             reads_board: false,
             reads_detector: false,
+            own_thread: false,
             parse: parse_service::<C, S>,
             schema: schema_of::<C>,
             by_hand: None,
@@ -82,6 +86,7 @@ impl Kind {
             reads_board: false,
             // It goes over to a newer one by itself.
             reads_detector: false,
+            own_thread: true,
             parse: parse_monitor::<M>,
             schema: schema_of::<M::Config>,
             by_hand: Some(by_hand::<M>),
@@ -99,6 +104,13 @@ impl Kind {
     #[must_use]
     pub const fn reading_detector(mut self) -> Self {
         self.reads_detector = true;
+        self
+    }
+
+    /// Says that the kind computes for long.
+    #[must_use]
+    pub const fn computing(mut self) -> Self {
+        self.own_thread = true;
         self
     }
 

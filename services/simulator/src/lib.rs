@@ -49,6 +49,7 @@ pub const KINDS: &[Kind] = &[
         "fake_detector",
         "Simulates a detector: K40, bioluminescence, muons, run changes and faults on demand",
     )
+    .computing()
     .reading_detector(),
     Kind::service::<FakeDetectorManagerOptions, FakeDetectorManager>(
         "fake_detector_manager",
@@ -58,5 +59,6 @@ pub const KINDS: &[Kind] = &[
     Kind::service::<ReplayOptions, Replay>(
         "replay",
         "Plays recordings and raw dumps again, at real, scaled or full speed",
-    ),
+    )
+    .computing(),
 ];
