@@ -18,6 +18,7 @@ mod keep;
 mod outputs;
 mod requests;
 mod round;
+mod singles;
 mod tally;
 mod views;
 
@@ -280,7 +281,7 @@ impl K40Calibration {
         // Modules that were not seen in slices are of no interest, base modules and strangers even less.
         let rank = self.places.rank(packet.dom_id().0);
         if let Some(Some(dom)) = rank.and_then(|rank| self.doms.get_mut(rank)) {
-            dom.add_singles(packet);
+            dom.singles.add(packet);
         }
     }
 

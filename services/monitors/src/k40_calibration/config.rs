@@ -32,9 +32,9 @@ pub struct Config {
     /// How fits are weighted: `poisson`, by the errors of the counts, or `equal`, as the reference
     /// suite does.
     pub weighting: Weights,
-    /// Where random coincidences are known from: `singles`, the median rates in `IO_MONIT` (a PMT
-    /// without them has an offset fitted), `offset`, fitted, or `both`, fitted on top of the singles,
-    /// for rates that vary.
+    /// Where random coincidences are known from: `singles`, the median rates in `IO_MONIT`, second by
+    /// second (a PMT without them has an offset fitted), `offset`, fitted, or `both`, fitted on top of
+    /// the singles, for rates that vary.
     pub background: Background,
     /// Pairs of PMTs whose angle has a smaller cosine are dropped.
     #[schemars(range(min = -1.0, max = 1.0))]

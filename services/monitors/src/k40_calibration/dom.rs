@@ -1,11 +1,11 @@
 //! One module: what the detector file says of it, what is counted, and what was found last.
 
 use fathom_formats::detx::{Module, pmt_directions};
-use fathom_formats::km3net::{CHANNEL_BITS, CHANNELS, DomId, Tmch};
-use fathom_hist::RunningMedian;
+use fathom_formats::km3net::{CHANNEL_BITS, CHANNELS, DomId};
 use fathom_kernel::Setup;
 
 use super::config::{Background, Config, Times};
+use super::singles::Singles;
 use crate::k40::{Calibration, Inputs, Live, Table, calibrate, cos_angles};
 
 /// A module.
@@ -14,8 +14,8 @@ pub(super) struct Dom {
     pub(super) known: Known,
     /// What is counted since `since_ms`.
     pub(super) table: Table,
-    /// Rates of the PMTs since then (Hz).
-    pub(super) singles: Box<[RunningMedian; CHANNELS]>,
+    /// Rates of the PMTs since then.
+    pub(super) singles: Box<Singles>,
     /// Data time of the first frame counted (ms).
     pub(super) since_ms: Option<i64>,
     /// Result of the last cycle.
@@ -112,25 +112,11 @@ impl Dom {
         }
     }
 
-    /// Takes the singles rates of a packet, but for channels in veto.
-    pub(super) fn add_singles(&mut self, packet: &Tmch<'_>) {
-        let vetoed = packet.hrv_bits();
-        for (channel, rate_hz) in packet.rates_hz().into_iter().enumerate() {
-            if vetoed >> channel & 1 == 0 {
-                #[expect(clippy::cast_possible_truncation, reason = "a million at most")]
-                self.singles[channel].add(rate_hz as f32);
-            }
-        }
-    }
-
     /// Calibrates with what was counted until now, and begins to count anew.
     pub(super) fn complete(&mut self, until_ms: i64, config: &Config) {
         let singles_hz = match config.background {
             Background::Offset => [f64::NAN; CHANNELS],
-            Background::Singles | Background::Both => self
-                .singles
-                .each_ref()
-                .map(|median| median.value().unwrap_or(f64::NAN)),
+            Background::Singles | Background::Both => self.singles.values_hz(),
         };
         let calibration = calibrate(&Inputs {
             table: &self.table,
@@ -155,7 +141,7 @@ impl Dom {
     /// Begins to count anew.
     pub(super) fn forget_counts(&mut self) {
         self.table.clear();
-        self.singles.fill(RunningMedian::default());
+        *self.singles = Singles::default();
         self.since_ms = None;
     }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Stream, Times};
 use super::dom::{Dom, Done, Known};
+use super::singles::Singles;
 use crate::k40::{Calibration, PAIRS, Pair, PairState, PmtResult, Table};
 
 pub(super) const VERSION: u32 = 1;
@@ -55,7 +56,7 @@ pub(super) fn dom_record(dom_id: u32, dom: &Dom) -> Vec<u8> {
     put_known(&dom.known, &mut record);
     record.extend(dom.since_ms.unwrap_or(i64::MIN).to_le_bytes());
     record.extend(dom.table.frames().to_le_bytes());
-    for median in dom.singles.iter() {
+    for median in dom.singles.medians() {
         let (heights, ranks) = median.parts();
         record.extend(heights.into_iter().flat_map(f32::to_le_bytes));
         record.extend(ranks.into_iter().flat_map(u32::to_le_bytes));
@@ -147,8 +148,8 @@ pub(super) fn read_dom(record: &[u8], known: Known, tmax_ns: u32) -> Option<Dom>
     *left = left.strip_prefix(&*expected)?;
     let since_ms = take(left).map(i64::from_le_bytes)?;
     let frames = take(left).map(u32::from_le_bytes)?;
-    let mut singles: Box<[RunningMedian; CHANNELS]> = Box::default();
-    for median in singles.iter_mut() {
+    let mut medians = [RunningMedian::default(); CHANNELS];
+    for median in &mut medians {
         let heights = some(|| take(left).map(f32::from_le_bytes))?;
         let ranks = some(|| take(left).map(u32::from_le_bytes))?;
         *median = RunningMedian::from_parts(heights, ranks)?;
@@ -168,7 +169,7 @@ pub(super) fn read_dom(record: &[u8], known: Known, tmax_ns: u32) -> Option<Dom>
     };
     let mut dom = Dom::new(known, tmax_ns);
     dom.table = Table::from_parts(tmax_ns, counts, frames, missed)?;
-    dom.singles = singles;
+    *dom.singles = Singles::of(medians);
     dom.since_ms = (since_ms != i64::MIN).then_some(since_ms);
     if take(left)? != [0] {
         dom.last = Some(Box::new(read_done(left)?));
