@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use fathom::actors::Ended;
 use fathom::config::plan::{After, Body, Placement, Ready, ServicePlan, Until};
 use fathom::stack::{Options, Stack};
-use fathom_kernel::{ControlError, State, Verdict};
+use fathom_kernel::{ControlError, Reply, State, Verdict};
 
 use rig::*;
 
@@ -252,6 +252,57 @@ async fn all_up(stack: &Stack, names: &[String]) {
     }
 }
 
+/// Asks monitors, of which the first one lives in a child, what a page may ask and what it may not.
+async fn only_questions_are_passed_on(stack: &Stack) {
+    let question = |name: &str, verb: &str| fathom_kernel::Command::Question {
+        name: name.to_owned(),
+        verb: verb.to_owned(),
+        args: serde_json::json!({ "du": 1, "floor": 1 }),
+    };
+    let rates = "monitoring_process:dom_rates";
+    let answer = ask(stack, question(rates, "history")).await;
+    assert!(
+        matches!(&answer, Ok(Reply::Answer(history)) if history["floor"] == 1),
+        "{answer:?}"
+    );
+    for (name, verb) in [
+        (rates, "reset"),
+        ("monitoring_process:rttc", "accept"),
+        ("monitoring_process:ztplot", "remove"),
+        ("simulation:fake_detector", "fault"),
+    ] {
+        let refused = ask(stack, question(name, verb)).await;
+        let expected =
+            matches!(&refused, Err(ControlError::NoSuchQuestion { verb: v, .. }) if v == verb);
+        assert!(expected, "{name}: {refused:?}");
+    }
+    let unknown = ask(stack, question("monitoring_process", "history")).await;
+    assert!(
+        matches!(unknown, Err(ControlError::NoSuchName(_))),
+        "{unknown:?}"
+    );
+    assert_eq!(status(stack, rates).await.questions, ["bad", "history"]);
+    // Whatever a kind lists, it knows; without the right arguments it may say so.
+    let everything = fathom_kernel::Command::Status {
+        targets: Vec::new(),
+    };
+    let Ok(Reply::Status(all)) = ask(stack, everything).await else {
+        panic!("no status")
+    };
+    for service in all
+        .services
+        .iter()
+        .filter(|now| now.state == State::Running)
+    {
+        for verb in &service.questions {
+            let answer = ask(stack, question(&service.name, verb)).await;
+            let unknown =
+                matches!(&answer, Err(why) if why.to_string().contains("unknown request"));
+            assert!(!unknown, "{} {verb}: {answer:?}", service.name);
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_whole_example_runs_restarts_survives_a_crash_and_ends() {
     let folder = tempfile::tempdir().unwrap();
@@ -303,6 +354,7 @@ async fn the_whole_example_runs_restarts_survives_a_crash_and_ends() {
     })
     .await;
     assert_eq!(again.last_exit.as_deref(), Some("signal:9"));
+    only_questions_are_passed_on(&stack).await;
     let reset = fathom_kernel::Command::Request {
         name: "monitoring_process:dom_rates".to_owned(),
         verb: "reset".to_owned(),

@@ -28,6 +28,12 @@ use crate::incidents;
 /// Longest wait for the answer of a service.
 const REQUEST_WAIT: Duration = Duration::from_secs(30);
 
+/// Longest wait for the answer to a question: whoever looks at a page will not wait longer.
+const QUESTION_WAIT: Duration = Duration::from_secs(10);
+
+/// Name of a service, what it is asked, details.
+type Question = (String, String, serde_json::Value);
+
 type To = oneshot::Sender<Answer>;
 
 impl Supervisor {
@@ -81,7 +87,8 @@ impl Supervisor {
                 answer(Some(reply), self.hold(&targets, time, caller));
             }
             Command::Unhold { targets } => answer(Some(reply), self.hold(&targets, None, caller)),
-            Command::Request { name, verb, args } => self.request(name, verb, args, reply, ctx),
+            Command::Request { name, verb, args } => self.request((name, verb, args), reply, ctx),
+            Command::Question { name, verb, args } => self.question((name, verb, args), reply, ctx),
             Command::Incidents { name, count } => self.incidents(&name, count, reply),
             Command::Incident { id, text } => {
                 incidents::show(self.world.incidents.clone(), (id, text), reply);
@@ -94,12 +101,14 @@ impl Supervisor {
             Command::Remove { group } => self.remove_group(&group, caller, reply),
             Command::Available => answer(Some(reply), Ok(self.available())),
             Command::Reload { wait } => self.reload(wait, caller, reply, ctx),
-            Command::Shutdown { now } => {
-                info!(%caller, now, "shutdown requested");
-                answer(Some(reply), Ok(Reply::Done(Vec::new())));
-                self.end(Ended::Ordered, now);
-            }
+            Command::Shutdown { now } => self.shut_down(now, caller, reply),
         }
+    }
+
+    fn shut_down(&mut self, now: bool, caller: &Caller, reply: To) {
+        info!(%caller, now, "shutdown requested");
+        answer(Some(reply), Ok(Reply::Done(Vec::new())));
+        self.end(Ended::Ordered, now);
     }
 
     fn order_targets(
@@ -209,11 +218,35 @@ impl Supervisor {
         ctx.spawn(send.into_actor(self));
     }
 
-    fn request(
+    /// Passes a question on when the kind of the service says that it only reads.
+    fn question(&self, question: Question, reply: To, ctx: &mut Context<Self>) {
+        let (name, verb, _) = &question;
+        let chosen = target::resolve(&self.plan, std::slice::from_ref(name));
+        let plan = match chosen.as_deref() {
+            Ok([index]) => &self.plan.services[*index],
+            _ => return answer(Some(reply), Err(ControlError::NoSuchName(name.clone()))),
+        };
+        let known = plan.questions();
+        if !known.contains(&&**verb) {
+            let error = ControlError::NoSuchQuestion {
+                name: plan.name.to_string(),
+                verb: verb.clone(),
+                known: known.iter().copied().map(str::to_owned).collect(),
+            };
+            return answer(Some(reply), Err(error));
+        }
+        self.put(question, QUESTION_WAIT, reply, ctx);
+    }
+
+    fn request(&self, request: Question, reply: To, ctx: &mut Context<Self>) {
+        self.put(request, REQUEST_WAIT, reply, ctx);
+    }
+
+    /// Asks a service and waits so long for its answer.
+    fn put(
         &self,
-        name: String,
-        verb: String,
-        args: serde_json::Value,
+        (name, verb, args): Question,
+        wait: Duration,
         reply: To,
         ctx: &mut Context<Self>,
     ) {
@@ -230,12 +263,12 @@ impl Supervisor {
         };
         let deliver = async move {
             let said = match keeper.send(Deliver(request)).await {
-                Ok(Ok(())) => match tokio::time::timeout(REQUEST_WAIT, told).await {
+                Ok(Ok(())) => match tokio::time::timeout(wait, told).await {
                     Ok(Ok(Ok(value))) => Ok(Reply::Answer(value)),
                     Ok(Ok(Err(refusal))) => Err(ControlError::Refused(refusal)),
                     // It ended, or does not listen.
                     Ok(Err(_)) => Err(ControlError::NotRunning(name)),
-                    Err(_) => Err(ControlError::Refused("it does not answer".to_owned())),
+                    Err(_) => Err(ControlError::NoAnswer(name)),
                 },
                 Ok(Err(Refusal::Busy)) => {
                     Err(ControlError::Refused("it takes no questions".into()))
@@ -326,6 +359,12 @@ impl Supervisor {
             last_exit: observed.last_exit.as_ref().map(ToString::to_string),
             after: plan.after.iter().map(|a| a.name.to_string()).collect(),
             bind: plan.bind.iter().map(ToString::to_string).collect(),
+            questions: plan
+                .questions()
+                .iter()
+                .copied()
+                .map(str::to_owned)
+                .collect(),
             counters,
             queues: queues
                 .iter()

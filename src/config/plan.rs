@@ -249,6 +249,14 @@ impl ServicePlan {
             Body::Command(_) => "command",
         }
     }
+
+    /// Returns the requests that change nothing; a program has none.
+    pub fn questions(&self) -> &'static [&'static str] {
+        match &self.body {
+            Body::Kind(body) => body.kind.questions,
+            Body::Command(_) => &[],
+        }
+    }
 }
 
 /// What a service runs.

@@ -122,6 +122,7 @@ impl Console {
             | Command::Roll { .. }
             | Command::Kill { .. }
             | Command::Request { .. }
+            | Command::Question { .. }
             | Command::Update { .. }
             | Command::Reload { .. }
             | Command::Shutdown { .. } => Self::WAIT_MAX,

@@ -91,6 +91,7 @@ pub(crate) fn service(name: &str, state: State, description: &str) -> ServiceSta
         last_exit: None,
         trouble: None,
         last_incident: None,
+        questions: Vec::new(),
         after: Vec::new(),
         bind: Vec::new(),
         counters: Default::default(),
@@ -532,6 +533,12 @@ impl Mind {
                     "{name} does not understand {verb}"
                 ))),
             },
+            // Only pages ask.
+            Command::Question { name, verb, .. } => Err(ControlError::NoSuchQuestion {
+                name,
+                verb,
+                known: Vec::new(),
+            }),
             Command::Incidents { name, count } => {
                 let heads = (1..=2_u64).rev().map(crash).map(|crash| {
                     json!({

@@ -153,6 +153,16 @@ pub enum Command {
         /// Details for the service.
         args: serde_json::Value,
     },
+    /// Makes a request of those that only read: what the kind of the service does not list in
+    /// [`crate::Kind::questions`] is refused before the service hears of it.
+    Question {
+        /// Which service.
+        name: String,
+        /// What is asked, such as `history`.
+        verb: String,
+        /// Details for the service.
+        args: serde_json::Value,
+    },
     /// Returns the heads of the last reports on failures, newest first.
     Incidents {
         /// Which service; empty for all.
@@ -204,7 +214,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// Requests that services ask each other regularly, and that change nothing anywhere.
+    /// Requests that services make of each other regularly, and that change nothing anywhere. What
+    /// comes from people who may only look is a [`Command::Question`].
     const QUESTIONS: [&str; 6] = [
         "conditions",
         "history",
@@ -219,6 +230,7 @@ impl Command {
         match self {
             Self::Status { .. }
             | Self::Tail { .. }
+            | Self::Question { .. }
             | Self::Incidents { .. }
             | Self::Incident { .. }
             | Self::Reread
@@ -354,6 +366,19 @@ pub enum ControlError {
     /// The service refused the request.
     #[error("{0}")]
     Refused(String),
+    /// The service got the request and said nothing in time.
+    #[error("{0} does not answer")]
+    NoAnswer(String),
+    /// The service has no answer to this that changes nothing.
+    #[error("{name} has no question {verb:?}, expected {}", one_of(known))]
+    NoSuchQuestion {
+        /// Full name of the service.
+        name: String,
+        /// What was asked.
+        verb: String,
+        /// What it can be asked.
+        known: Vec<String>,
+    },
     /// Nothing of this service's log can be shown.
     #[error("no log of {0}")]
     NoLog(String),
@@ -386,6 +411,14 @@ pub enum ControlError {
     /// The supervisor did not answer.
     #[error("the supervisor does not answer")]
     Deaf,
+}
+
+/// Lists what would have been right.
+fn one_of(known: &[String]) -> String {
+    match known {
+        [] => "none".to_owned(),
+        known => known.join(", "),
+    }
 }
 
 impl ControlHandle {

@@ -46,6 +46,9 @@ pub struct Kind {
     /// The kind computes for long, so that it has a thread of its own unless told otherwise: it shall not
     /// keep the shared ones from others.
     pub own_thread: bool,
+    /// Requests that only read, see [`Monitor::QUESTIONS`]; nothing else is passed on as a
+    /// [`crate::Command::Question`].
+    pub questions: &'static [&'static str],
     /// Turns options into a factory, or says what is wrong with them.
     pub parse: fn(Options, &Setup) -> Result<Factory, OptionsError>,
     /// JSON schema of the options, with defaults and units.
@@ -71,6 +74,7 @@ impl Kind {
             reads_board: false,
             reads_detector: false,
             own_thread: false,
+            questions: &[],
             parse: parse_service::<C, S>,
             schema: schema_of::<C>,
             by_hand: None,
@@ -87,6 +91,7 @@ impl Kind {
             // It goes over to a newer one by itself.
             reads_detector: false,
             own_thread: true,
+            questions: M::QUESTIONS,
             parse: parse_monitor::<M>,
             schema: schema_of::<M::Config>,
             by_hand: Some(by_hand::<M>),

@@ -21,6 +21,9 @@ pub trait Monitor: Send + Sized + 'static {
     const TOPICS: Topics;
     /// Time between two calls of `on_tick`.
     const TICK: Duration = Duration::from_secs(1);
+    /// Requests that only read, such as `history`: whoever may look at the page may make them. What
+    /// changes anything that others see must not be among them.
+    const QUESTIONS: &'static [&'static str] = &[];
     /// Bounds of its queue.
     const LIMITS: Limits = Limits {
         messages: 200_000,

@@ -225,6 +225,9 @@ pub struct ServiceStatus {
     /// Names of the services whose end also ends this one.
     #[serde(default)]
     pub bind: Vec<String>,
+    /// Requests that only read, which the page makes for whoever looks at it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<String>,
     /// Messages in, out, lost, unreadable.
     pub counters: CountersSnapshot,
     /// Its queues on the bus.

@@ -120,6 +120,7 @@ pub struct Acoustics {
 impl Monitor for Acoustics {
     type Config = Config;
     const TOPICS: Topics = Topics::frames(&[tags::IO_TOA]);
+    const QUESTIONS: &'static [&'static str] = &["bad", "history"];
 
     fn check(config: &Config, _: &Setup) -> Result<(), String> {
         if ms_of(config.period) < 10_000 {
@@ -212,7 +213,7 @@ impl Monitor for Acoustics {
     fn on_request(&mut self, verb: &str, args: &Value) -> Result<Value, String> {
         match verb {
             "history" => self.history_of(args),
-            _ => self.faulty.answer(verb, ", history {\"dom_id\": ID}"),
+            _ => self.faulty.answer(verb, args, ", history {\"dom_id\": ID}"),
         }
     }
 
@@ -225,7 +226,7 @@ impl Monitor for Acoustics {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.pending.memory_bytes() + self.history.memory_bytes()
+        self.pending.memory_bytes() + self.history.memory_bytes() + self.faulty.memory_bytes()
     }
 }
 

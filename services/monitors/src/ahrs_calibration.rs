@@ -147,6 +147,7 @@ pub struct AhrsCalibration {
 impl Monitor for AhrsCalibration {
     type Config = Config;
     const TOPICS: Topics = Topics::frames(&[tags::IO_MONIT]);
+    const QUESTIONS: &'static [&'static str] = Faulty::QUESTIONS;
     const LIMITS: Limits = Limits {
         messages: 400_000,
         bytes: 256 << 20,
@@ -249,13 +250,13 @@ impl Monitor for AhrsCalibration {
     fn on_request(
         &mut self,
         verb: &str,
-        _: &serde_json::Value,
+        args: &serde_json::Value,
     ) -> Result<serde_json::Value, String> {
         if verb == "reload" {
             self.supply.hurry();
             return Ok(json!(self.supply.places()));
         }
-        self.faulty.answer(verb, ", reload")
+        self.faulty.answer(verb, args, ", reload")
     }
 
     fn persist(&mut self, keep: &mut Persist) {
@@ -277,7 +278,10 @@ impl Monitor for AhrsCalibration {
 
     fn memory_bytes(&self) -> usize {
         let modules = self.modules.iter().map(Module::memory_bytes);
-        self.places.memory_bytes() + modules.sum::<usize>() + self.history.memory_bytes()
+        self.places.memory_bytes()
+            + modules.sum::<usize>()
+            + self.history.memory_bytes()
+            + self.faulty.memory_bytes()
     }
 }
 

@@ -117,6 +117,7 @@ const KEPT_VERSION: u32 = 1;
 impl Monitor for DomActivity {
     type Config = Config;
     const TOPICS: Topics = Topics::frames(&[tags::IO_SUM]);
+    const QUESTIONS: &'static [&'static str] = Faulty::QUESTIONS;
 
     fn check(config: &Config, _: &Setup) -> Result<(), String> {
         let numbers = [
@@ -186,13 +187,13 @@ impl Monitor for DomActivity {
     fn on_request(
         &mut self,
         verb: &str,
-        _: &serde_json::Value,
+        args: &serde_json::Value,
     ) -> Result<serde_json::Value, String> {
-        self.faulty.answer(verb, "")
+        self.faulty.answer(verb, args, "")
     }
 
     fn memory_bytes(&self) -> usize {
-        self.places.memory_bytes() + self.doms.len() * size_of::<Dom>()
+        self.places.memory_bytes() + self.doms.len() * size_of::<Dom>() + self.faulty.memory_bytes()
     }
 
     fn persist(&mut self, keep: &mut Persist) {

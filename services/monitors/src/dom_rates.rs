@@ -152,6 +152,7 @@ pub struct DomRates {
 impl Monitor for DomRates {
     type Config = Config;
     const TOPICS: Topics = Topics::frames(&[tags::IO_SUM]);
+    const QUESTIONS: &'static [&'static str] = &["bad", "history"];
 
     fn check(config: &Config, _: &Setup) -> Result<(), String> {
         let Config {
@@ -222,7 +223,7 @@ impl Monitor for DomRates {
         match (verb, &self.history) {
             ("history", Some(history)) => history.answer(args, &self.places),
             ("history", None) => Err("no history is kept (option history)".into()),
-            _ => self.faulty.answer(verb, ", history"),
+            _ => self.faulty.answer(verb, args, ", history"),
         }
     }
 
@@ -233,6 +234,7 @@ impl Monitor for DomRates {
             + self.alarms.memory_bytes()
             + self.trend.len() * size_of::<TrendPoint>()
             + history
+            + self.faulty.memory_bytes()
     }
 
     fn persist(&mut self, keep: &mut Persist) {

@@ -121,6 +121,7 @@ enum Redraw {
 impl Monitor for K40Calibration {
     type Config = Config;
     const TOPICS: Topics = Topics::frames(&[tags::IO_TSL1, tags::IO_TSL0, tags::IO_MONIT]);
+    const QUESTIONS: &'static [&'static str] = &["bad", "dom", "counts", "intradom"];
     const TICK: std::time::Duration = std::time::Duration::from_millis(200);
     const LIMITS: Limits = Limits {
         messages: 400_000,
@@ -201,12 +202,12 @@ impl Monitor for K40Calibration {
             "calibrate" => self.answer_calibrate(),
             _ => self
                 .faulty
-                .answer(verb, ", dom, counts, intradom, show, calibrate"),
+                .answer(verb, args, ", dom, counts, intradom, show, calibrate"),
         }
     }
 
     fn persist(&mut self, keep: &mut Persist) {
-        let is_small = self.memory_bytes() <= KEEP_ALWAYS_MAX;
+        let is_small = self.counts_bytes() <= KEEP_ALWAYS_MAX;
         let is_due = is_due(self.config.checkpoint, self.kept_ms, self.host_ms);
         if !is_small && !is_due && !keep.is_last() {
             return;
@@ -255,12 +256,16 @@ impl Monitor for K40Calibration {
     }
 
     fn memory_bytes(&self) -> usize {
-        let doms = self.doms.iter().flatten();
-        doms.map(|dom| dom.memory_bytes()).sum::<usize>() + self.doms.len() * 8
+        self.counts_bytes() + self.faulty.memory_bytes()
     }
 }
 
 impl K40Calibration {
+    fn counts_bytes(&self) -> usize {
+        let doms = self.doms.iter().flatten();
+        doms.map(|dom| dom.memory_bytes()).sum::<usize>() + self.doms.len() * 8
+    }
+
     fn head(&self) -> Head {
         Head {
             version: keep::VERSION,

@@ -134,6 +134,7 @@ const KEPT_VERSION: u32 = 1;
 impl Monitor for OnlineReco {
     type Config = Config;
     const TOPICS: Topics = Topics::frames(&[tags::IO_OLINE]);
+    const QUESTIONS: &'static [&'static str] = &["bad", "histograms"];
 
     fn check(config: &Config, _: &Setup) -> Result<(), String> {
         let [low, high] = config.quality_range;
@@ -218,10 +219,10 @@ impl Monitor for OnlineReco {
         *self = Self::new(self.config.clone(), &Setup::default());
     }
 
-    fn on_request(&mut self, verb: &str, _: &Value) -> Result<Value, String> {
+    fn on_request(&mut self, verb: &str, args: &Value) -> Result<Value, String> {
         match verb {
             "histograms" => serde_json::to_value(&self.now).map_err(|e| e.to_string()),
-            _ => self.faulty.answer(verb, ", histograms"),
+            _ => self.faulty.answer(verb, args, ", histograms"),
         }
     }
 
@@ -263,7 +264,9 @@ impl Monitor for OnlineReco {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.bins.len() * (size_of::<Interval>() + 40) + 3 * Histograms::BYTES
+        self.bins.len() * (size_of::<Interval>() + 40)
+            + 3 * Histograms::BYTES
+            + self.faulty.memory_bytes()
     }
 }
 

@@ -136,6 +136,7 @@ struct Counts {
 impl Monitor for PmtRates {
     type Config = Config;
     const TOPICS: Topics = Topics::frames(&[tags::IO_MONIT]);
+    const QUESTIONS: &'static [&'static str] = Faulty::QUESTIONS;
     const LIMITS: Limits = Limits {
         messages: 400_000,
         bytes: 256 << 20,
@@ -247,9 +248,9 @@ impl Monitor for PmtRates {
     fn on_request(
         &mut self,
         verb: &str,
-        _: &serde_json::Value,
+        args: &serde_json::Value,
     ) -> Result<serde_json::Value, String> {
-        self.faulty.answer(verb, "")
+        self.faulty.answer(verb, args, "")
     }
 
     fn memory_bytes(&self) -> usize {
@@ -258,6 +259,7 @@ impl Monitor for PmtRates {
             + self.steps.memory_bytes()
             + filling.sum::<usize>()
             + self.picture.memory_bytes()
+            + self.faulty.memory_bytes()
     }
 
     fn persist(&mut self, keep: &mut Persist) {

@@ -218,6 +218,7 @@ pub struct Royfit {
 impl Monitor for Royfit {
     type Config = Config;
     const TOPICS: Topics = Topics::frames(&[tags::IO_EVT]);
+    const QUESTIONS: &'static [&'static str] = Faulty::QUESTIONS;
 
     fn check(config: &Config, setup: &Setup) -> Result<(), String> {
         if setup.detector.is_none() {
@@ -291,9 +292,9 @@ impl Monitor for Royfit {
     fn on_request(
         &mut self,
         verb: &str,
-        _: &serde_json::Value,
+        args: &serde_json::Value,
     ) -> Result<serde_json::Value, String> {
-        self.faulty.answer(verb, "")
+        self.faulty.answer(verb, args, "")
     }
 
     fn persist(&mut self, keep: &mut Persist) {
@@ -315,5 +316,6 @@ impl Monitor for Royfit {
             + self.keeper.memory_bytes()
             + self.history.memory_bytes()
             + self.fitter.as_ref().map_or(0, Fitter::memory_bytes)
+            + self.faulty.memory_bytes()
     }
 }

@@ -155,6 +155,7 @@ impl Monitor for TimesliceRates {
     type Config = Config;
     const TOPICS: Topics =
         Topics::frames(&[tags::IO_TSL0, tags::IO_TSL1, tags::IO_TSL2, tags::IO_TSSN]);
+    const QUESTIONS: &'static [&'static str] = Faulty::QUESTIONS;
 
     fn check(config: &Config, _: &Setup) -> Result<(), String> {
         if ms_of(config.interval) < 1000 || config.points_max < 10 {
@@ -238,9 +239,9 @@ impl Monitor for TimesliceRates {
     fn on_request(
         &mut self,
         verb: &str,
-        _: &serde_json::Value,
+        args: &serde_json::Value,
     ) -> Result<serde_json::Value, String> {
-        self.faulty.answer(verb, "")
+        self.faulty.answer(verb, args, "")
     }
 
     fn persist(&mut self, keep: &mut Persist) {
@@ -284,7 +285,7 @@ impl Monitor for TimesliceRates {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.bins.len() * (size_of::<Slices>() + 40)
+        self.bins.len() * (size_of::<Slices>() + 40) + self.faulty.memory_bytes()
     }
 }
 

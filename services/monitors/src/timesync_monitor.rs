@@ -128,6 +128,7 @@ const KEPT_VERSION: u32 = 1;
 impl Monitor for TimesyncMonitor {
     type Config = Config;
     const TOPICS: Topics = Topics::frames(&[tags::IO_TSSN, tags::IO_SUM]);
+    const QUESTIONS: &'static [&'static str] = Faulty::QUESTIONS;
 
     fn new(config: Config, setup: &Setup) -> Self {
         let places = Places::of(setup);
@@ -196,9 +197,9 @@ impl Monitor for TimesyncMonitor {
     fn on_request(
         &mut self,
         verb: &str,
-        _: &serde_json::Value,
+        args: &serde_json::Value,
     ) -> Result<serde_json::Value, String> {
-        self.faulty.answer(verb, "")
+        self.faulty.answer(verb, args, "")
     }
 
     fn persist(&mut self, keep: &mut Persist) {
@@ -250,6 +251,7 @@ impl Monitor for TimesyncMonitor {
         self.places.memory_bytes()
             + self.doms.len() * size_of::<Dom>()
             + self.history.minutes().len() * size_of::<Minute>()
+            + self.faulty.memory_bytes()
     }
 }
 

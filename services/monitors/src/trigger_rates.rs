@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use fathom_formats::km3net::{Event as Payload, TriggerMask};
 use fathom_hist::H1;
-use fathom_kernel::view::{Histogram, Marker};
+use fathom_kernel::view::{Histogram, Marker, View};
 use fathom_kernel::{
     Event, FileLine, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Span, Timestamp,
     Topics, tags,
@@ -124,6 +124,7 @@ pub struct TriggerRates {
 impl Monitor for TriggerRates {
     type Config = Config;
     const TOPICS: Topics = Topics::frames(&[tags::IO_EVT]);
+    const QUESTIONS: &'static [&'static str] = Faulty::QUESTIONS;
 
     fn check(config: &Config, _: &Setup) -> Result<(), String> {
         if ms_of(config.interval) < 1000 {
@@ -214,9 +215,9 @@ impl Monitor for TriggerRates {
     fn on_request(
         &mut self,
         verb: &str,
-        _: &serde_json::Value,
+        args: &serde_json::Value,
     ) -> Result<serde_json::Value, String> {
-        self.faulty.answer(verb, "")
+        self.faulty.answer(verb, args, "")
     }
 
     fn persist(&mut self, keep: &mut Persist) {
@@ -229,6 +230,7 @@ impl Monitor for TriggerRates {
 
     fn memory_bytes(&self) -> usize {
         self.bins.len() * (size_of::<Bin>() + self.triggers.len() * 8 + 40)
+            + self.faulty.memory_bytes()
     }
 }
 
@@ -435,13 +437,7 @@ impl TriggerRates {
         );
     }
 
-    fn put(
-        &self,
-        name: &str,
-        title: &str,
-        view: impl Into<fathom_kernel::view::View>,
-        out: &mut Outputs,
-    ) {
+    fn put(&self, name: &str, title: &str, view: impl Into<View>, out: &mut Outputs) {
         let datum = self.newest_ms.map(timestamp);
         let interval_s = seconds(self.bins.interval_ms);
         out.put(Output::new(name, title, view).at(datum).every(interval_s));

@@ -92,6 +92,7 @@ pub struct TriggerMap {
 impl Monitor for TriggerMap {
     type Config = Config;
     const TOPICS: Topics = Topics::frames(&[tags::IO_EVT]);
+    const QUESTIONS: &'static [&'static str] = Faulty::QUESTIONS;
 
     fn check(config: &Config, _: &Setup) -> Result<(), String> {
         if !(1..=50_000).contains(&config.max_events) {
@@ -159,9 +160,9 @@ impl Monitor for TriggerMap {
     fn on_request(
         &mut self,
         verb: &str,
-        _: &serde_json::Value,
+        args: &serde_json::Value,
     ) -> Result<serde_json::Value, String> {
-        self.faulty.answer(verb, "")
+        self.faulty.answer(verb, args, "")
     }
 
     fn persist(&mut self, keep: &mut Persist) {
@@ -173,7 +174,7 @@ impl Monitor for TriggerMap {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.hits.memory_bytes() + self.triggered.memory_bytes()
+        self.hits.memory_bytes() + self.triggered.memory_bytes() + self.faulty.memory_bytes()
     }
 }
 
@@ -222,6 +223,7 @@ impl TriggerMap {
         let column = Column {
             number: self.next,
             at_ms: data_ms,
+            // The page finds the event by these numbers (`eventOf` in `questions.ts`).
             note: format!(
                 "det {} run {} frame {} counter {}",
                 header.detector_id.0, header.run.0, header.frame_index, payload.trigger_counter

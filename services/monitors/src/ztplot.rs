@@ -95,6 +95,7 @@ struct Shown {
 impl Monitor for ZtPlot {
     type Config = Config;
     const TOPICS: Topics = Topics::frames(&[tags::IO_EVT]);
+    const QUESTIONS: &'static [&'static str] = &["bad", "event"];
 
     fn check(config: &Config, setup: &Setup) -> Result<(), String> {
         config.check(setup)
@@ -190,7 +191,7 @@ impl Monitor for ZtPlot {
             "event" => self.answer_event(args),
             "redraw" => self.answer_redraw(args),
             "remove" => self.answer_remove(args),
-            _ => self.faulty.answer(verb, ", event, redraw, remove"),
+            _ => self.faulty.answer(verb, args, ", event, redraw, remove"),
         }
     }
 
@@ -204,7 +205,9 @@ impl Monitor for ZtPlot {
 
     fn memory_bytes(&self) -> usize {
         let rows = size_of_val(self.selection.rows());
-        rows + self.store.bytes() + self.latest.as_ref().map_or(0, Bytes::len)
+        rows + self.store.bytes()
+            + self.latest.as_ref().map_or(0, Bytes::len)
+            + self.faulty.memory_bytes()
     }
 }
 

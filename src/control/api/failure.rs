@@ -63,6 +63,12 @@ impl From<ControlError> for Failure {
             ControlError::Refused(_) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", message)
             }
+            ControlError::NoAnswer(name) => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "no_answer", message).about(name)
+            }
+            ControlError::NoSuchQuestion { name, .. } => {
+                Self::new(StatusCode::NOT_FOUND, "no_such_question", message).about(name)
+            }
             ControlError::NoIncident(id) => {
                 Self::new(StatusCode::NOT_FOUND, "no_incident", message).about(id.to_string())
             }

@@ -130,6 +130,8 @@ impl From<ControlError> for Fault {
                 Code::CantReread.about(faults.join("; "))
             }
             ControlError::Refused(_)
+            | ControlError::NoAnswer(_)
+            | ControlError::NoSuchQuestion { .. }
             | ControlError::Stale { .. }
             | ControlError::Busy(_)
             | ControlError::Deaf => Code::Failed.about(text),

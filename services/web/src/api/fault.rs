@@ -68,9 +68,11 @@ impl From<Full> for Fault {
 impl From<ControlError> for Fault {
     fn from(why: ControlError) -> Self {
         let status = match why {
-            ControlError::NoSuchName(_) | ControlError::NoLog(_) | ControlError::NoIncident(_) => {
-                StatusCode::NOT_FOUND
-            }
+            ControlError::NoSuchName(_)
+            | ControlError::NoSuchQuestion { .. }
+            | ControlError::NoLog(_)
+            | ControlError::NoIncident(_) => StatusCode::NOT_FOUND,
+            ControlError::NoAnswer(_) => StatusCode::GATEWAY_TIMEOUT,
             ControlError::NotRunning(_)
             | ControlError::Refused(_)
             | ControlError::AlreadyAdded(_)
