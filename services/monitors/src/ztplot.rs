@@ -12,11 +12,12 @@
 //! a happening: over at once, and never cleared. Events that merely fill free places say nothing.
 //!
 //! Requests: `event` answers with the z-t-plot of an event of the last ones or of the selection
-//! (`name`, or `run`, `frame_index`, `trigger_counter`; `dus` chooses DUs), `redraw` draws stored
-//! pictures anew (one by its `name`, or all), `remove` takes one out of the selection (`name`).
+//! (`name`, or `run`, `frame_index`, `trigger_counter`; `dus` chooses DUs, `dus_max` how
+//! many), `redraw` draws stored pictures anew (one by its `name`, or all), `remove` takes one out of
+//! the selection (`name`).
 //!
 //! State: the rows (about 100 bytes each, at most `3 * best`, and `90 * best_per_day` and
-//! `90 * best_per_run` more), the payloads of the last 200 events (at most 16 MiB) and the event
+//! `90 * best_per_run` more), the payloads of the last 5000 events (at most 64 MiB) and the event
 //! drawn last.
 
 mod asked;
@@ -43,7 +44,7 @@ use fathom_kernel::{
 
 use self::asked::Asked;
 use self::counts::Counts;
-use self::drawing::Paper;
+use self::drawing::{Chosen, EVERY_DU, Paper};
 use self::gauge::Gauge;
 pub use self::options::Config;
 use self::row::{Category, Key, Row};
@@ -221,14 +222,15 @@ impl ZtPlot {
             counts.unknown_hits += 1;
             strangers.saw(dom_id, data_ms);
         });
+        // A copy, because the body holds on to the whole buffer that it was read into. Small events are
+        // kept as well: whoever sees one in a hit map may ask for it.
+        let body = Bytes::copy_from_slice(&frame.body);
+        self.store.keep(Key::of(event), body.clone());
         let spread = self.gauge.spread(event);
         if spread.dus < self.config.min_dus || spread.doms < self.config.min_doms {
             self.counts.too_small += 1;
             return;
         }
-        // A copy, because the body holds on to the whole buffer that it was read into.
-        let body = Bytes::copy_from_slice(&frame.body);
-        self.store.keep(Key::of(event), body.clone());
         let row = Row::of(event, spread.dus);
         let verdict = match self.runs.allow(row.key.run_id) {
             true => self.selection.judge(&row),
@@ -243,7 +245,7 @@ impl ZtPlot {
         }
         self.drawn_s = Some(second);
         self.counts.drawn += 1;
-        let view = self.draw(event, None);
+        let view = self.draw(event, EVERY_DU);
         if verdict != Verdict::Passed {
             self.select(row, verdict, frame.received, (event, &view, &body), out);
         }
@@ -256,7 +258,7 @@ impl ZtPlot {
     fn show_again(&self, out: &mut Outputs) {
         let event = self.latest.as_deref().map(Payload::decode);
         if let Some(Ok(event)) = event {
-            out.put(self.output(OUTPUT, &event, self.draw(&event, None)));
+            out.put(self.output(OUTPUT, &event, self.draw(&event, EVERY_DU)));
         }
     }
 
@@ -267,9 +269,9 @@ impl ZtPlot {
             .is_none_or(|drawn_s| second.abs_diff(drawn_s) >= interval_s)
     }
 
-    fn draw(&self, event: &Payload<'_>, dus: Option<&[u32]>) -> Panels {
+    fn draw(&self, event: &Payload<'_>, chosen: Chosen<'_>) -> Panels {
         match &self.setup.detector {
-            Some(detector) => self.paper.draw(event, detector, dus),
+            Some(detector) => self.paper.draw(event, detector, chosen),
             None => Panels::default(),
         }
     }

@@ -516,6 +516,10 @@ fn an_event_is_drawn_again_on_request_with_the_dus_chosen() {
     let chosen = ask(&mut bench, json!({"trigger_counter": 1, "dus": [3]})).unwrap();
     assert_eq!(panels(&chosen).panels.len(), 1);
     assert_eq!(panels(&chosen).panels[0].title, "DU 3");
+    let most = ask(&mut bench, json!({"trigger_counter": 1, "dus_max": 2})).unwrap();
+    let titles = panels(&most).panels.iter().map(|panel| &*panel.title);
+    // DU 3 has the most hits, of the others the first one counts.
+    assert_eq!(titles.collect::<Vec<_>>(), ["DU 1", "DU 3"]);
     // One that was never drawn, by its counter as tables have it: numbers of 64 bits are texts.
     let other = ask(&mut bench, json!({"run": 6760, "trigger_counter": "2"})).unwrap();
     assert_eq!(other.name, "ztplot_00000044_00006760_FI156_TC2");

@@ -9,6 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
+use super::drawing::EVERY_DU;
 use super::row::Key;
 use super::{ZtPlot, json_of, path_of};
 
@@ -40,6 +41,9 @@ struct Wanted {
     /// DUs to draw; all when not given.
     #[serde(default)]
     dus: Option<Vec<u32>>,
+    /// Most DUs to draw, those with the most hits; as many as the option says when not given.
+    #[serde(default)]
+    dus_max: Option<usize>,
 }
 
 /// Arguments of `redraw`.
@@ -91,13 +95,16 @@ impl Asked {
 impl ZtPlot {
     /// Answers `event`: its z-t-plot as an output.
     pub(super) fn answer_event(&mut self, args: &Value) -> Result<Value, String> {
-        let wanted: Wanted = arguments(args, "name, run, frame_index, trigger_counter, dus")?;
+        let wanted: Wanted = arguments(
+            args,
+            "name, run, frame_index, trigger_counter, dus, dus_max",
+        )?;
         let body = match self.find(&wanted) {
             Some(body) => body.clone(),
             None => return Err(self.missing(&wanted)),
         };
         let event = Payload::decode(&body).map_err(|error| error.to_string())?;
-        let view = self.draw(&event, wanted.dus.as_deref());
+        let view = self.draw(&event, (wanted.dus.as_deref(), wanted.dus_max));
         let output = self.output(&Key::of(&event).name(), &event, view);
         serde_json::to_value(output).map_err(|error| error.to_string())
     }
@@ -173,7 +180,7 @@ impl ZtPlot {
         let name = key.name();
         // Meanwhile it may have lost its place.
         if is_redrawn && self.selection.find(&name).is_some() {
-            let output = self.output(&name, &event, self.draw(&event, None));
+            let output = self.output(&name, &event, self.draw(&event, EVERY_DU));
             self.write(&name, "json", json_of(&output), out);
         }
         self.store.keep(key, body.clone());

@@ -32,6 +32,13 @@ pub(super) struct Paper {
     dus_max: usize,
 }
 
+/// DUs to draw of an event, all when there are none; and how many at most, as the option says when
+/// there is no number, 0 for any.
+pub(super) type Chosen<'a> = (Option<&'a [u32]>, Option<usize>);
+
+/// What is drawn unless somebody asks for something else.
+pub(super) const EVERY_DU: Chosen<'static> = (None, None);
+
 impl Paper {
     pub(super) fn new(detector: &Detector, tick_m: f64, dus_max: usize) -> Self {
         let ends_m = height_ends_m(detector);
@@ -50,20 +57,20 @@ impl Paper {
         }
     }
 
-    /// Draws an event; `dus` chooses some of its DUs.
+    /// Draws an event.
     pub(super) fn draw(
         &self,
         event: &Payload<'_>,
         detector: &Detector,
-        dus: Option<&[u32]>,
+        chosen: Chosen<'_>,
     ) -> Panels {
         let mut hits = EventHits::default();
         hits.calibrate(event, detector, Slewing::Subtracted);
         hits.group(WINDOW_NS);
-        self.panels(&hits, dus)
+        self.panels(&hits, chosen)
     }
 
-    fn panels(&self, hits: &EventHits, dus: Option<&[u32]>) -> Panels {
+    fn panels(&self, hits: &EventHits, (dus, dus_max): Chosen<'_>) -> Panels {
         let mut by_du: BTreeMap<u32, Vec<&CalibratedHit>> = BTreeMap::new();
         for hit in hits.hits() {
             by_du.entry(hit.place.du).or_default().push(hit);
@@ -71,10 +78,11 @@ impl Paper {
         if let Some(dus) = dus {
             by_du.retain(|du, _| dus.contains(du));
         }
-        if self.dus_max > 0 && by_du.len() > self.dus_max {
+        let dus_max = dus_max.unwrap_or(self.dus_max);
+        if dus_max > 0 && by_du.len() > dus_max {
             let mut sizes: Vec<_> = by_du.iter().map(|(du, hits)| (hits.len(), *du)).collect();
             sizes.sort_unstable_by_key(|&(size, du)| (std::cmp::Reverse(size), du));
-            for (_, du) in sizes.split_off(self.dus_max) {
+            for (_, du) in sizes.split_off(dus_max) {
                 by_du.remove(&du);
             }
         }
@@ -294,7 +302,7 @@ mod tests {
             snapshot: &snapshot,
         };
         let paper = Paper::new(&detector, 25.0, 0);
-        let panels = paper.draw(&event, &detector, None);
+        let panels = paper.draw(&event, &detector, EVERY_DU);
         let titles: Vec<_> = panels.panels.iter().map(|p| &*p.title).collect();
         assert_eq!(titles, ["DU 1", "DU 2"]);
         assert_eq!((panels.columns, panels.y.tick), (2, Some(25.0)));
@@ -321,9 +329,9 @@ mod tests {
         assert_eq!(double.notes[1], format!("{note} 2, triggered"));
         assert_eq!(panels.panels[0].guides.len(), 18);
 
-        let chosen = paper.draw(&event, &detector, Some(&[1]));
+        let chosen = paper.draw(&event, &detector, (Some(&[1]), None));
         assert_eq!(chosen.panels.len(), 1);
-        let most = Paper::new(&detector, 25.0, 1).draw(&event, &detector, None);
+        let most = Paper::new(&detector, 25.0, 1).draw(&event, &detector, EVERY_DU);
         assert_eq!(most.panels[0].title, "DU 2");
     }
 }

@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use super::row::Key;
 
-/// Events kept.
-const EVENTS_MAX: usize = 200;
+/// Events kept: as many as a large hit map shows, so that what is seen there can be looked at.
+const EVENTS_MAX: usize = 5000;
 /// Bytes of all of them together.
-const BYTES_MAX: usize = 16 << 20;
+const BYTES_MAX: usize = 64 << 20;
 
 /// The last events.
 #[derive(Debug, Default)]
@@ -60,10 +60,10 @@ mod tests {
     #[test]
     fn the_oldest_events_make_room_by_number_and_by_size() {
         let mut store = Store::default();
-        for n in 0..300 {
+        for n in 0..5100 {
             store.keep(key(n), Bytes::from_static(b"abc"));
         }
-        assert_eq!((store.events.len(), store.bytes()), (EVENTS_MAX, 600));
+        assert_eq!((store.events.len(), store.bytes()), (EVENTS_MAX, 15_000));
         assert!(store.find(|k| k.trigger_counter == 99).is_none());
         assert!(store.find(|k| k.trigger_counter == 100).is_some());
         store.keep(key(1000), vec![0; BYTES_MAX - 3].into());
