@@ -9,6 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use fathom_kernel::{Board, Clock, ControlHandle};
+use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -18,7 +19,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::access::{Access, guard};
 use crate::api::{
-    config, control, events, incidents, live, logs, messages, outputs, plots, status,
+    ask, config, control, events, faulty, incidents, live, logs, messages, outputs, plots, status,
 };
 use crate::assets::{self, Assets};
 use crate::hub::Hub;
@@ -49,6 +50,8 @@ pub(crate) struct App {
     /// Those who follow the detector's log.
     pub(crate) messages: Messages,
     pub(crate) shelf: Shelf,
+    /// One permit for each question that services are asked at a time.
+    pub(crate) questions: Semaphore,
     pub(crate) assets: Assets,
     /// Folder of the stored events.
     pub(crate) events: PathBuf,
@@ -69,6 +72,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/messages/live", get(messages::follow))
         .route("/api/logs/{name}", get(logs::tail))
         .route("/api/incidents/{id}", get(incidents::text))
+        .route("/api/ask", get(ask::list))
+        .route("/api/ask/{service}/{verb}", get(ask::ask))
+        .route("/api/faulty/{service}", get(faulty::list))
+        .route("/api/faulty/{service}/{number}", get(faulty::download))
         .route("/api/services/{name}/{verb}", post(control::command))
         .route("/api/{*rest}", get(outputs::no_such_route))
         .route("/plots/{file}", get(plots::picture))

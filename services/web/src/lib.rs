@@ -18,6 +18,9 @@
 //! | `GET /api/messages?text=&regex=&level=&class=&from=&to=&limit=` | the detector's log, searched in its files |
 //! | `GET /api/messages/live` | server-sent events: `hello` with the last messages and highlights, `lines`, `lagged` |
 //! | `GET /api/logs/NAME?lines=N` | end of a service's log; `_` is the supervisor |
+//! | `GET /api/ask` | services that answer questions, and which |
+//! | `GET /api/ask/SERVICE/VERB?NAME=VALUE&`, or `?args={...}` | the answer of a service, for requests that only read; values are JSON or else text |
+//! | `GET /api/faulty/SERVICE`, `/api/faulty/SERVICE/NUMBER` | the last messages that a monitor could not read; one of them as the bytes it was |
 //! | `POST /api/services/NAME/VERB` | `start`, `stop`, `restart`, for operators |
 //! | `GET /plots/NAME.png?w=&h=` | an output as a picture |
 //! | `GET /event_selection/NAME.png?w=&h=`, `.json`, `.dat` | a stored event: picture, output, message |
@@ -28,6 +31,10 @@
 //! with `{"event": "ztplot_..."}` a stored event, each with `width` and `height` where wished. The answer
 //! is `{"name": ..., "title": ..., "media_type": "image/png", "base64": "..."}`. Further requests are
 //! `clients` (`{"live": 3}`) and `reset`, which empties the cache.
+//!
+//! Questions go through the supervisor, which knows what only reads ([`fathom_kernel::Kind::questions`])
+//! and passes on nothing else: an unknown service or verb is 404, what the service refuses 422, no answer
+//! within ten seconds 504.
 //!
 //! Outputs and pictures have entity tags; failures are `{"error": "..."}` with their status.
 

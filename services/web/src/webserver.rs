@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use fathom_kernel::{BoxFuture, FromConfig, Service, ServiceCx, ServiceError, Setup};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::api::ask::ASKED_MAX;
 use crate::api::events::FOLDER;
 use crate::app::{App, router};
 use crate::assets::Assets;
@@ -114,6 +116,7 @@ impl WebServer {
             hub: Arc::new(Hub::new(cx.counters.clone(), config.live_max)),
             messages: Messages::new(cx.counters.clone(), config.live_max),
             shelf: Shelf::new(config.cache.len(), cx.counters.clone()),
+            questions: Semaphore::new(ASKED_MAX),
             assets: Assets::load(),
             events: cx.data_dir.join("files").join(FOLDER),
         }

@@ -1,10 +1,12 @@
 //! The routes of the data API.
 
+pub(crate) mod ask;
 pub(crate) mod config;
 pub(crate) mod control;
 mod etag;
 pub(crate) mod events;
 mod fault;
+pub(crate) mod faulty;
 mod head;
 pub(crate) mod incidents;
 pub(crate) mod live;

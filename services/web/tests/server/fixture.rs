@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fathom_kernel::{
-    Ask, Board, Bus, Command, ControlError, FileEdit, FromConfig, Outcome, Output, Reply, Request,
-    Service, ServiceCx, ServiceError, Setup, StackStatus, Timestamp, Verdict,
+    Answer, Ask, Board, Bus, Command, ControlError, CountersSnapshot, FileEdit, FromConfig,
+    Outcome, Output, Reply, Request, Service, ServiceCx, ServiceError, ServiceStatus, Setup,
+    StackStatus, Timestamp, Verdict,
 };
 use fathom_web::WebServer;
 use reqwest::{Client, Response};
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -145,6 +147,7 @@ async fn supervise(mut asks: mpsc::Receiver<Ask>, seen: Arc<Mutex<Vec<(Command, 
             }
             Command::Incident { id, .. } => Err(ControlError::NoIncident(*id)),
             Command::Request { args, .. } => Ok(Reply::Answer(args.clone())),
+            Command::Question { name, verb, args } => question(name, verb, args),
             Command::Restart { targets, .. } => Ok(Reply::Done(vec![Outcome {
                 name: targets[0].clone(),
                 result: Verdict::Started,
@@ -160,6 +163,50 @@ async fn supervise(mut asks: mpsc::Receiver<Ask>, seen: Arc<Mutex<Vec<(Command, 
     }
 }
 
+/// Answers like a stack of one monitor, which echoes, and services with one fault each.
+fn question(name: &str, verb: &str, args: &Value) -> Answer {
+    match (name, verb) {
+        ("monitoring:x", "history") => Ok(Reply::Answer(args.clone())),
+        ("monitoring:x", "bad") => match args.get("number") {
+            None => Ok(Reply::Answer(json!([{ "number": 3, "tag": "IO_EVT" }]))),
+            Some(number) if *number == 3 => Ok(Reply::Answer(json!({
+                "number": 3, "tag": "IO_EVT", "reason": "too short", "bytes": 3, "kept_bytes": 3,
+                "body_base64": "AAH/",
+            }))),
+            Some(_) => Err(ControlError::Refused("no faulty message is kept".into())),
+        },
+        ("monitoring:x", _) => Err(ControlError::NoSuchQuestion {
+            name: name.to_owned(),
+            verb: verb.to_owned(),
+            known: QUESTIONS.map(str::to_owned).to_vec(),
+        }),
+        ("refuses", _) => Err(ControlError::Refused("no such DOM".into())),
+        ("silent", _) => Err(ControlError::NoAnswer(name.to_owned())),
+        ("down", _) => Err(ControlError::NotRunning(name.to_owned())),
+        _ => Err(ControlError::NoSuchName(name.to_owned())),
+    }
+}
+
+/// What the monitor of the stack answers.
+const QUESTIONS: [&str; 2] = ["bad", "history"];
+
+fn services() -> Vec<ServiceStatus> {
+    let service = |name: &str, questions: &[&str]| {
+        json!({
+            "name": name, "group": "monitoring", "kind": "dom_rates", "run": "actor",
+            "state": "RUNNING", "description": "", "want": "up", "health": "ok", "pid": 0,
+            "incarnation": 1, "restarts": 0, "since": "2026-01-01T00:00:00Z", "last_exit": null,
+            "after": [], "counters": CountersSnapshot::default(), "queues": [],
+            "questions": questions,
+        })
+    };
+    let list = json!([
+        service("monitoring:x", &QUESTIONS),
+        service("monitoring:y", &[])
+    ]);
+    serde_json::from_value(list).unwrap()
+}
+
 fn stack() -> StackStatus {
     StackStatus {
         version: "0.1.0".into(),
@@ -170,7 +217,7 @@ fn stack() -> StackStatus {
         config: Default::default(),
         budget: None,
         groups: Vec::new(),
-        services: Vec::new(),
+        services: services(),
     }
 }
 
