@@ -125,6 +125,49 @@ const tests = {
     assert.match(await card("triggermap").locator(".tip").innerText(), /event [\d,]+/);
     await shot("triggermap");
   },
+  "a click on an event in a hit map opens its z-t-plot, with the DUs chosen": async () => {
+    const canvas = card("triggermap").locator("canvas");
+    const box = await canvas.boundingBox();
+    await until("a small event or a large one", async () => {
+      await page.mouse.click(box.x + box.width - 110, box.y + box.height * 0.5);
+      await page.waitForURL(/\/plot\/ztplot\?run=\d+&frame_index=\d+&trigger_counter=\d+/, { timeout: 2000 });
+      return true;
+    });
+    const counter = new URL(page.url()).searchParams.get("trigger_counter");
+    const panels = () => card("ztplot").locator(".plane canvas").getAttribute("data-panels").then(Number);
+    await until("its panels", async () => (await panels()) > 0);
+    await shot("event");
+    await page.getByLabel("at most").fill("1");
+    await page.getByRole("button", { name: "show" }).click();
+    await until("one DU", async () => (await panels()) === 1);
+    assert.equal(new URL(page.url()).searchParams.get("trigger_counter"), counter, "still the same event");
+    await shot("event_one_du");
+    await page.getByRole("link", { name: "to the newest event" }).click();
+    await until("the newest event", async () => !page.url().includes("trigger_counter"));
+    await page.goBack();
+    assert.equal(new URL(page.url()).searchParams.get("trigger_counter"), counter);
+  },
+  "a click on a DOM opens its history, a double click only zooms": async () => {
+    await page.goto(`${base}/plot/dom_rates`);
+    await until("the map", async () => (await colours("dom_rates")) > 20);
+    const canvas = card("dom_rates").locator("canvas").first();
+    await canvas.dblclick();
+    await page.waitForTimeout(600);
+    assert.match(page.url(), /\/plot\/dom_rates$/);
+    await canvas.dblclick();
+    const box = await canvas.boundingBox();
+    await until("a history", async () => {
+      for (let step = 0; step < 30 && !page.url().includes("dom_id"); step++) {
+        await page.mouse.click(box.x + 60 + (box.width - 160) * (step / 30), box.y + box.height * 0.4);
+        await page.waitForTimeout(350);
+      }
+      return page.url().includes("dom_id");
+    }, 60);
+    await page.getByRole("link", { name: "1s", exact: true }).click();
+    await until("curves", () => card("dom_rates").locator(".chart canvas").isVisible());
+    await until("a place", async () => /DU \d+, floor \d+/.test(await card("dom_rates").locator("h2").innerText()));
+    await shot("history");
+  },
   "every page of the navigation opens": async () => {
     const paths = await page.locator("header nav a").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
     assert.ok(paths.length >= 10, String(paths));

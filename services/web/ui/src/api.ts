@@ -183,6 +183,8 @@ export interface Service {
   last_exit: string | null;
   last_incident: number | null;
   after: string[];
+  // Requests that only read; the page may make them.
+  questions?: string[];
   counters: {
     received: number;
     received_bytes: number;
@@ -246,7 +248,7 @@ export interface Alarm {
   at: string;
 }
 
-async function json<T>(response: Response): Promise<T> {
+export async function json<T>(response: Response): Promise<T> {
   if (!response.ok) {
     const said = (await response.json().catch(() => null)) as { error?: string } | null;
     throw new Error(said?.error ?? `${response.status} ${response.statusText}`);

@@ -4,25 +4,27 @@ import { useEffect, useState } from "preact/hooks";
 
 import type { Page, Stack } from "./api";
 import { utcTime } from "./format";
-import { serverNow, useLive } from "./live";
+import { go, serverNow, useLive } from "./live";
 import { Logs } from "./logs";
 import { Alarms, PlotPage, Rows } from "./pages";
 import { Services } from "./services";
 
 const normal = (path: string) => (path === "/index.html" ? "/" : path);
 
-// Follows links inside the page without loading it anew, so that the live connection stays.
-function usePath(): string {
-  const [path, set] = useState(normal(location.pathname));
+const here = () => normal(location.pathname) + location.search;
+
+// Follows links inside the page without loading it anew, so that the live connection stays. Returns
+// the path and what is asked for behind it.
+function usePlace(): [string, string] {
+  const [place, set] = useState(here());
   useEffect(() => {
-    const update = () => set(normal(location.pathname));
+    const update = () => set(here());
     const click = (event: MouseEvent) => {
       const link = (event.target as Element).closest("a");
       if (!link || link.origin !== location.origin || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
       if (/^\/(api|plots|lite|event_selection)(\/|$)/.test(link.pathname)) return;
       event.preventDefault();
-      history.pushState(null, "", link.href);
-      update();
+      go(link.href);
     };
     addEventListener("popstate", update);
     addEventListener("click", click);
@@ -31,12 +33,13 @@ function usePath(): string {
       removeEventListener("click", click);
     };
   }, []);
-  return path;
+  const query = place.indexOf("?");
+  return query < 0 ? [place, ""] : [place.slice(0, query), place.slice(query)];
 }
 
 export function App() {
   const live = useLive();
-  const path = usePath();
+  const [path, search] = usePlace();
   const [dark, setDark] = useDark();
   const pages = live.config?.pages ?? [];
   const page = pages.find((p) => normal(p.path) === path);
@@ -63,13 +66,13 @@ export function App() {
           <time title="UTC">{utcTime(serverNow())} UTC</time>
         </header>
       )}
-      <main class={wall ? "wall" : ""}><Content path={path} page={page} /></main>
+      <main class={wall ? "wall" : ""}><Content path={path} search={search} page={page} /></main>
     </>
   );
 }
 
-function Content({ path, page }: { path: string; page: Page | undefined }) {
-  if (path.startsWith("/plot/")) return <PlotPage name={decodeURIComponent(path.slice(6))} />;
+function Content({ path, search, page }: { path: string; search: string; page: Page | undefined }) {
+  if (path.startsWith("/plot/")) return <PlotPage name={decodeURIComponent(path.slice(6))} search={search} />;
   switch (page?.view) {
     case "services": return <><Services /><Rows rows={page.rows} /></>;
     case "logs": return <><Logs /><Rows rows={page.rows} /></>;

@@ -15,9 +15,11 @@ import { MapPlot } from "./plots/map";
 import { PanelsPlot } from "./plots/panels";
 import { SeriesPlot } from "./plots/series";
 import { ScalarPlot, TablePlot } from "./plots/table";
+import { answers } from "./questions";
 
 export function PlotCard({ name, large = false }: { name: string; large?: boolean }) {
-  const { outputs, config } = useLive();
+  const live = useLive();
+  const { outputs, config } = live;
   const head = outputs.get(name);
   const [card, seen] = useOnScreen();
   const [output, error] = useOutput(name, head?.version ?? 0, seen);
@@ -33,7 +35,7 @@ export function PlotCard({ name, large = false }: { name: string; large?: boolea
         </span>
       </h2>
       {error && <p class="error">{error}</p>}
-      <div class="canvas" style={large ? {} : { height: `${heightOf(output?.view)}px` }}>{output ? <Plot output={output} /> : <p class="notice">waiting for the first data</p>}</div>
+      <div class="canvas" style={large ? {} : { height: `${heightOf(output?.view)}px` }}>{output ? <ViewPlot view={output.view} history={answers(live, output.service, "history") ? name : undefined} /> : <p class="notice">waiting for the first data</p>}</div>
     </article>
   );
 }
@@ -60,11 +62,11 @@ function Badges({ head, stale }: { head: OutputHead; stale: boolean }) {
   );
 }
 
-function Plot({ output }: { output: Output }) {
-  const { view } = output;
+// One view; `history` names the plot beside which the history of a place is shown, if there is one.
+export function ViewPlot({ view, history }: { view: View; history?: string | undefined }) {
   switch (view.form) {
     case "series": return <SeriesPlot view={view} />;
-    case "map": return <MapPlot view={view} />;
+    case "map": return <MapPlot view={view} history={history} />;
     case "image": return <ImagePlot view={view} />;
     case "histogram": return <HistogramPlot view={view} />;
     case "scalar": return <ScalarPlot view={view} />;

@@ -19,6 +19,12 @@ export interface Live {
   error: string | null;
 }
 
+// Goes to another address of the page without loading it anew.
+export function go(href: string) {
+  history.pushState(null, "", href);
+  dispatchEvent(new PopStateEvent("popstate"));
+}
+
 const ALARMS_MAX = 1000;
 const RETRY_MS = 2000;
 

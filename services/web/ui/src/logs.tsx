@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { fetchLog } from "./api";
+import { Faulty } from "./faulty";
 import { useLive } from "./live";
 import { Messages } from "./messages";
 
@@ -31,7 +32,7 @@ export function Logs() {
       </select>
     </>
   );
-  return service === DETECTOR ? <Messages>{choice}</Messages> : <ServiceLog service={service}>{choice}</ServiceLog>;
+  return service === DETECTOR ? <Messages>{choice}</Messages> : <><Faulty service={service} /><ServiceLog service={service}>{choice}</ServiceLog></>;
 }
 
 // The end of a service's log; pausable, filtered by words.

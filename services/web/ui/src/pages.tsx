@@ -5,7 +5,9 @@ import { useState } from "preact/hooks";
 import type { Alarm } from "./api";
 import { isGlob, matching, utcDateTime } from "./format";
 import { useLive } from "./live";
+import { EventPage, HistoryPage } from "./asked";
 import { PlotCard } from "./card";
+import { answers } from "./questions";
 
 // A wall shows what there is and says no more.
 export function Rows({ rows, wall = false }: { rows: string[][]; wall?: boolean }) {
@@ -29,8 +31,14 @@ export function absent(rows: string[][], names: string[]): string[] {
   return [...new Set(rows.flat())].filter((entry) => !isGlob(entry) && !there.has(entry));
 }
 
-export function PlotPage({ name }: { name: string }) {
-  if (!useLive().outputs.has(name)) return <p class="notice">There is no plot named {name}.</p>;
+export function PlotPage({ name, search }: { name: string; search: string }) {
+  const live = useLive();
+  const head = live.outputs.get(name);
+  if (!head) return <p class="notice">There is no plot named {name}.</p>;
+  const { service, form } = head;
+  const asks = (verb: string) => answers(live, service, verb);
+  if (form === "panels" && asks("event")) return <EventPage name={name} service={service} search={search} />;
+  if (asks("history") && new URLSearchParams(search).has("dom_id")) return <HistoryPage name={name} service={service} search={search} />;
   return <section class="row single"><PlotCard key={name} name={name} large /></section>;
 }
 

@@ -69,7 +69,9 @@ function Row({ service: s, run }: { service: Service; run: Run | undefined }) {
       <td class="number">{count(s.counters.received)}</td>
       <td class="number">{count(s.counters.sent)}</td>
       <td class={s.counters.dropped > 0 ? "number bad" : "number"}>{count(s.counters.dropped)}</td>
-      <td class={bad > 0 ? "number bad" : "number"} title={reasons}>{count(bad)}</td>
+      <td class={bad > 0 ? "number bad" : "number"} title={reasons}>
+        {bad > 0 && s.questions?.includes("bad") ? <a href={`/logs.html?service=${encodeURIComponent(s.name)}`}>{count(bad)}</a> : count(bad)}
+      </td>
       <td class="number">{s.queues.reduce((sum, q) => sum + q.queued, 0)}</td>
       <td class="number">{s.counters.lag_s == null ? "" : `${s.counters.lag_s.toFixed(2)} s`}</td>
       <td class="number">{s.counters.memory_bytes == null ? "" : `${(s.counters.memory_bytes / 1048576).toFixed(1)} MiB`}</td>

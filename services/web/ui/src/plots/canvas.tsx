@@ -2,11 +2,12 @@
 // images. Frame, ticks and colour bar are drawn here, the content by the caller.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import type { Colours } from "../api";
 import { parseTable, position, rgbText, type Rgb } from "../colours";
 import { live } from "../live";
+import { Clicks } from "./click";
 import { linearTicks, logTicks, type Tick } from "./ticks";
 import { moved, whole, type Window, zoomed } from "./viewport";
 
@@ -28,6 +29,8 @@ export interface Pointer {
 interface Props {
   draw: (frame: Frame) => void;
   hover: (at: Pointer, frame: { width: number; height: number; window: Window }) => ComponentChildren;
+  // A single click, neither a drag nor a zoom.
+  click?: (at: Pointer, frame: { width: number; height: number; window: Window }) => void;
   colours: Colours;
   label: string;
   margin?: Margin;
@@ -64,7 +67,7 @@ export function useSize(canvas: { current: HTMLCanvasElement | null }) {
   return size;
 }
 
-export function CanvasPlot({ draw, hover, colours, label, margin = MARGIN }: Props) {
+export function CanvasPlot({ draw, hover, click, colours, label, margin = MARGIN }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const size = useSize(canvas);
   const [window, setWindow] = useState<Window>(whole);
@@ -98,6 +101,16 @@ export function CanvasPlot({ draw, hover, colours, label, margin = MARGIN }: Pro
     element?.addEventListener("wheel", wheel, { passive: false });
     return () => element?.removeEventListener("wheel", wheel);
   });
+  const place = (at: { x: number; y: number }) => [
+    { x: window.x0 + at.x * (window.x1 - window.x0), y: window.y0 + at.y * (window.y1 - window.y0) },
+    { width: size.width - margin.left - margin.right, height: size.height - margin.top - margin.bottom, window },
+  ] as const;
+  const clicks = useMemo(() => new Clicks(), []);
+  useEffect(() => () => clicks.stop(), []);
+  const up = (event: MouseEvent) => {
+    const at = inside(event);
+    if (click && at.within && event.button === 0) clicks.up(event.clientX, event.clientY, () => click(...place(at)));
+  };
   const move = (event: MouseEvent) => {
     const at = inside(event);
     if (event.buttons === 1) {
@@ -105,12 +118,7 @@ export function CanvasPlot({ draw, hover, colours, label, margin = MARGIN }: Pro
       const fy = -event.movementY / (size.height - margin.top - margin.bottom);
       setWindow((w) => moved(w, fx, fy));
     }
-    const text = at.within
-      ? hover(
-        { x: window.x0 + at.x * (window.x1 - window.x0), y: window.y0 + at.y * (window.y1 - window.y0) },
-        { width: size.width - margin.left - margin.right, height: size.height - margin.top - margin.bottom, window },
-      )
-      : null;
+    const text = at.within ? hover(...place(at)) : null;
     setTip(text ? { x: event.offsetX, y: event.offsetY, text } : null);
   };
   const zoomedIn = window.x1 - window.x0 < 1 || window.y1 - window.y0 < 1;
@@ -118,7 +126,9 @@ export function CanvasPlot({ draw, hover, colours, label, margin = MARGIN }: Pro
     <div class="plane">
       <canvas
         ref={canvas} role="img" aria-label={label} data-zoomed={zoomedIn ? "1" : "0"}
-        title="" onMouseMove={move} onMouseLeave={() => setTip(null)} onDblClick={(event) => {
+        title="" onMouseMove={move} onMouseLeave={() => setTip(null)}
+        onMouseDown={(event) => clicks.down(event.clientX, event.clientY)} onClick={up} onDblClick={(event) => {
+          clicks.stop();
           const at = inside(event);
           setWindow((w) => (zoomedIn ? whole : zoomed(w, at, 1 / 4)));
         }}

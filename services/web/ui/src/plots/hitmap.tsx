@@ -6,7 +6,8 @@ import { useMemo, useState } from "preact/hooks";
 import type { HitColumn, HitMapView } from "../api";
 import { cssColour, painter } from "../colours";
 import { number, utcDateTime } from "../format";
-import { live } from "../live";
+import { go, live } from "../live";
+import { eventOf, eventPlot, linkTo } from "../questions";
 import { CanvasPlot, colourTable, type Frame, gridColour, inkColour, pixelX, pixelY, type Pointer, tickX, tickY } from "./canvas";
 import { linearTicks } from "./ticks";
 import { theme } from "./uplot";
@@ -72,6 +73,10 @@ export function HitMapPlot({ view }: { view: HitMapView }) {
         margin={{ left: 88, right: 96, top: 18, bottom: 34 }}
         draw={(frame) => draw(frame, view, picture(frame, { ...view, colours }, kept))}
         hover={(at, size) => tip(at, view, size)}
+        click={(at, size) => {
+          const link = eventLink(near(at, view, size)?.column);
+          if (link) go(link);
+        }}
       />
     </>
   );
@@ -185,6 +190,12 @@ export function near(at: Pointer, view: HitMapView, size: { width: number; heigh
   return best ?? (exact ? { column: exact, row: here } : null);
 }
 
+// Where the event of a column is shown by itself.
+function eventLink(column: HitColumn | undefined): string | null {
+  const [plot, event] = [eventPlot(live), column && eventOf(column.note)];
+  return plot && event ? linkTo(plot, event) : null;
+}
+
 function tip(at: Pointer, view: HitMapView, size: { width: number; height: number; window: Window }) {
   const found = near(at, view, size);
   if (!found) return null;
@@ -198,6 +209,7 @@ function tip(at: Pointer, view: HitMapView, size: { width: number; height: numbe
       <span>{view.x_label} {number(column.number)}, {number(column.counts.reduce((sum, n) => sum + n, 0))} in {column.rows.length} rows</span>
       {column.note && <span>{column.note}</span>}
       <span>{utcDateTime(column.at_ms)} UTC</span>
+      {eventLink(column) && <i>click for its z-t-plot</i>}
     </>
   );
 }

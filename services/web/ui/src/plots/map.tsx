@@ -3,6 +3,8 @@
 import type { MapView } from "../api";
 import { painter, rgbText } from "../colours";
 import { number } from "../format";
+import { go } from "../live";
+import { linkTo } from "../questions";
 import { CanvasPlot, colourTable, type Frame, gridColour, inkColour, pixelX, pixelY, type Pointer, tickX, tickY } from "./canvas";
 
 interface Grid {
@@ -24,7 +26,8 @@ export function gridOf(view: MapView): Grid {
 export const fractionX = (grid: Grid, column: number) => (column + 0.5) / grid.xs.length;
 export const fractionY = (grid: Grid, y: number) => (y - grid.yLow + 0.5) / (grid.yHigh - grid.yLow + 1);
 
-export function MapPlot({ view }: { view: MapView }) {
+// `history` names the plot beside which the history of a place is shown, if there is one.
+export function MapPlot({ view, history }: { view: MapView; history?: string | undefined }) {
   if (view.x.length === 0) return <p class="notice">No detector is known yet.</p>;
   const grid = gridOf(view);
   return (
@@ -32,7 +35,11 @@ export function MapPlot({ view }: { view: MapView }) {
       colours={view.colours}
       label={`${view.colours.label} by ${view.x_label} and ${view.y_label}`}
       draw={(frame) => draw(frame, view, grid)}
-      hover={(at) => tip(at, view, grid)}
+      hover={(at) => tip(at, view, grid, history !== undefined)}
+      click={(at) => {
+        const place = placeOf(at, grid);
+        if (history !== undefined && place !== undefined) go(linkTo(history, { dom_id: String(view.id[place]) }));
+      }}
     />
   );
 }
@@ -82,17 +89,23 @@ function drawAxes(frame: Frame, view: MapView, grid: Grid) {
   context.restore();
 }
 
-function tip(at: Pointer, view: MapView, grid: Grid) {
+// Which place is under the pointer.
+export function placeOf(at: Pointer, grid: Grid): number | undefined {
   const column = Math.floor(at.x * grid.xs.length);
   const y = grid.yLow + Math.floor(at.y * (grid.yHigh - grid.yLow + 1));
-  const place = grid.placeAt.get(`${column} ${y}`);
+  return grid.placeAt.get(`${column} ${y}`);
+}
+
+function tip(at: Pointer, view: MapView, grid: Grid, clickable: boolean) {
+  const place = placeOf(at, grid);
   if (place === undefined) return null;
   return (
     <>
-      <b>{view.x_label} {view.x[place]}, {view.y_label} {y}</b>
+      <b>{view.x_label} {view.x[place]}, {view.y_label} {view.y[place]}</b>
       <span>id {view.id[place]}</span>
       <span>{view.colours.label}: {number(view.values[place])}</span>
       {view.details.map((d) => <span key={d.name}>{d.name}: {number(d.values[place])}</span>)}
+      {clickable && <i>click for its history</i>}
     </>
   );
 }

@@ -1,0 +1,96 @@
+// What a click asks for, and the addresses that stand for it.
+
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+
+import type { MapView, OutputHead } from "./api";
+import { Clicks } from "./plots/click";
+import { gridOf, placeOf } from "./plots/map";
+import { ask, answers, eventOf, eventPlot, eventWish, historySeries, isPlain, linkTo, numbersOf, wishArguments, wishLink } from "./questions";
+
+beforeEach(() => { vi.useFakeTimers(); });
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+const head = (name: string, service: string, form: OutputHead["form"]) => [name, { name, service, form }] as const;
+const known = (questions?: string[]) => ({
+  stack: { services: [{ name: "m:ztplot", questions }] },
+  outputs: new Map([head("ztplot_counts", "m:ztplot", "table"), head("ztplot_roy", "m:royfit", "panels"), head("ztplot", "m:ztplot", "panels")]),
+});
+
+test("a click acts once it cannot become a double click", () => {
+  const [clicks, act] = [new Clicks(), vi.fn()];
+  clicks.down(10, 10);
+  clicks.up(12, 11, act);
+  expect(act).not.toHaveBeenCalled();
+  vi.runAllTimers();
+  expect(act).toHaveBeenCalledTimes(1);
+});
+
+test("a double click zooms and opens nothing", () => {
+  const [clicks, act] = [new Clicks(), vi.fn()];
+  for (let n = 0; n < 2; n++) {
+    clicks.down(10, 10);
+    clicks.up(10, 10, act);
+    vi.advanceTimersByTime(120);
+  }
+  clicks.stop();
+  vi.runAllTimers();
+  expect(act).not.toHaveBeenCalled();
+});
+
+test("a drag, or a button pressed elsewhere, is no click", () => {
+  const [clicks, act] = [new Clicks(), vi.fn()];
+  clicks.down(10, 10);
+  clicks.up(40, 10, act);
+  clicks.up(40, 10, act);
+  vi.runAllTimers();
+  expect(act).not.toHaveBeenCalled();
+});
+
+test("a column of a hit map leads to its event, with counters longer than numbers are", () => {
+  const event = eventOf("det 133 run 13821 frame 184021 counter 18446744073709551615");
+  expect(event).toEqual({ run: "13821", frame_index: "184021", trigger_counter: "18446744073709551615" });
+  expect(linkTo("ztplot", event ?? {})).toBe("/plot/ztplot?run=13821&frame_index=184021&trigger_counter=18446744073709551615");
+  expect(eventOf("")).toBeNull();
+});
+
+test("only a display whose service answers for events is jumped to", () => {
+  expect(eventPlot(known(["bad", "event"]))).toBe("ztplot");
+  expect(eventPlot(known(["bad"]))).toBeNull();
+  expect(eventPlot(known())).toBeNull();
+  expect(answers({ stack: null, outputs: new Map() }, "m:ztplot", "event")).toBe(false);
+});
+
+test("a click in a map finds the place with its id, or nothing", () => {
+  const view = { form: "map", x: [2, 2, 5], y: [1, 2, 1], id: [21, 22, 51] } as MapView;
+  const at = (x: number, y: number) => view.id[placeOf({ x, y }, gridOf(view)) ?? -1];
+  expect([at(0.2, 0.2), at(0.2, 0.9), at(0.9, 0.2), at(0.9, 0.9)]).toEqual([21, 22, 51, undefined]);
+});
+
+test("DUs are listed as people do", () => {
+  expect(numbersOf("1-3, 7,2")).toEqual([1, 2, 3, 7]);
+  expect(numbersOf("  ")).toEqual([]);
+  for (const wrong of ["a", "3-1", "1-", "-1", "1 2", "1-999"]) expect(numbersOf(wrong), wrong).toBeNull();
+});
+
+test("an address keeps the event while its DUs are chosen", () => {
+  const wish = eventWish("?run=7&trigger_counter=9&dus=1-2&most=3&other=1");
+  expect(wish).toEqual({ event: { run: "7", trigger_counter: "9" }, dus: "1-2", most: "3" });
+  expect(wishArguments(wish)).toEqual({ run: "7", trigger_counter: "9", dus: "[1,2]", dus_max: "3" });
+  expect(eventWish(wishLink("ztplot", wish).slice("/plot/ztplot".length))).toEqual(wish);
+  expect(isPlain(eventWish("?dus=x&most="))).toBe(true);
+});
+
+test("a service is asked by name and verb, and its refusal is an error", async () => {
+  const fetched = vi.fn(async () => new Response(JSON.stringify({ error: "no such DOM" }), { status: 422 }));
+  vi.stubGlobal("fetch", fetched);
+  await expect(ask("m:dom_rates", "history", { dom_id: "8", level: "1min" })).rejects.toThrow("no such DOM");
+  expect(fetched).toHaveBeenCalledWith("/api/ask/m%3Adom_rates/history?dom_id=8&level=1min");
+});
+
+test("the history of a DOM is three curves", () => {
+  const view = historySeries({ dom_id: 8, du: 1, floor: 2, level: "1s", times_ms: [0, 1000], mean_khz: [2, 3], min_khz: [1, 2], max_khz: [4, 5] }, ["a", "b", "c"]);
+  expect(view.curves.map((curve) => [curve.name, curve.colour, curve.values[1]])).toEqual([["mean", "a", 3], ["lowest", "c", 2], ["highest", "b", 5]]);
+});
