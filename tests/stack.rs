@@ -276,6 +276,11 @@ async fn only_questions_are_passed_on(stack: &Stack) {
             matches!(&refused, Err(ControlError::NoSuchQuestion { verb: v, .. }) if v == verb);
         assert!(expected, "{name}: {refused:?}");
     }
+    // The page is in a child, too.
+    let page = stack.addresses.of("webserver").unwrap();
+    let path = format!("http://{page}/api/ask/{rates}/history?du=1&floor=1");
+    let served = reqwest::get(path).await.unwrap();
+    assert!(served.status().is_success(), "{served:?}");
     let unknown = ask(stack, question("monitoring_process", "history")).await;
     assert!(
         matches!(unknown, Err(ControlError::NoSuchName(_))),

@@ -15,10 +15,12 @@ use super::status::{ask_status, unexpected};
 use crate::access::Identity;
 use crate::app::App;
 
-/// Most questions under way; further ones are refused. Services take few at a time, and operators
-/// want to ask as well.
+/// Most questions under way; further ones wait. Services take few at a time, and operators want to ask
+/// as well.
 pub(crate) const ASKED_MAX: usize = 6;
 
+/// Longest wait until it is a question's turn; most are answered in milliseconds.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
 /// The supervisor waits 10 s for a service and says which one did not answer; this is for a
 /// supervisor that says nothing at all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(12);
@@ -71,7 +73,8 @@ pub(crate) async fn put(
     if name.len().max(verb.len()) > NAME_BYTES_MAX {
         return Err(Fault::bad_request("name of a service and a verb expected"));
     }
-    let Ok(_permit) = app.questions.try_acquire() else {
+    let turn = tokio::time::timeout(TURN_WITHIN, app.questions.acquire());
+    let Ok(Ok(_permit)) = turn.await else {
         let text = "too many questions at a time; try again";
         return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, text));
     };

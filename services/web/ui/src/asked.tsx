@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 
 import { PlotCard, ViewPlot } from "./card";
 import { go, useLive } from "./live";
-import { type Arguments, ask, type Asked, askPath, type DomHistory, eventWish, historySeries, isPlain, LEVELS, linkTo, numbersOf, wishArguments, wishLink } from "./questions";
+import { type Arguments, ask, type Asked, askPath, type DomHistory, eventTitle, eventWish, historySeries, isPlain, LEVELS, linkTo, numbersOf, wishArguments, wishLink } from "./questions";
 
 // A stored event is read from its file first; the service says so and has it a moment later.
 const LATER = /ask again/;
@@ -67,7 +67,7 @@ function EventCard({ name, service, search }: { name: string; service: string; s
   const args = wishArguments(wish);
   // An event does not change; the newest one does.
   const [asked, error] = useAnswer<Asked>(service, "event", args, chosen ? 0 : outputs.get(name)?.version ?? 0);
-  const title = asked?.title ?? outputs.get(name)?.title ?? name;
+  const title = asked?.title ?? (chosen ? eventTitle(wish.event) : outputs.get(name)?.title ?? name);
   return (
     <AskedCard name={name} path={askPath(service, "event", args)} error={error} title={<>{title}{chosen && <a href={wishLink(name, { ...wish, event: {} })}>to the newest event</a>}</>}>
       {asked && <ViewPlot key={search} view={asked.view} />}

@@ -53,9 +53,9 @@ function Badges({ head, stale }: { head: OutputHead; stale: boolean }) {
     <>
       <span class={`badge ${stale ? "bad" : "good"}`} title={when}>{stale && head.datum !== null ? `stale, ${old}` : old}</span>
       {dropped + bad > 0 && (
-        <span class="badge bad" title={`${received} received, ${dropped} dropped, ${bad} unreadable`}>
+        <a class="badge bad" href={`/logs.html?service=${encodeURIComponent(head.service)}`} title={`${received} received, ${dropped} dropped, ${bad} unreadable`}>
           {dropped > 0 && `${count(dropped)} dropped `}{bad > 0 && `${count(bad)} bad`}
-        </span>
+        </a>
       )}
       <span class="messages" title={`from ${head.service}`}>{count(received)} messages</span>
     </>

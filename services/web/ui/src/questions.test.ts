@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { MapView, OutputHead } from "./api";
 import { Clicks } from "./plots/click";
 import { gridOf, placeOf } from "./plots/map";
-import { ask, answers, eventOf, eventPlot, eventWish, historySeries, isPlain, linkTo, numbersOf, wishArguments, wishLink } from "./questions";
+import { ask, answers, eventOf, eventPlot, eventTitle, eventWish, historySeries, isPlain, linkTo, numbersOf, wishArguments, wishLink } from "./questions";
 
 beforeEach(() => { vi.useFakeTimers(); });
 afterEach(() => {
@@ -69,6 +69,11 @@ test("a click in a map finds the place with its id, or nothing", () => {
   expect([at(0.2, 0.2), at(0.2, 0.9), at(0.9, 0.2), at(0.9, 0.9)]).toEqual([21, 22, 51, undefined]);
 });
 
+test("an event that is not there is called by its numbers, not by those of another one", () => {
+  expect(eventTitle({ run: "1", trigger_counter: "3" })).toBe("Event of run 1, counter 3");
+  expect(eventTitle({ name: "ztplot_1" })).toBe("ztplot_1");
+});
+
 test("DUs are listed as people do", () => {
   expect(numbersOf("1-3, 7,2")).toEqual([1, 2, 3, 7]);
   expect(numbersOf("  ")).toEqual([]);
@@ -92,5 +97,5 @@ test("a service is asked by name and verb, and its refusal is an error", async (
 
 test("the history of a DOM is three curves", () => {
   const view = historySeries({ dom_id: 8, du: 1, floor: 2, level: "1s", times_ms: [0, 1000], mean_khz: [2, 3], min_khz: [1, 2], max_khz: [4, 5] }, ["a", "b", "c"]);
-  expect(view.curves.map((curve) => [curve.name, curve.colour, curve.values[1]])).toEqual([["mean", "a", 3], ["lowest", "c", 2], ["highest", "b", 5]]);
+  expect(view.curves.map((curve) => [curve.name, curve.colour, curve.values[1]])).toEqual([["lowest", "c", 2], ["highest", "b", 5], ["mean", "a", 3]]);
 });

@@ -71,6 +71,12 @@ export function eventWish(search: string): EventWish {
   return { event: Object.fromEntries(event) as Arguments, dus: params.get("dus") ?? "", most: params.get("most") ?? "" };
 }
 
+// What an event is called while nothing is known but its numbers.
+export function eventTitle({ name, run, frame_index, trigger_counter }: Arguments): string {
+  const named = Object.entries({ run, frame: frame_index, counter: trigger_counter }).filter(([, value]) => value !== undefined);
+  return name ?? `Event of ${named.map(([key, value]) => `${key} ${value}`).join(", ")}`;
+}
+
 // The address of a wish, and what is asked for it.
 export function wishLink(plot: string, { event, dus, most }: EventWish): string {
   return linkTo(plot, { ...event, ...(dus.trim() && { dus: dus.trim() }), ...(most && { most }) });
@@ -100,7 +106,8 @@ export function historySeries(history: DomHistory, palette: string[]): Series {
   const curve = (name: string, at: number, values: number[]) => ({ name, colour: palette[at] ?? "#888", marker: "none" as const, values, errors: [] });
   return {
     form: "series", y_label: "rate [kHz]", y_log: false, x_minor_ticks: false, times_ms: history.times_ms, marks: [],
-    curves: [curve("mean", 0, history.mean_khz), curve("lowest", 2, history.min_khz), curve("highest", 1, history.max_khz)],
+    // The mean comes last, so that the others do not hide it.
+    curves: [curve("lowest", 2, history.min_khz), curve("highest", 1, history.max_khz), curve("mean", 0, history.mean_khz)],
   };
 }
 
