@@ -24,7 +24,7 @@ const TITLE = 16;
 // Least room for the numbers beside a panel, and the room for those below it.
 const BESIDE = 34;
 const BELOW = 18;
-const THUMBNAIL = 165;
+const THUMBNAIL = 182;
 
 // Height of a card [px] that suits a view.
 export function heightOf(view: View | undefined): number {

@@ -2,6 +2,8 @@
 
 import type { Scalar, Table } from "../api";
 import { number } from "../format";
+import { live } from "../live";
+import { eventPlot, linkTo } from "../questions";
 
 export function ScalarPlot({ view }: { view: Scalar }) {
   return <p class="scalar">{number(view.value)} <small>{view.unit}</small></p>;
@@ -28,7 +30,13 @@ function Cell({ cell }: { cell: unknown }) {
   const stored = typeof cell === "string" ? storedEvent(cell) : null;
   if (!stored) return <>{text(cell)}</>;
   if (!stored.picture) return <a href={stored.href}>{stored.name}</a>;
-  return <a class="thumb" href={stored.href} title={stored.name}><img src={`${stored.href}?w=480&h=480`} alt={stored.name} loading="lazy" /></a>;
+  const plot = eventPlot(live);
+  return (
+    <>
+      <a class="thumb" href={stored.href} title={stored.name}><img src={`${stored.href}?w=480&h=480`} alt={stored.name} loading="lazy" /></a>
+      {plot && <a href={linkTo(plot, { name: stored.name.replace(/\.png$/, "") })}>look at it</a>}
+    </>
+  );
 }
 
 const FOLDER = "/event_selection/";
