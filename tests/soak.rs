@@ -94,7 +94,7 @@ fn simulation(detector: &Detector) -> Generator {
     let options = "
         run_length = \"3h\"
         io_tsl1 = { every = 1 }
-        io_evt = { rate_hz = 20.0 }
+        io_evt = { rate_hz = 50.0 }
     ";
     let options: FakeDetectorOptions = toml::from_str(options).unwrap();
     let layout = Arc::new(Layout::new(detector));
