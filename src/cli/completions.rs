@@ -1,5 +1,6 @@
 //! `fathom completions`: completion for a shell.
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _};
@@ -23,7 +24,11 @@ impl Completions {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "fathom", &mut script);
-        std::io::Write::write_all(&mut std::io::stdout(), &script)?;
+        match std::io::stdout().write_all(&script) {
+            // Whoever read it has seen enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            written => written?,
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
