@@ -99,13 +99,22 @@ async fn value(bus: &mut crate::Subscription) -> f64 {
     scalar.value
 }
 
+/// Runs a monitor, once it is ready.
+async fn running<M: Monitor<Config = Nothing>>(
+    cx: ServiceCx,
+    outside: &mut crate::Outside,
+) -> tokio::task::JoinHandle<Result<(), ServiceError>> {
+    let driver = Driver::<M>::new(Nothing {}, Setup::default());
+    let running = tokio::spawn(Box::new(driver).run(cx));
+    outside.ready.wait_for(|ready| *ready).await.unwrap();
+    running
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_waits_when_a_monitor_is_stopped_is_counted() {
     let (cx, mut outside) = ServiceCx::alone("count", std::env::temp_dir());
     let (bus, stop, counters) = (cx.bus.clone(), cx.stop.clone(), cx.counters.clone());
-    let driver = Driver::<Count>::new(Nothing {}, Setup::default());
-    let running = tokio::spawn(Box::new(driver).run(cx));
-    outside.ready.wait_for(|ready| *ready).await.unwrap();
+    let running = running::<Count>(cx, &mut outside).await;
     bus.publish_batch(vec![message(tags::MSG), message(tags::MSG)]);
     stop.cancel();
     running.await.unwrap().unwrap();
@@ -119,8 +128,7 @@ async fn what_waits_when_a_monitor_is_stopped_is_counted() {
 async fn a_full_queue_leaves_time_for_others() {
     let (cx, mut outside) = ServiceCx::alone("slow", std::env::temp_dir());
     let (bus, stop, counters) = (cx.bus.clone(), cx.stop.clone(), cx.counters.clone());
-    let running = tokio::spawn(Box::new(Driver::<Slow>::new(Nothing {}, Setup::default())).run(cx));
-    outside.ready.wait_for(|ready| *ready).await.unwrap();
+    let running = running::<Slow>(cx, &mut outside).await;
     bus.publish_batch((0..200).map(|_| message(tags::MSG)).collect());
     let mut turns = 0;
     while counters.snapshot().received < 200 {
@@ -140,9 +148,7 @@ async fn a_monitor_counts_resets_and_stops() {
     let (bus, stop) = (cx.bus.clone(), cx.stop.clone());
     let outputs = crate::Filter::none().and(crate::Topic::Output);
     let mut outputs = bus.subscribe("test", outputs, crate::Limits::default());
-    let driver = Driver::<Count>::new(Nothing {}, Setup::default());
-    let running = tokio::spawn(Box::new(driver).run(cx));
-    outside.ready.wait_for(|ready| *ready).await.unwrap();
+    let running = running::<Count>(cx, &mut outside).await;
 
     bus.publish_batch(vec![
         message(tags::MSG),
@@ -242,9 +248,7 @@ async fn an_alarm_comes_when_the_files_it_tells_of_are_there() {
     let (bus, stop) = (cx.bus.clone(), cx.stop.clone());
     let alarms = crate::Filter::none().and(crate::Topic::Alarm);
     let mut alarms = bus.subscribe("test", alarms, crate::Limits::default());
-    let driver = Driver::<Filing>::new(Nothing {}, Setup::default());
-    let running = tokio::spawn(Box::new(driver).run(cx));
-    outside.ready.wait_for(|ready| *ready).await.unwrap();
+    let running = running::<Filing>(cx, &mut outside).await;
     bus.publish(message(tags::MSG));
     let mut batch = VecDeque::new();
     assert!(alarms.recv_batch(&mut batch).await);
@@ -324,9 +328,7 @@ async fn a_monitor_is_told_when_it_keeps_its_state_for_the_last_time() {
     let store = Arc::new(Memory::default());
     cx.checkpoint = crate::Checkpoint::new("thrifty".into(), store.clone());
     let (stop, detector) = (cx.stop.clone(), cx.detector.clone());
-    let driver = Driver::<Thrifty>::new(Nothing {}, Setup::default());
-    let running = tokio::spawn(Box::new(driver).run(cx));
-    outside.ready.wait_for(|ready| *ready).await.unwrap();
+    let running = running::<Thrifty>(cx, &mut outside).await;
     tokio::time::sleep(PERSIST_EVERY + Duration::from_secs(1)).await;
     let layout = fathom_formats::detx::Layout::orca(1);
     assert!(detector.publish(Detector::generated(&layout).into()));
@@ -378,9 +380,7 @@ async fn an_alarm_that_the_monitor_of_a_new_description_does_not_say_again_ends(
     let (bus, stop, detector) = (cx.bus.clone(), cx.stop.clone(), cx.detector.clone());
     let alarms = crate::Filter::none().and(crate::Topic::Alarm);
     let mut alarms = bus.subscribe("test", alarms, crate::Limits::default());
-    let driver = Driver::<Nervous>::new(Nothing {}, Setup::default());
-    let running = tokio::spawn(Box::new(driver).run(cx));
-    outside.ready.wait_for(|ready| *ready).await.unwrap();
+    let running = running::<Nervous>(cx, &mut outside).await;
     for text in ["stays", "goes"] {
         bus.publish(said(text));
         assert_eq!(next_alarm(&mut alarms).await, (text.into(), true));
@@ -413,9 +413,7 @@ async fn what_a_monitor_said_can_be_asked_for_until_it_is_reset() {
     let (bus, stop) = (cx.bus.clone(), cx.stop.clone());
     let alarms = crate::Filter::none().and(crate::Topic::Alarm);
     let mut alarms = bus.subscribe("test", alarms, crate::Limits::default());
-    let driver = Driver::<Worried>::new(Nothing {}, Setup::default());
-    let running = tokio::spawn(Box::new(driver).run(cx));
-    outside.ready.wait_for(|ready| *ready).await.unwrap();
+    let running = running::<Worried>(cx, &mut outside).await;
     assert_eq!(ask(&outside, "conditions").await, json!([]));
     bus.publish(message(tags::MSG));
     let mut batch = VecDeque::new();
