@@ -257,27 +257,13 @@ fn is_for_shifters(parcel: &Parcel, mention: Option<Severity>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
+    use crate::sink::example;
 
     fn parcel(severity: Severity, to: Stage) -> Parcel {
         let notice = Notice {
-            entry: 1,
-            id: 12,
-            at: Timestamp::UNIX_EPOCH,
-            service: "m".into(),
-            rule: "trigger_rate_zero".into(),
-            subject: "Overall".into(),
             severity,
-            from: Stage::Ok,
-            to,
-            text: "Trigger rate is 0Hz!".into(),
-            since: Timestamp::UNIX_EPOCH,
-            repeat: 0,
-            by: None,
-            until: None,
-            sinks: Vec::new(),
+            ..example(to)
         };
         Parcel {
             notices: vec![notice],

@@ -9,4 +9,6 @@ mod words;
 pub(crate) use options::{Only, QueueOptions, Taste};
 pub(crate) use outbox::Parcel;
 pub(crate) use service::{Outlet, SendError, run};
+#[cfg(test)]
+pub(crate) use words::example;
 pub(crate) use words::{digest, one_line, subject, words};

@@ -114,31 +114,31 @@ fn by_rule(notices: &[Notice]) -> BTreeMap<&str, usize> {
     rules
 }
 
+/// Makes a notice for tests: that of a trigger rate, by a person and with an end.
+#[cfg(test)]
+pub(crate) fn example(to: Stage) -> Notice {
+    Notice {
+        entry: 1,
+        id: 12,
+        at: jiff::Timestamp::UNIX_EPOCH,
+        service: "m".into(),
+        rule: "trigger_rate_zero".into(),
+        subject: "Overall".into(),
+        severity: Severity::Alert,
+        from: Stage::Ok,
+        to,
+        text: "Trigger rate is 0Hz!".into(),
+        since: jiff::Timestamp::UNIX_EPOCH,
+        repeat: 0,
+        by: Some("anna".into()),
+        until: Some(jiff::Timestamp::UNIX_EPOCH),
+        sinks: Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-
-    fn notice(to: Stage) -> Notice {
-        Notice {
-            entry: 1,
-            id: 12,
-            at: Timestamp::UNIX_EPOCH,
-            service: "m".into(),
-            rule: "trigger_rate_zero".into(),
-            subject: "Overall".into(),
-            severity: Severity::Alert,
-            from: Stage::Ok,
-            to,
-            text: "Trigger rate is 0Hz!".into(),
-            since: Timestamp::UNIX_EPOCH,
-            repeat: 0,
-            by: Some("anna".into()),
-            until: Some(Timestamp::UNIX_EPOCH),
-            sinks: Vec::new(),
-        }
-    }
 
     #[test]
     fn every_stage_has_its_words() {
@@ -149,11 +149,11 @@ mod tests {
             (Stage::Acknowledged, "[acknowledged by anna]"),
             (Stage::Muted, "[muted by anna until 1970-01-01T00:00:00Z]"),
         ] {
-            assert_eq!(words(&notice(to)), format!("{head} {tail}"));
+            assert_eq!(words(&example(to)), format!("{head} {tail}"));
         }
         let again = Notice {
             repeat: 2,
-            ..notice(Stage::Firing)
+            ..example(Stage::Firing)
         };
         assert!(words(&again).starts_with("[alert since 1970-01-01T00:00:00Z, told again]"));
     }
@@ -162,7 +162,7 @@ mod tests {
     fn a_text_of_thousands_of_characters_is_no_heading_and_no_message() {
         let long = Notice {
             text: "x".repeat(5000),
-            ..notice(Stage::Firing)
+            ..example(Stage::Firing)
         };
         let parcel = Parcel {
             notices: vec![long],
@@ -176,7 +176,7 @@ mod tests {
     fn a_line_stays_a_line() {
         let forged = Notice {
             text: "a\r\nBcc: all@example.org".into(),
-            ..notice(Stage::Firing)
+            ..example(Stage::Firing)
         };
         let parcel = Parcel {
             notices: vec![forged],
@@ -188,11 +188,11 @@ mod tests {
 
     #[test]
     fn a_storm_is_one_message_of_bounded_length() {
-        let mut notices = vec![notice(Stage::Firing)];
+        let mut notices = vec![example(Stage::Firing)];
         notices.extend((0..4140).map(|dom| Notice {
             rule: "dom_inactive".into(),
             subject: format!("DOM {dom}"),
-            ..notice(Stage::Firing)
+            ..example(Stage::Firing)
         }));
         let parcel = Parcel {
             notices,
