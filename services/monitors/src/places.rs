@@ -216,25 +216,15 @@ impl Strangers {
         }
         out.bad("other_detector");
         self.changed = true;
-        if self.detectors.len() >= DETECTORS_MAX && !self.detectors.contains_key(&id) {
-            self.unlisted += 1;
-            return;
-        }
-        let stranger = self.detectors.entry(id).or_default();
-        stranger.messages += 1;
-        stranger.last_ms = ms_of_header(header);
+        let is_listed = count(&mut self.detectors, DETECTORS_MAX, id, ms_of_header(header));
+        self.unlisted += u64::from(!is_listed);
     }
 
     /// Counts an unknown id.
     pub(crate) fn saw(&mut self, dom_id: u32, data_ms: i64) {
         self.changed = true;
-        if self.seen.len() >= STRANGERS_MAX && !self.seen.contains_key(&dom_id) {
-            self.unlisted += 1;
-            return;
-        }
-        let stranger = self.seen.entry(dom_id).or_default();
-        stranger.messages += 1;
-        stranger.last_ms = data_ms;
+        let is_listed = count(&mut self.seen, STRANGERS_MAX, dom_id, data_ms);
+        self.unlisted += u64::from(!is_listed);
     }
 
     /// Returns the list for people when it has changed.
@@ -294,6 +284,17 @@ impl std::hash::Hasher for QuickHasher {
         let mixed = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = mixed ^ (mixed >> 32);
     }
+}
+
+/// Counts a message of a stranger; returns `false` when it finds no room in the list.
+fn count<K: Ord>(list: &mut BTreeMap<K, Stranger>, most: usize, id: K, at_ms: i64) -> bool {
+    if list.len() >= most && !list.contains_key(&id) {
+        return false;
+    }
+    let stranger = list.entry(id).or_default();
+    stranger.messages += 1;
+    stranger.last_ms = at_ms;
+    true
 }
 
 #[cfg(test)]
