@@ -160,14 +160,7 @@ impl Visit for Values {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut text = value.to_string();
-        let mut cause = value.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        self.put(field, text);
+        self.put(field, fathom_kernel::chain(value));
     }
 }
 

@@ -170,7 +170,8 @@ struct Sample {
     messages: HashMap<String, (u64, u64)>,
     /// Processor time of the services that are up (s).
     cpu_s: HashMap<String, f64>,
-    usage: UsageReport,
+    /// That of the supervisor.
+    own_cpu_s: f64,
 }
 
 impl Sample {
@@ -188,7 +189,7 @@ impl Sample {
                 .into_iter()
                 .map(|s| (s.name, (s.counters.received, s.counters.sent)))
                 .collect(),
-            usage,
+            own_cpu_s: usage.supervisor.cpu_s,
         })
     }
 
@@ -206,13 +207,18 @@ impl Sample {
             cpu_percent: usage
                 .cpu_s(service)
                 .zip(then_s)
-                .map(|(now_s, then_s)| (now_s - then_s).max(0.0) / span_s * 100.0),
+                .map(|(now_s, then_s)| share_percent(*then_s, now_s, span_s)),
             rate_hz: (
                 rate(service.counters.received, received),
                 rate(service.counters.sent, sent),
             ),
         }
     }
+}
+
+/// Returns the share of one processor (%) between two samples of the time used (s).
+fn share_percent(then_s: f64, now_s: f64, span_s: f64) -> f64 {
+    (now_s - then_s).max(0.0) / span_s * 100.0
 }
 
 async fn print_long(
@@ -227,7 +233,7 @@ async fn print_long(
         return session.value(&serde_json::json!({ "status": status, "usage": usage }));
     }
     let own = usage.supervisor;
-    let cpu = (own.cpu_s - before.usage.supervisor.cpu_s).max(0.0) / span_s * 100.0;
+    let cpu = share_percent(before.own_cpu_s, own.cpu_s, span_s);
     session.line(&format!(
         "{} {}, pid {}, {} threads, {cpu:.1} % CPU, {:.1} MiB",
         status.stack,
