@@ -182,6 +182,30 @@ async fn grandchildren_are_not_left_over_by_a_crash_or_a_stop() {
 }
 
 #[tokio::test]
+async fn who_left_the_group_is_asked_to_end_before_it_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let notes = folder.path().join("notes");
+    let text = format!(
+        "setsid sh -c \"trap 'echo bye >> {0}; exit' TERM; echo up; while :; do sleep 0.01; done\" &
+         setsid sh -c \"trap '' TERM; echo \\$\\$ > {0}; exec sleep 300\" & sleep 300",
+        notes.display()
+    );
+    let mut parent = script("parent", &text);
+    parent.ready = Ready::Log("^up$".to_owned());
+    parent.stop.wait = Duration::from_millis(500);
+    let mut stack = start(folder.path(), vec![parent]);
+    until_state(&stack, "parent", State::Running).await;
+    let written = || std::fs::read_to_string(&notes).unwrap_or_default();
+    wait_for(|| !written().is_empty()).await;
+    done(&stack, stop("parent")).await;
+    let written = written();
+    let lines: Vec<&str> = written.lines().collect();
+    assert_eq!(lines.get(1), Some(&"bye"), "{written:?}");
+    assert!(!lives(lines[0]), "it does not end when it is asked");
+    stack.shutdown().await;
+}
+
+#[tokio::test]
 async fn much_output_is_kept_to_the_last_byte() {
     const BYTES: usize = 100 << 20;
     let folder = tempfile::tempdir().unwrap();

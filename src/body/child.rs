@@ -149,9 +149,16 @@ impl Attendance {
     async fn until_empty(&mut self, exit: &Exit) {
         let (mut pause, longest) = LOOKS;
         let mut told = false;
+        let mut asked = false;
         loop {
             let urgency = *self.orders.urgency.borrow_and_update();
-            match self.remains.of(&self.whose).await {
+            let blow = match urgency {
+                // Nobody stays behind a crash, and those who were asked have had their time.
+                Urgency::None | Urgency::Kill => Some(Signal::SIGKILL),
+                Urgency::Terminate if asked => None,
+                Urgency::Terminate => self.signal_to_strays(),
+            };
+            match self.remains.of(&self.whose, blow).await {
                 Left::Nothing => match &self.cgroup {
                     // Whatever hid its mark and left its group is still in there.
                     Some(cgroup) if cgroup.is_populated() => cgroup.kill(),
@@ -159,8 +166,11 @@ impl Attendance {
                 },
                 Left::Group => {}
                 Left::Marked(marked) => {
-                    let marker = &self.whose.marker;
-                    tracing::warn!(marker, marked, ?urgency, "killed processes left behind");
+                    asked |= urgency == Urgency::Terminate;
+                    if let Some(signal) = blow {
+                        let marker = &self.whose.marker;
+                        tracing::warn!(marker, marked, %signal, "signalled processes left behind");
+                    }
                 }
             }
             if urgency == Urgency::None && !told {
@@ -204,6 +214,12 @@ impl Attendance {
             return;
         }
         self.send_stop_signal();
+    }
+
+    /// Who left the group is asked to end as the group is.
+    fn signal_to_strays(&self) -> Option<Signal> {
+        let stop = self.orders.stop.borrow();
+        stop.group.then_some(stop.signal)
     }
 
     fn send_stop_signal(&self) {

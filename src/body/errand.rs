@@ -195,7 +195,7 @@ async fn clear(process: Option<Process>, whose: Whose, remains: Remains) {
     }
     let mut pause = LOOK_FIRST;
     loop {
-        match remains.of(&whose).await {
+        match remains.of(&whose, Some(Signal::SIGKILL)).await {
             Left::Nothing => return,
             Left::Group => strays::signal_group(whose.group, Signal::SIGKILL),
             // They were killed.

@@ -1,4 +1,4 @@
-//! Finds out what is left of an incarnation whose process has ended, and ends what escaped.
+//! Finds out what is left of an incarnation whose process has ended, and signals what escaped.
 //!
 //! A process that outlives its parent becomes a child of this one when this one is a subreaper. Then
 //! a look at our own children answers in microseconds; otherwise all processes are looked at, once
@@ -31,7 +31,7 @@ pub(super) enum Left {
     Nothing,
     /// Members of its group.
     Group,
-    /// Processes outside of its group; so many were killed just now.
+    /// So many processes outside of its group.
     Marked(usize),
 }
 
@@ -46,7 +46,10 @@ pub(super) struct Whose {
     pub(super) ours: bool,
 }
 
-type Question = (Whose, oneshot::Sender<Left>);
+/// A signal to the marked processes outside of the group, if they get one now.
+type Blow = Option<Signal>;
+
+type Question = ((Whose, Blow), oneshot::Sender<Left>);
 
 /// Looks for remains. Clones ask the same task.
 #[derive(Debug, Clone)]
@@ -68,9 +71,9 @@ impl Remains {
         tokio::spawn(async move {
             let mut batch = Vec::new();
             while questions.recv_many(&mut batch, WAITING_MAX).await > 0 {
-                let (whose, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+                let (asked, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
                 // A panic while looking is not a reason to wait for ever.
-                let found = tokio::task::spawn_blocking(move || look(&whose));
+                let found = tokio::task::spawn_blocking(move || look(&asked));
                 let found = found.await.unwrap_or_default();
                 for (reply, left) in replies.into_iter().zip(found) {
                     // Nobody needs to know when the stack ends.
@@ -81,8 +84,8 @@ impl Remains {
         Ok(Self { to, is_subreaper })
     }
 
-    /// Looks what is left and kills what left its group. Cancel-safe.
-    pub(super) async fn of(&self, whose: &Whose) -> Left {
+    /// Looks what is left, and signals what left its group once nothing is in there. Cancel-safe.
+    pub(super) async fn of(&self, whose: &Whose, blow: Blow) -> Left {
         if whose.ours {
             reap_group(whose.group);
         }
@@ -91,7 +94,7 @@ impl Remains {
             return Left::Nothing;
         }
         let (reply, left) = oneshot::channel();
-        match self.to.send((whose.clone(), reply)).await {
+        match self.to.send(((whose.clone(), blow), reply)).await {
             Ok(()) => left.await.unwrap_or(Left::Nothing),
             Err(_) => Left::Nothing,
         }
@@ -154,7 +157,7 @@ async fn reap_orphans(mut ends: tokio::signal::unix::Signal) {
 }
 
 /// Looks at all processes for all who ask.
-fn look(whose: &[Whose]) -> Vec<Left> {
+fn look(asked: &[(Whose, Blow)]) -> Vec<Left> {
     let mut groups = HashSet::new();
     let mut living = Vec::new();
     for pid in processes() {
@@ -163,31 +166,35 @@ fn look(whose: &[Whose]) -> Vec<Left> {
             living.push(pid);
         }
     }
-    let mut marked: HashMap<&str, usize> = whose
+    let mut marked: HashMap<&str, (Blow, usize)> = asked
         .iter()
-        .filter(|whose| !groups.contains(&whose.group))
-        .map(|whose| (whose.marker.as_str(), 0))
+        .filter(|(whose, _)| !groups.contains(&whose.group))
+        .map(|(whose, blow)| (whose.marker.as_str(), (*blow, 0)))
         .collect();
     if !marked.is_empty() {
         for pid in living {
-            let count = mark_of(pid).and_then(|mark| marked.get_mut(mark.as_str()));
-            if let Some(count) = count {
+            let of_whom = mark_of(pid).and_then(|mark| marked.get_mut(mark.as_str()));
+            if let Some((blow, count)) = of_whom {
                 *count += 1;
-                // They left the group that was asked to end, so they have no more time.
-                if let Err(error) = kill(pid, Signal::SIGKILL)
-                    && error != Errno::ESRCH
-                {
-                    tracing::warn!(%pid, %error, "cannot kill a stray process");
-                }
+                strike(pid, *blow);
             }
         }
     }
-    let left = whose
+    let left = asked
         .iter()
-        .map(|whose| match marked.get(whose.marker.as_str()) {
+        .map(|(whose, _)| match marked.get(whose.marker.as_str()) {
             None => Left::Group,
-            Some(0) => Left::Nothing,
-            Some(count) => Left::Marked(*count),
+            Some((_, 0)) => Left::Nothing,
+            Some((_, count)) => Left::Marked(*count),
         });
     left.collect()
+}
+
+fn strike(pid: Pid, blow: Blow) {
+    if let Some(signal) = blow
+        && let Err(error) = kill(pid, signal)
+        && error != Errno::ESRCH
+    {
+        tracing::warn!(%pid, %signal, %error, "cannot signal a stray process");
+    }
 }
