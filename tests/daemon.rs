@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fathom::control::{Client, Place};
-use fathom_kernel::{ServiceStatus, State};
+use fathom_kernel::{LogLine, ServiceStatus, State, Timestamp};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -70,10 +70,14 @@ impl Daemon {
         self.process = Self::up(self.folder.path(), &[]);
     }
 
+    fn client(&self) -> Client {
+        let socket = self.folder.path().join("data/fathom.sock");
+        Client::new(Place::Socket(socket), None).unwrap()
+    }
+
     /// Returns the services when all of them fulfil a condition.
     async fn until_all(&self, what: impl Fn(&ServiceStatus) -> bool) -> Vec<ServiceStatus> {
-        let socket = self.folder.path().join("data/fathom.sock");
-        let client = Client::new(Place::Socket(socket), None).unwrap();
+        let client = self.client();
         let deadline = std::time::Instant::now() + Duration::from_secs(60);
         loop {
             let said = client.status(&[]).await;
@@ -202,6 +206,43 @@ async fn what_ignores_the_death_of_its_supervisor_is_ended_by_the_next_one() {
     for guardian in guardians {
         kill(guardian, Signal::SIGKILL).unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_was_said_under_an_earlier_supervisor_is_shown_by_the_next_one() {
+    let mut daemon = Daemon::start(
+        r#"
+[service.talk]
+command = ["sh", "-c", "echo I am $SUITE_SERVICE; exec sleep 300"]
+log = { format = "ts" }
+"#,
+        &[],
+    );
+    let before = Timestamp::now();
+    daemon.until_all(|now| now.state == State::Running).await;
+    let first = daemon.client().last_lines("talk", 10).await.unwrap().lines;
+    assert_eq!((first.len(), first[0].incarnation), (1, 1));
+    daemon.replace();
+    daemon.until_all(|now| now.state == State::Running).await;
+    wait_for(|| daemon.read("data/logs/talk.log").lines().count() == 2).await;
+    let client = daemon.client();
+    let all = client.lines_since("talk", before).await.unwrap();
+    assert!(!all.cut);
+    // To the millisecond, as it stands in the log.
+    let at = |line: &LogLine| (line.at.as_millisecond(), line.line.clone());
+    assert_eq!((all.lines.len(), at(&all.lines[0])), (2, at(&first[0])));
+    let last = client.lines_since("talk", all.lines[1].at).await.unwrap();
+    assert_eq!(last.lines.len(), 1);
+    let tail = client.tail("talk", 2).await.unwrap();
+    assert!(
+        tail[0].starts_with("I am ") && tail[0] != tail[1],
+        "{tail:?}"
+    );
+    let own = client.lines_since("", before).await.unwrap().lines;
+    let starts = own
+        .iter()
+        .filter(|line| line.line.contains("socket is open"));
+    assert!(starts.count() == 2 && own[0].at >= before, "{own:?}");
 }
 
 #[tokio::test]

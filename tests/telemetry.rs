@@ -60,7 +60,7 @@ fn records_are_written_rotated_tagged_and_panics_are_among_them() {
         panic!("no detector");
     };
     let ended = runtime.block_on(async {
-        tokio::spawn(service.instrument(stack.span("monitoring:dom_rates"))).await
+        tokio::spawn(service.instrument(stack.span("monitoring:dom_rates", 1))).await
     });
     assert!(ended.expect_err("it panicked").is_panic());
 

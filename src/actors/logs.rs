@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::messages::{Feed, Refusal};
 use super::supervisor::{Supervisor, answer};
 use super::target;
-use crate::logs::LogFile;
+use crate::logs::{LogFile, Past, Question};
 use crate::telemetry::shown;
 
 /// Most lines of a log returned at once.
@@ -29,20 +29,27 @@ impl Supervisor {
     pub(super) fn tail(&self, name: &str, lines: usize, reply: To) {
         let records = &self.world.records;
         let lines = lines.min(TAIL_LINES_MAX);
-        let said = match target::resolve(&self.plan, &[name.to_owned()]) {
-            _ if name.is_empty() => Ok(records.tail("", lines).unwrap_or_default()),
+        let name = match target::resolve(&self.plan, &[name.to_owned()]) {
+            _ if name.is_empty() => String::new(),
             Ok(chosen) => match chosen.as_slice() {
-                [index] => {
-                    let name = &self.plan.services[*index].name;
-                    // A service that has written nothing has an empty log.
-                    Ok(records.tail(name, lines).unwrap_or_default())
-                }
-                _ => Err(ControlError::NoLog(name.to_owned())),
+                [index] => self.plan.services[*index].name.to_string(),
+                _ => return answer(Some(reply), Err(ControlError::NoLog(name.to_owned()))),
             },
-            Err(error) => Err(error),
+            Err(error) => return answer(Some(reply), Err(error)),
         };
-        let texts = said.map(|lines| Reply::Lines(lines.iter().map(|line| shown(line)).collect()));
-        answer(Some(reply), texts);
+        let question = Question { since: None, lines };
+        let texts = |past: Past| Reply::Lines(past.lines.iter().map(shown).collect());
+        if let Some(past) = records.recall(&name, question) {
+            return answer(Some(reply), Ok(texts(past)));
+        }
+        let records = records.clone();
+        tokio::task::spawn_blocking(move || {
+            let past = records.look_back(&name, question);
+            let said = past
+                .map(texts)
+                .map_err(|error| ControlError::Refused(format!("its log cannot be read: {error}")));
+            answer(Some(reply), said);
+        });
     }
 
     /// Clears or rotates logs; the supervisor's own without targets.

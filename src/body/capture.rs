@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fathom_kernel::{Clock, LogStream};
+use fathom_kernel::Clock;
 use memchr::memrchr;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::prepare;
 use crate::config::plan::{LogPlan, LogTarget};
 use crate::logs::{Outlet, Shaper};
-use crate::telemetry::{Pen, Records};
+use crate::telemetry::{Pen, Records, Voice};
 
 /// Most bytes read at once.
 const READ_MAX: usize = 64 << 10;
@@ -69,7 +69,7 @@ pub(super) struct Capture {
 /// Whose output it is.
 pub(super) struct Source<'a> {
     pub(super) service: &'a Arc<str>,
-    pub(super) stream: LogStream,
+    pub(super) voice: Voice,
     pub(super) plan: &'a LogPlan,
     pub(super) records: &'a Records,
     pub(super) clock: &'a Clock,
@@ -82,12 +82,12 @@ impl Capture {
         log: Arc<Outlet>,
         ready: Option<(Regex, watch::Sender<bool>)>,
     ) -> Self {
-        let shaper = Shaper::new(source.service.clone(), source.stream, source.plan);
+        let shaper = Shaper::new(source.service.clone(), source.voice, source.plan);
         Self {
             direct: shaper.is_plain() && !log.wants_lines(),
             log,
             shaper,
-            pen: source.records.pen(source.service.clone(), source.stream),
+            pen: source.records.pen(source.service.clone(), source.voice),
             all_on_bus: source.plan.target == LogTarget::Bus,
             clock: source.clock.clone(),
             ready,

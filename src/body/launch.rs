@@ -36,6 +36,7 @@ use crate::door::{self, Pass};
 use crate::files;
 use crate::host::{Bridge, Hello, attach};
 use crate::logs::Outlet;
+use crate::telemetry::Voice;
 
 /// Environment variable that names the socket for notifications.
 pub(super) const NOTIFY: &str = "NOTIFY_SOCKET";
@@ -360,7 +361,10 @@ impl Launch<'_> {
     ) -> io::Result<watch::Receiver<()>> {
         let source = Source {
             service: &self.plan.name,
-            stream,
+            voice: Voice {
+                incarnation: self.incarnation,
+                stream,
+            },
             plan: &self.plan.log,
             records: &self.world.records,
             clock: &self.world.clock,

@@ -95,7 +95,7 @@ pub fn start(
             inbox = Some(line.inbox.clone());
             let probe = probe_of(plan, (world, incarnation), counters, line.ready);
             let patient = Patient {
-                running: task::run(body, cx, world.records.span(&plan.name)),
+                running: task::run(body, cx, world.records.span(&plan.name, incarnation)),
                 stop: line.stop,
                 urgency: urgency_seen,
                 probe,

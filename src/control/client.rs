@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::wire::{
-    AddressBook, HoldBody, Problem, Readiness, ReloadBody, RequestBody, ShutdownBody, SignalBody,
-    UpdateBody, UsageReport,
+    AddressBook, HoldBody, LogPart, Problem, Readiness, ReloadBody, RequestBody, ShutdownBody,
+    SignalBody, UpdateBody, UsageReport,
 };
 use crate::incidents::{Incident, Summary};
 use crate::reach;

@@ -143,7 +143,7 @@ pub struct Server {
 /// Starts to serve. The token file of TCP stands in the data directory.
 pub async fn serve(console: Console, doors: Doors) -> Result<Server, ServeError> {
     let closing = console.closing().clone();
-    let span = console.parts().records.span("");
+    let span = console.parts().records.span("", 0);
     let listener = bind_socket(&doors.socket, (doors.mode, doors.group.as_deref())).await?;
     let socket = OwnFile::new(&doors.socket);
     let tcp = match &doors.tcp {

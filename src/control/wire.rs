@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fathom_kernel::{
-    ConfigFault, OutputChange, ServiceStatus, Span, StackStatus, State, Timestamp,
+    ConfigFault, LogLine, OutputChange, ServiceStatus, Span, StackStatus, State, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -204,11 +204,17 @@ fn yes() -> bool {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LogQuery {
-    /// Most lines from the end of the log; 100 without it, all of those in memory with `since`.
+    /// Most lines from the end of the log; 100 without it, 100000 with `since`.
     pub(super) lines: Option<usize>,
-    /// Only lines read at this time or later, out of those in memory.
+    /// Only lines written at this time or later. What is no more in memory is looked up in the log
+    /// files; there a raw log has its times to a second or coarser, and none from before the
+    /// supervisor started.
     #[param(value_type = Option<String>)]
     pub(super) since: Option<Timestamp>,
+    /// Send the lines as objects with their time, stream and incarnation (0 where a file does not
+    /// tell), and whether older ones were left out.
+    #[serde(default)]
+    pub(super) full: bool,
     /// Send further lines as they come, as server-sent events.
     #[serde(default)]
     pub(super) follow: bool,
@@ -221,6 +227,16 @@ pub(super) struct LogQuery {
     #[serde(default)]
     #[param(inline)]
     pub(super) stream: Stream,
+}
+
+/// A part of a log.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct LogPart {
+    /// Oldest first.
+    #[schema(value_type = Vec<Object>)]
+    pub lines: Vec<LogLine>,
+    /// There are older ones that were asked for and are left out.
+    pub cut: bool,
 }
 
 fn hundred() -> usize {

@@ -137,6 +137,7 @@ mod tests {
         let line = |number: usize, stream| {
             Arc::new(LogLine {
                 service: "a".to_owned(),
+                incarnation: 1,
                 stream,
                 line: format!("{number}{}", "x".repeat(number)),
                 at: Timestamp::UNIX_EPOCH,

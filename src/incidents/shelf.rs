@@ -304,6 +304,7 @@ mod tests {
         let shelf = Shelf::open(folder.path(), sources.clone()).unwrap();
         sources.records.push(LogLine {
             service: "a:b".to_owned(),
+            incarnation: 1,
             stream: LogStream::Stdout,
             line: "last words".to_owned(),
             at: Timestamp::UNIX_EPOCH,

@@ -8,9 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use fathom_kernel::Timestamp;
 use memchr::{memchr, memrchr};
 use tracing::{debug, warn};
 
+use super::marks::Marks;
+use super::past::Moment;
 use super::shift;
 use super::witness::Witness;
 use crate::config::plan::LogPlan;
@@ -87,6 +90,8 @@ struct State {
     packing: bool,
     /// Hears of rotations.
     witness: Option<Witness>,
+    /// When it was written, for those who look back.
+    marks: Marks,
 }
 
 impl LogFile {
@@ -193,6 +198,16 @@ impl LogFile {
         self.rotate(&mut state)
     }
 
+    /// Opens the log as it is now, with what of it was written since a time.
+    pub(super) fn moment(&self, since: Option<Timestamp>) -> io::Result<Moment> {
+        let state = self.lock();
+        Moment::of(
+            &self.path,
+            (state.marks.clone(), self.written_bytes()),
+            since,
+        )
+    }
+
     /// Empties the file; its rotated files stay.
     pub fn clear(&self) -> io::Result<()> {
         let mut state = self.lock();
@@ -228,6 +243,9 @@ impl LogFile {
     fn append(self: &Arc<Self>, state: &mut State, mut output: &[u8]) -> io::Result<()> {
         if state.file.as_ref().is_some_and(is_removed) {
             state.file = None;
+        }
+        if !output.is_empty() {
+            state.marks.note(Timestamp::now(), self.written_bytes());
         }
         while !output.is_empty() {
             let (now, later) = output.split_at(state.until_border(output));
@@ -339,6 +357,7 @@ impl State {
             stuck: None,
             packing: false,
             witness: None,
+            marks: Marks::default(),
         }
     }
 

@@ -2,7 +2,9 @@
 
 mod file;
 mod growth;
+mod marks;
 mod outlet;
+mod past;
 mod queue;
 mod read;
 mod shape;
@@ -13,6 +15,7 @@ mod witness;
 pub use file::{LogFile, Rotation};
 pub use growth::{Grown, Growth, TRUNCATED};
 pub use outlet::Outlet;
+pub use past::{Past, Question};
 pub use queue::Dropped;
 pub use read::{ReadError, Tail, read, tail};
 pub(crate) use shape::Shaper;

@@ -4,16 +4,17 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use fathom_kernel::{LogLine, LogStream, Timestamp};
+use fathom_kernel::{LogLine, Timestamp};
 use memchr::memchr;
 
 use crate::config::plan::{LineFormat, LogPlan, LogTarget};
+use crate::telemetry::Voice;
 
 /// Gives lines their look.
 #[derive(Debug)]
 pub(crate) struct Shaper {
     service: Arc<str>,
-    stream: LogStream,
+    voice: Voice,
     format: LineFormat,
     /// Several services share one output.
     named: bool,
@@ -23,10 +24,10 @@ pub(crate) struct Shaper {
 }
 
 impl Shaper {
-    pub(crate) fn new(service: Arc<str>, stream: LogStream, plan: &LogPlan) -> Self {
+    pub(crate) fn new(service: Arc<str>, voice: Voice, plan: &LogPlan) -> Self {
         Self {
             service,
-            stream,
+            voice,
             format: plan.format,
             named: plan.target == LogTarget::Stdout,
             within_line: false,
@@ -86,7 +87,8 @@ impl Shaper {
         let text = line.strip_suffix(b"\n").unwrap_or(line);
         let line = LogLine {
             service: self.service.to_string(),
-            stream: self.stream,
+            incarnation: self.voice.incarnation,
+            stream: self.voice.stream,
             line: String::from_utf8_lossy(text).into_owned(),
             at,
         };
@@ -110,6 +112,8 @@ pub(super) fn record(line: &LogLine, format: LineFormat, target: LogTarget) -> V
 
 #[cfg(test)]
 mod tests {
+    use fathom_kernel::LogStream;
+
     use super::*;
 
     fn shaped(format: LineFormat, target: LogTarget, parts: &[&[u8]]) -> String {
@@ -118,7 +122,11 @@ mod tests {
             target,
             ..LogPlan::default()
         };
-        let mut shaper = Shaper::new("a:b".into(), LogStream::Stdout, &plan);
+        let voice = Voice {
+            incarnation: 7,
+            stream: LogStream::Stdout,
+        };
+        let mut shaper = Shaper::new("a:b".into(), voice, &plan);
         let mut all = Vec::new();
         for part in parts {
             all.extend_from_slice(shaper.shape(Timestamp::UNIX_EPOCH, part));
@@ -163,8 +171,8 @@ mod tests {
         assert_eq!(lines[0].line, "say \"hi\"");
         assert_eq!(lines[1].line, "\u{fffd}");
         assert_eq!(
-            (&*lines[0].service, lines[0].stream),
-            ("a:b", LogStream::Stdout)
+            (&*lines[0].service, lines[0].incarnation, lines[0].stream),
+            ("a:b", 7, LogStream::Stdout)
         );
     }
 }

@@ -1,6 +1,7 @@
 //! The logs of a stack: one entry per service, kept over its incarnations.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -9,6 +10,7 @@ use tracing::error;
 
 use super::file::{LogFile, Rotation};
 use super::outlet::Outlet;
+use super::past::{Owner, Past, Question};
 use super::shape;
 use super::witness::Witness;
 use crate::chronicle::Chronicle;
@@ -126,6 +128,39 @@ impl Logs {
             LogStream::Stderr => logs.err.as_ref(),
         };
         outlet?.file().cloned()
+    }
+
+    /// Looks back into the files of a service, or of the supervisor for the empty name; nothing when
+    /// it writes into none. Reads files.
+    pub fn past(&self, service: &str, question: Question) -> io::Result<Past> {
+        let sources: Vec<_> = match service {
+            "" => vec![(LogStream::Record, self.own().cloned(), LineFormat::Raw)],
+            service => {
+                let format = self.lock().get(service).map(|entry| entry.format);
+                let streams = [LogStream::Stdout, LogStream::Stderr];
+                let with_file = |stream| (stream, self.file(service, stream));
+                let files = streams.map(with_file).into_iter();
+                files
+                    .map(|(stream, file)| (stream, file, format.unwrap_or_default()))
+                    .collect()
+            }
+        };
+        let mut past = Past::default();
+        for (stream, file, format) in sources {
+            let Some(file) = file else { continue };
+            let owner = Owner {
+                service,
+                stream,
+                format,
+            };
+            let found = file.moment(question.since)?.look(&owner, question)?;
+            past.lines.extend(found.lines);
+            past.cut |= found.cut;
+        }
+        past.lines.sort_by_key(|line| line.at);
+        let surplus = past.lines.len().saturating_sub(question.lines);
+        past.lines.drain(..surplus);
+        Ok(past)
     }
 
     /// Returns the logs of a service.

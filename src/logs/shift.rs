@@ -16,7 +16,8 @@ pub(super) fn backup(path: &Path, number: usize) -> PathBuf {
     with_ending(path, &format!(".{number}"))
 }
 
-fn packed(path: &Path, number: usize) -> PathBuf {
+/// Returns the name of a rotated file that is compressed.
+pub(super) fn packed(path: &Path, number: usize) -> PathBuf {
     with_ending(path, &format!(".{number}{PACKED}"))
 }
 

@@ -10,4 +10,5 @@ mod tagging;
 pub(crate) use panics::last_backtrace;
 pub(crate) use records::Pen;
 pub use records::{Batch, Follow, Records, shown};
+pub(crate) use ring::Voice;
 pub use setup::{Format, Options, Telemetry, TelemetryError};

@@ -1,14 +1,15 @@
 //! The last lines of every service of one stack: for `tail`, for followers, and for the bus.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use fathom_kernel::{Bus, Event, LogLine, LogStream, Timestamp, Topic};
 use tokio::sync::watch;
 
-use super::ring::{self, Ring, lines_of};
-use crate::logs::Logs;
+use super::ring::{self, Ring, Voice, lines_of};
+use crate::logs::{Logs, Past, Question};
 
 /// The log lines of one stack. Clones share them.
 ///
@@ -81,10 +82,16 @@ impl Records {
         self.inner.logs.get_or_init(|| logs);
     }
 
-    /// Returns the span that marks every record written inside it as this service's.
-    pub fn span(&self, service: &str) -> tracing::Span {
+    /// Returns the span that marks every record written inside it as this service's, since this start.
+    pub fn span(&self, service: &str, incarnation: u64) -> tracing::Span {
         // The highest level, so that no filter for records takes the mark away.
-        tracing::error_span!(target: super::tagging::TARGET, "service", service, stack = self.inner.id)
+        tracing::error_span!(
+            target: super::tagging::TARGET,
+            "service",
+            service,
+            incarnation,
+            stack = self.inner.id
+        )
     }
 
     /// Keeps a line and puts it on the bus.
@@ -93,12 +100,12 @@ impl Records {
     }
 
     /// Returns what keeps the output of a service's process.
-    pub(crate) fn pen(&self, service: Arc<str>, stream: LogStream) -> Pen {
+    pub(crate) fn pen(&self, service: Arc<str>, voice: Voice) -> Pen {
         Pen {
             ring: self.inner.ring(&service).unwrap_or_default(),
             inner: self.inner.clone(),
             service,
-            stream,
+            voice,
         }
     }
 
@@ -107,6 +114,41 @@ impl Records {
     pub fn tail(&self, service: &str, lines: usize) -> Option<Vec<Arc<LogLine>>> {
         let ring = lock(&self.inner.rings).get(service).cloned()?;
         Some(ring.tail(service, lines).lines)
+    }
+
+    /// Answers out of memory; `None` when the files may know more.
+    pub(crate) fn recall(&self, service: &str, question: Question) -> Option<Past> {
+        let kept = self.tail(service, question.lines).unwrap_or_default();
+        let since = question.since.unwrap_or(Timestamp::MIN);
+        let reaches_back = kept.first().is_some_and(|line| line.at < since);
+        let lines: Vec<_> = kept.iter().filter(|line| line.at >= since).collect();
+        let is_full = question.since.is_none() && lines.len() >= question.lines;
+        (reaches_back || is_full).then(|| Past {
+            lines: lines.into_iter().map(|line| (**line).clone()).collect(),
+            cut: false,
+        })
+    }
+
+    /// Answers out of the files of a service, or out of memory when it has none. Reads files.
+    pub(crate) fn look_back(&self, service: &str, question: Question) -> io::Result<Past> {
+        let written = self
+            .inner
+            .logs
+            .get()
+            .map(|logs| logs.past(service, question));
+        let written = written.transpose()?.unwrap_or_default();
+        let kept = self.tail(service, question.lines).unwrap_or_default();
+        let since = question.since.unwrap_or(Timestamp::MIN);
+        let kept: Vec<_> = kept.iter().filter(|line| line.at >= since).collect();
+        // Memory knows its lines better: to the millisecond, and of which start they are.
+        if written.lines.len() > kept.len() {
+            return Ok(written);
+        }
+        let forgot = self.written(service) > kept.len() as u64;
+        Ok(Past {
+            cut: question.since.is_some() && forgot,
+            lines: kept.into_iter().map(|line| (**line).clone()).collect(),
+        })
     }
 
     /// Forgets the lines of a service.
@@ -153,7 +195,7 @@ pub(crate) struct Pen {
     inner: Arc<Inner>,
     ring: Arc<Ring>,
     service: Arc<str>,
-    stream: LogStream,
+    voice: Voice,
 }
 
 impl Pen {
@@ -162,7 +204,7 @@ impl Pen {
     pub(crate) fn write(&self, at: Timestamp, text: &[u8], all_on_bus: bool) {
         let ends = memchr::memchr_iter(b'\n', text).count() as u64;
         let lines = ends + u64::from(text.last().is_some_and(|last| *last != b'\n'));
-        let mut publish = self.ring.push(at, self.stream, text, lines);
+        let mut publish = self.ring.push(at, self.voice, text, lines);
         if !self.inner.bus.wants(Topic::Log) {
             return;
         }
@@ -172,7 +214,7 @@ impl Pen {
         }
         let allowed = usize::try_from(publish.allowed).unwrap_or(usize::MAX);
         let texts = lines_of(text, false).take(allowed);
-        let lines = texts.map(|text| ring::line(&self.service, self.stream, at, text));
+        let lines = texts.map(|text| ring::line(&self.service, self.voice, at, text));
         self.inner.publish(lines, publish.held_back);
     }
 }
@@ -215,11 +257,16 @@ impl Inner {
         if line.stream != LogStream::Record {
             text.push(b'\n');
         }
-        let publish = ring.push(line.at, line.stream, &text, 1);
+        let publish = ring.push(line.at, Voice::of(line), &text, 1);
         if !self.bus.wants(Topic::Log) {
             return;
         }
-        let line = ring::line(&line.service, line.stream, line.at, line.line.as_bytes());
+        let line = ring::line(
+            &line.service,
+            Voice::of(line),
+            line.at,
+            line.line.as_bytes(),
+        );
         let lines = (publish.allowed > 0).then_some(line);
         self.publish(lines.into_iter(), publish.held_back);
     }
@@ -292,6 +339,7 @@ mod tests {
     fn line(service: &str, text: &str) -> LogLine {
         LogLine {
             service: service.to_owned(),
+            incarnation: 1,
             stream: LogStream::Stdout,
             line: text.to_owned(),
             at: Timestamp::UNIX_EPOCH,

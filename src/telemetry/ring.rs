@@ -33,10 +33,29 @@ struct Lines {
     spare: Vec<u8>,
 }
 
+/// Who speaks in a line of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Voice {
+    /// Which start of the service.
+    pub(crate) incarnation: u64,
+    /// Where the line comes from.
+    pub(crate) stream: LogStream,
+}
+
+impl Voice {
+    /// Returns who speaks in a line.
+    pub(super) fn of(line: &LogLine) -> Self {
+        Self {
+            incarnation: line.incarnation,
+            stream: line.stream,
+        }
+    }
+}
+
 /// Lines that came at once.
 struct Piece {
     at: Timestamp,
-    stream: LogStream,
+    voice: Voice,
     lines: u64,
     /// Whole lines with their ends, except that the last may have none; one line, for a record.
     text: Vec<u8>,
@@ -62,15 +81,9 @@ impl Default for Ring {
 
 impl Ring {
     /// Keeps lines that came at once; returns how many of them may be published.
-    pub(super) fn push(
-        &self,
-        at: Timestamp,
-        stream: LogStream,
-        text: &[u8],
-        lines: u64,
-    ) -> Publish {
+    pub(super) fn push(&self, at: Timestamp, voice: Voice, text: &[u8], lines: u64) -> Publish {
         let mut kept = self.lock();
-        kept.push(at, stream, text, lines);
+        kept.push(at, voice, text, lines);
         // Inside the lock, so that the number never goes back.
         self.next.send_replace(kept.next);
         kept.publishing.take(Instant::now(), lines)
@@ -109,12 +122,12 @@ impl Ring {
 }
 
 impl Lines {
-    fn push(&mut self, at: Timestamp, stream: LogStream, text: &[u8], lines: u64) {
+    fn push(&mut self, at: Timestamp, voice: Voice, text: &[u8], lines: u64) {
         self.bytes += text.len();
         self.count += lines;
         self.next += lines;
         match self.pieces.back_mut() {
-            Some(last) if last.takes(at, stream, text.len()) => {
+            Some(last) if last.takes(at, voice, text.len()) => {
                 last.text.extend_from_slice(text);
                 last.lines += lines;
             }
@@ -123,7 +136,7 @@ impl Lines {
                 room.extend_from_slice(text);
                 self.pieces.push_back(Piece {
                     at,
-                    stream,
+                    voice,
                     lines,
                     text: room,
                 });
@@ -172,26 +185,26 @@ impl Lines {
 
 impl Piece {
     /// Tells whether more text may be joined to it.
-    fn takes(&self, at: Timestamp, stream: LogStream, bytes: usize) -> bool {
-        stream != LogStream::Record
-            && stream == self.stream
+    fn takes(&self, at: Timestamp, voice: Voice, bytes: usize) -> bool {
+        voice.stream != LogStream::Record
+            && voice == self.voice
             && at.as_millisecond() == self.at.as_millisecond()
             && self.text.len() + bytes <= PIECE_MAX
             && self.text.last() == Some(&b'\n')
     }
 
     fn texts(&self) -> impl Iterator<Item = &[u8]> {
-        let is_record = self.stream == LogStream::Record;
+        let is_record = self.voice.stream == LogStream::Record;
         lines_of(&self.text, is_record)
     }
 
     fn line(&self, service: &str, text: &[u8]) -> LogLine {
-        line(service, self.stream, self.at, text)
+        line(service, self.voice, self.at, text)
     }
 }
 
 /// Makes a line, cut when it is too long.
-pub(super) fn line(service: &str, stream: LogStream, at: Timestamp, text: &[u8]) -> LogLine {
+pub(super) fn line(service: &str, voice: Voice, at: Timestamp, text: &[u8]) -> LogLine {
     let most = Records::LINE_BYTES_MAX;
     // Some bytes more, so that the cut below finds the border of a character.
     let head = text.get(..most + 4).unwrap_or(text);
@@ -202,7 +215,8 @@ pub(super) fn line(service: &str, stream: LogStream, at: Timestamp, text: &[u8])
     }
     LogLine {
         service: service.to_owned(),
-        stream,
+        incarnation: voice.incarnation,
+        stream: voice.stream,
         line: decoded,
         at,
     }
@@ -269,6 +283,19 @@ mod tests {
         Timestamp::from_millisecond(ms).unwrap()
     }
 
+    const OUT: Voice = Voice {
+        incarnation: 1,
+        stream: LogStream::Stdout,
+    };
+    const ERR: Voice = Voice {
+        stream: LogStream::Stderr,
+        ..OUT
+    };
+    const RECORD: Voice = Voice {
+        stream: LogStream::Record,
+        ..OUT
+    };
+
     fn texts(taken: &Taken) -> Vec<&str> {
         taken.lines.iter().map(|line| line.line.as_str()).collect()
     }
@@ -276,11 +303,11 @@ mod tests {
     #[test]
     fn pieces_are_joined_within_a_millisecond_and_a_record_is_one_line() {
         let ring = Ring::default();
-        ring.push(at(1), LogStream::Stdout, b"a\nb\n", 2);
-        ring.push(at(1), LogStream::Stdout, b"c\n", 1);
-        ring.push(at(2), LogStream::Stderr, b"no end", 1);
-        ring.push(at(2), LogStream::Stderr, b"\n", 1);
-        ring.push(at(3), LogStream::Record, b"two\nlines", 1);
+        ring.push(at(1), OUT, b"a\nb\n", 2);
+        ring.push(at(1), OUT, b"c\n", 1);
+        ring.push(at(2), ERR, b"no end", 1);
+        ring.push(at(2), ERR, b"\n", 1);
+        ring.push(at(3), RECORD, b"two\nlines", 1);
         assert_eq!(ring.lock().pieces.len(), 4);
         let all = ring.tail("s", 10);
         assert_eq!(texts(&all), ["a", "b", "c", "no end", "", "two\nlines"]);
@@ -289,8 +316,15 @@ mod tests {
         assert_eq!(texts(&ring.since("s", 4)), ["", "two\nlines"]);
         ring.clear();
         assert!(ring.tail("s", 10).lines.is_empty());
-        ring.push(at(4), LogStream::Stdout, b"d\n", 1);
+        ring.push(at(4), OUT, b"d\n", 1);
         assert_eq!(texts(&ring.since("s", 6)), ["d"]);
+        let second = Voice {
+            incarnation: 2,
+            ..OUT
+        };
+        ring.push(at(4), second, b"e\n", 1);
+        let starts = ring.since("s", 6).lines;
+        assert_eq!((starts[0].incarnation, starts[1].incarnation), (1, 2));
     }
 
     #[test]
@@ -299,7 +333,7 @@ mod tests {
             let ring = Ring::default();
             let piece = b"0123456789\n".repeat(per_piece);
             for ms in 0..20_000 / per_piece as i64 + 2 {
-                ring.push(at(ms), LogStream::Stdout, &piece, per_piece as u64);
+                ring.push(at(ms), OUT, &piece, per_piece as u64);
                 let kept = ring.lock();
                 assert!(kept.bytes <= Records::BYTES_MAX);
                 assert!(

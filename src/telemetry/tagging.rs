@@ -23,8 +23,10 @@ pub(super) struct Tagging {
 }
 
 /// The mark of a service on its span.
+#[derive(Clone)]
 struct Mark {
     service: Arc<str>,
+    incarnation: u64,
     stack: Weak<Inner>,
 }
 
@@ -45,6 +47,7 @@ impl<S: Subscriber + for<'l> LookupSpan<'l>> Layer<S> for Tagging {
         };
         span.extensions_mut().insert(Mark {
             service: values.service.into(),
+            incarnation: values.incarnation,
             stack: Arc::downgrade(&stack),
         });
     }
@@ -53,7 +56,14 @@ impl<S: Subscriber + for<'l> LookupSpan<'l>> Layer<S> for Tagging {
         if BUSY.replace(true) {
             return;
         }
-        let (writer, stacks) = owner(event, &context);
+        let mark = owner(event, &context);
+        let (writer, incarnation, stacks): (_, _, Vec<_>) = match mark {
+            Some(mark) => {
+                let stack = mark.stack.upgrade();
+                (mark.service, mark.incarnation, stack.into_iter().collect())
+            }
+            None => ("".into(), 0, Inner::all()),
+        };
         let record = Record::new(event, &writer, Timestamp::now());
         for sink in &self.sinks {
             sink.write(&record);
@@ -61,6 +71,7 @@ impl<S: Subscriber + for<'l> LookupSpan<'l>> Layer<S> for Tagging {
         for stack in stacks {
             stack.push(&LogLine {
                 service: (*writer).to_owned(),
+                incarnation,
                 stream: LogStream::Record,
                 line: record.text(&writer),
                 at: record.at,
@@ -74,23 +85,15 @@ impl<S: Subscriber + for<'l> LookupSpan<'l>> Layer<S> for Tagging {
 fn owner<S: Subscriber + for<'l> LookupSpan<'l>>(
     event: &Event<'_>,
     context: &Context<'_, S>,
-) -> (Arc<str>, Vec<Arc<Inner>>) {
-    let marked = context.event_scope(event).and_then(|mut scope| {
-        scope.find_map(|span| {
-            let extensions = span.extensions();
-            let mark = extensions.get::<Mark>()?;
-            Some((mark.service.clone(), mark.stack.upgrade()))
-        })
-    });
-    match marked {
-        Some((service, stack)) => (service, stack.into_iter().collect()),
-        None => ("".into(), Inner::all()),
-    }
+) -> Option<Mark> {
+    let mut scope = context.event_scope(event)?;
+    scope.find_map(|span| span.extensions().get::<Mark>().cloned())
 }
 
 #[derive(Default)]
 struct MarkValues {
     service: String,
+    incarnation: u64,
     stack: u64,
 }
 
@@ -104,8 +107,10 @@ impl Visit for MarkValues {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if field.name() == "stack" {
-            self.stack = value;
+        match field.name() {
+            "stack" => self.stack = value,
+            "incarnation" => self.incarnation = value,
+            _ => {}
         }
     }
 }
@@ -130,7 +135,7 @@ mod tests {
         let _guard = tracing::subscriber::set_default(subscriber);
         let (one, other) = (Records::new(Bus::new()), Records::new(Bus::new()));
         async { warn!(dropped = 3, "fell behind") }
-            .instrument(one.span("monitoring:dom_rates"))
+            .instrument(one.span("monitoring:dom_rates", 3))
             .await;
         info!(service = "web", from = "STOPPED", "changed its state");
         assert_eq!(
@@ -153,11 +158,11 @@ mod tests {
         let bus = Bus::new();
         let mut events = bus.subscribe("t", Filter::none().and(Topic::Log), Limits::default());
         let records = Records::new(bus);
-        records.span("a").in_scope(|| info!("hello"));
+        records.span("a", 3).in_scope(|| info!("hello"));
         let mut batch = Default::default();
         assert!(events.try_batch(&mut batch));
         assert!(
-            matches!(&*batch[0], BusEvent::Log(l) if l.service == "a" && l.line == "INFO hello")
+            matches!(&*batch[0], BusEvent::Log(l) if l.service == "a" && l.incarnation == 3 && l.line == "INFO hello")
         );
     }
 }

@@ -248,6 +248,7 @@ impl Fake {
     pub(crate) fn write(&self, service: &str, line: &str) {
         self.records.push(LogLine {
             service: service.to_owned(),
+            incarnation: 1,
             stream: LogStream::Stdout,
             line: line.to_owned(),
             at: Timestamp::UNIX_EPOCH,

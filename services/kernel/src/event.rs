@@ -88,8 +88,11 @@ pub enum LogStream {
 /// One line of a service's log, without its line end.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LogLine {
-    /// Full name of the service.
+    /// Full name of the service; empty for the supervisor itself.
     pub service: String,
+    /// Which start of the service wrote it; 0 for the supervisor itself.
+    #[serde(default)]
+    pub incarnation: u64,
     /// Where the line came from.
     pub stream: LogStream,
     /// The text, decoded lossily.

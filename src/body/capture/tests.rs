@@ -1,7 +1,7 @@
 use std::io::{PipeWriter, Write};
 use std::path::PathBuf;
 
-use fathom_kernel::Bus;
+use fathom_kernel::{Bus, LogStream};
 
 use super::*;
 use crate::config::plan::{LineFormat, OnFull};
@@ -23,7 +23,10 @@ impl Rig {
         let records = Records::new(Bus::new());
         let source = Source {
             service: &"a".into(),
-            stream: LogStream::Stdout,
+            voice: Voice {
+                incarnation: 1,
+                stream: LogStream::Stdout,
+            },
             plan,
             records: &records,
             clock: &Clock::system(),

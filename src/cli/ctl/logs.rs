@@ -9,6 +9,7 @@ use super::CtlError;
 use super::session::Session;
 use super::tail::print;
 use crate::control::Signal;
+use crate::telemetry::shown;
 
 /// Lines waiting to be printed; the readers wait when it is full, and the supervisor drops for them.
 const WAITING_MAX: usize = 256;
@@ -21,7 +22,7 @@ pub(super) struct Logs {
     /// Lines from the end of each.
     #[arg(short = 'n', long, default_value_t = 20)]
     lines: usize,
-    /// Lines since a time, or since so long ago (`10m`), instead; as far as they are in memory.
+    /// Lines since a time, or since so long ago (`10m`), instead.
     #[arg(long, value_name = "TIME|SPAN", value_parser = since, conflicts_with = "lines")]
     since: Option<Timestamp>,
     /// Go on with new lines as they come.
@@ -41,17 +42,23 @@ impl Logs {
     }
 
     async fn show(self, session: &mut Session, names: Vec<String>) -> Result<u8, CtlError> {
+        let mut all = Vec::new();
         for name in names {
-            let lines = match self.since {
+            let part = match self.since {
                 Some(since) => session.client.lines_since(&name, since).await?,
-                None => session.client.tail(&name, self.lines).await?,
+                None => session.client.last_lines(&name, self.lines).await?,
             };
-            if session.json {
-                session.value(&serde_json::json!({ "service": name, "lines": lines }))?;
-                continue;
+            if part.cut {
+                anstream::eprintln!("{name} | (older lines are left out)");
             }
-            for line in lines {
-                session.line(&format!("{name} | {line}"))?;
+            all.extend(part.lines);
+        }
+        // Each log is in order, and stays so.
+        all.sort_by_key(|line| line.at);
+        for line in all {
+            match session.json {
+                true => session.value(&line)?,
+                false => session.line(&format!("{} | {}", line.service, shown(&line)))?,
             }
         }
         Ok(0)

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::sse::{Event as Sse, KeepAlive};
 use axum::response::{IntoResponse, Response};
-use fathom_kernel::{Caller, Command, ControlError, LogStream, Reply, Timestamp};
+use fathom_kernel::{ControlError, LogStream, Timestamp};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -18,12 +18,18 @@ use super::Failure;
 use super::extract::{Query, Target, Who};
 use super::status::one;
 use crate::control::console::Console;
-use crate::control::wire::{LAGGED_EVENT, LOG_EVENT, Lagged, LogQuery, Problem, Stream};
-use crate::logs::{self, ReadError};
-use crate::telemetry::{Follow, Records, shown};
+use crate::control::wire::{LAGGED_EVENT, LOG_EVENT, Lagged, LogPart, LogQuery, Problem, Stream};
+use crate::logs::{self, Past, Question, ReadError};
+use crate::telemetry::{Follow, shown};
 
 /// An empty message goes out this often, so that dead clients are found.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Most lines of one answer.
+const LINES_MAX: usize = 100_000;
+
+/// Lines of an answer, when neither their number nor a time is given.
+const LINES_USUAL: usize = 100;
 
 /// Returns the end of the supervisor's own log, or follows it.
 #[utoipa::path(
@@ -34,10 +40,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 )]
 pub(super) async fn own_log(
     State(console): State<Console>,
-    Who(caller): Who,
     Query(query): Query<LogQuery>,
 ) -> Result<Response, Failure> {
-    send_log(&console, String::new(), query, caller).await
+    send_log(&console, String::new(), query).await
 }
 
 /// Returns the end of a service's log, or follows it (events `log` and `lagged`).
@@ -53,45 +58,79 @@ pub(super) async fn log(
     Target(name): Target,
     Query(query): Query<LogQuery>,
 ) -> Result<Response, Failure> {
-    let name = one(&console, name, caller.clone()).await?.name;
-    send_log(&console, name, query, caller).await
+    let name = one(&console, name, caller).await?.name;
+    send_log(&console, name, query).await
 }
 
-async fn send_log(
-    console: &Console,
-    name: String,
-    query: LogQuery,
-    caller: Caller,
-) -> Result<Response, Failure> {
+async fn send_log(console: &Console, name: String, query: LogQuery) -> Result<Response, Failure> {
     if let Some(offset) = query.offset {
         return bytes(console, name, offset, &query).await;
     }
-    let usual = if query.since.is_some() {
-        Records::LINES_MAX
-    } else {
-        100
-    };
-    let lines = query.lines.unwrap_or(usual).min(Records::LINES_MAX);
-    let since = query.since.unwrap_or(Timestamp::MIN);
+    let question = question(&query);
     if query.follow {
-        let place = place(console)?;
-        let follow = console.parts().records.follow(&name, lines);
-        let follower = (follow, since, place);
-        let batches = stream::unfold(follower, next_batch).flat_map(stream::iter);
-        return Ok(sse(console, batches));
+        return follow(console, name, question).await;
     }
-    if query.since.is_some() {
-        let kept = console.parts().records.tail(&name, lines);
-        let kept = kept.unwrap_or_default().into_iter();
-        let texts = kept
-            .filter(|line| line.at >= since)
-            .map(|line| shown(&line));
-        return Ok(Json(texts.collect::<Vec<_>>()).into_response());
+    let past = look_back(console, name, question).await?;
+    Ok(match query.full {
+        true => Json(LogPart {
+            lines: past.lines,
+            cut: past.cut,
+        })
+        .into_response(),
+        false => Json(past.lines.iter().map(shown).collect::<Vec<_>>()).into_response(),
+    })
+}
+
+fn question(query: &LogQuery) -> Question {
+    let usual = match query.since {
+        Some(_) => LINES_MAX,
+        None => LINES_USUAL,
+    };
+    Question {
+        since: query.since,
+        lines: query.lines.unwrap_or(usual).min(LINES_MAX),
     }
-    match console.ask(Command::Tail { name, lines }, caller).await? {
-        Reply::Lines(lines) => Ok(Json(lines).into_response()),
-        _ => Err(Failure::unexpected()),
+}
+
+/// Answers out of memory if that reaches back far enough, else out of the files.
+async fn look_back(console: &Console, name: String, question: Question) -> Result<Past, Failure> {
+    let records = console.parts().records.clone();
+    if let Some(past) = records.recall(&name, question) {
+        return Ok(past);
     }
+    let past = tokio::task::spawn_blocking(move || records.look_back(&name, question)).await;
+    past.map_err(|_| Failure::unexpected())?
+        .map_err(|error| unreadable(&error))
+}
+
+/// Sends what was written, and goes on with what comes.
+async fn follow(console: &Console, name: String, question: Question) -> Result<Response, Failure> {
+    let place = place(console)?;
+    let records = &console.parts().records;
+    let (past, follow) = match records.recall(&name, question) {
+        Some(_) => (Past::default(), records.follow(&name, question.lines)),
+        // First, so that what comes while files are read is not missed.
+        None => {
+            let follow = records.follow(&name, 0);
+            (look_back(console, name, question).await?, follow)
+        }
+    };
+    let first: Vec<_> = past
+        .lines
+        .iter()
+        .map(|line| message(LOG_EVENT, line))
+        .collect();
+    let since = question.since.unwrap_or(Timestamp::MIN);
+    let batches = stream::unfold((follow, since, place), next_batch).flat_map(stream::iter);
+    Ok(sse(console, stream::iter(first).chain(batches)))
+}
+
+fn unreadable(error: &std::io::Error) -> Failure {
+    Failure::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "unreadable",
+        error.to_string(),
+    )
 }
 
 /// Sends a part of a log file as it is.
@@ -119,11 +158,7 @@ async fn bytes(
         Ok(part) => Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], part).into_response()),
         Err(ReadError::NoFile) => Err(no_file()),
         Err(error @ ReadError::Arguments { .. }) => Err(Failure::bad_request(error.to_string())),
-        Err(ReadError::Failed(error)) => Err(Failure::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "unreadable",
-            error.to_string(),
-        )),
+        Err(ReadError::Failed(error)) => Err(unreadable(&error)),
     }
 }
 

@@ -4,7 +4,7 @@ use fathom_kernel::{Outcome, Timestamp};
 use percent_encoding::utf8_percent_encode;
 use reqwest::Method;
 
-use super::{ANSWER_MAX, Client, ClientError, KEPT, Signals, encoded};
+use super::{ANSWER_MAX, Client, ClientError, KEPT, LogPart, Signals, encoded};
 
 impl Client {
     /// Returns the end of a log; of the supervisor's own for the empty name.
@@ -12,18 +12,20 @@ impl Client {
         self.get(&log_path(name, lines, false)).await
     }
 
-    /// Returns the lines of a log since a time, out of those in memory.
-    pub async fn lines_since(
-        &self,
-        name: &str,
-        since: Timestamp,
-    ) -> Result<Vec<String>, ClientError> {
-        let since = utf8_percent_encode(&since.to_string(), KEPT).to_string();
-        self.get(&format!("{}?since={since}", log_address(name)))
+    /// Returns the last lines of a log.
+    pub async fn last_lines(&self, name: &str, lines: usize) -> Result<LogPart, ClientError> {
+        self.get(&format!("{}&full=true", log_path(name, lines, false)))
             .await
     }
 
-    /// Follows a log, beginning with the lines since a time that are in memory.
+    /// Returns the lines of a log since a time.
+    pub async fn lines_since(&self, name: &str, since: Timestamp) -> Result<LogPart, ClientError> {
+        let since = utf8_percent_encode(&since.to_string(), KEPT).to_string();
+        self.get(&format!("{}?since={since}&full=true", log_address(name)))
+            .await
+    }
+
+    /// Follows a log, beginning with the lines since a time.
     pub async fn follow_since(&self, name: &str, since: Timestamp) -> Result<Signals, ClientError> {
         let since = utf8_percent_encode(&since.to_string(), KEPT).to_string();
         let path = format!("{}?since={since}&follow=true", log_address(name));

@@ -122,6 +122,7 @@ pub(super) fn remote_event(desk: &Desk, mut params: Params) -> Result<Xml, Fault
     let (kind, data) = (params.text()?, params.text()?);
     desk.console.parts().records.push(LogLine {
         service: String::new(),
+        incarnation: 0,
         stream: LogStream::Record,
         line: format!("remote event {kind}: {data}"),
         at: Timestamp::now(),
