@@ -258,7 +258,10 @@ async fn a_rolling_restart_goes_one_by_one_and_ends_at_the_first_failure() {
     ];
     assert_eq!(diary(folder.path())[before..], lines);
     let outcomes = done(&stack, roll(true)).await;
-    assert_eq!(results(&outcomes), rolled(Started, Started));
+    let mut by_level = rolled(Started, Started);
+    // Of one level; it is left alone at once.
+    by_level.swap(0, 1);
+    assert_eq!(results(&outcomes), by_level);
 
     std::fs::write(&broken, "").unwrap();
     let incarnation = status(&stack, "g:d").await.incarnation;
@@ -292,7 +295,8 @@ async fn a_stop_takes_dependents_along_and_a_kill_takes_no_time() {
         wait: true,
     };
     let outcomes = done(&stack, with_dependents).await;
-    let stopped = [("g:a", Verdict::Stopped), ("g:b", Verdict::Stopped)];
+    // In the order in which they ended.
+    let stopped = [("g:b", Verdict::Stopped), ("g:a", Verdict::Stopped)];
     assert_eq!(results(&outcomes), stopped);
     let diary = diary(folder.path());
     assert!(position(&diary, "b stops") < position(&diary, "a stops"));

@@ -50,6 +50,8 @@ struct Item {
     index: usize,
     step: usize,
     stage: Stage,
+    /// When it was found to be done.
+    done: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,7 @@ impl Order {
                 index,
                 step,
                 stage: Stage::Todo,
+                done: None,
             };
             indexes.iter().map(item)
         });
@@ -139,6 +142,12 @@ impl Order {
         }
         if self.rolls && self.is_step_done() && !self.is_done() {
             self.next_step(sight, tell);
+        }
+        for item in &mut self.items {
+            item.done = match item.stage {
+                Stage::Done(..) => item.done.or(Some(sight.now)),
+                Stage::Todo | Stage::Told(..) => None,
+            };
         }
     }
 
@@ -216,7 +225,7 @@ impl Order {
         }
     }
 
-    /// Returns what became of each service.
+    /// Returns what became of each service, in the order in which it did.
     pub(super) fn outcomes(&self, plans: &[ServicePlan]) -> Vec<Outcome> {
         let unwaited = || {
             let verdict = match self.goal {
@@ -225,7 +234,9 @@ impl Order {
             };
             (verdict, "ordered, not awaited".to_owned())
         };
-        let outcomes = self.items.iter().map(|item| {
+        let mut items: Vec<&Item> = self.items.iter().collect();
+        items.sort_by_key(|item| (item.done.is_none(), item.done));
+        let outcomes = items.into_iter().map(|item| {
             let (result, message) = match &item.stage {
                 Stage::Todo | Stage::Told(..) => unwaited(),
                 Stage::Done(verdict, message) => (*verdict, message.clone()),
