@@ -356,6 +356,7 @@ impl Supervisor {
             ended: observed.ended,
             trouble: observed.trouble.clone(),
             last_incident: observed.incident,
+            last_incident_reason: observed.incident_reason.clone(),
             last_exit: observed.last_exit.as_ref().map(ToString::to_string),
             after: plan.after.iter().map(|a| a.name.to_string()).collect(),
             bind: plan.bind.iter().map(ToString::to_string).collect(),

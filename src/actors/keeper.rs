@@ -164,7 +164,7 @@ impl Keeper {
             sha256: in_force.sha256(),
             started: self.shown.started,
             ended: self.world.clock.now(),
-            reason,
+            reason: reason.clone(),
             exit,
             autopsy: self.shown.autopsy.clone(),
             peaks: self.world.gauges.end(&self.plan.name),
@@ -172,7 +172,10 @@ impl Keeper {
             next: next(self.life.phase(), self.life.streak(), now),
             upstream: upstream.collect(),
         });
-        self.shown.incident = number.or(self.shown.incident);
+        if number.is_some() {
+            self.shown.incident = number;
+            self.shown.incident_reason = Some(reason);
+        }
     }
 
     fn end_body(&self, urgency: Urgency) {

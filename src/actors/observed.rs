@@ -37,6 +37,8 @@ pub(super) struct Observed {
     pub autopsy: Autopsy,
     /// Number of the report on the last failure.
     pub incident: Option<u64>,
+    /// What that one is about.
+    pub incident_reason: Option<String>,
     /// Text of the last failure.
     pub trouble: Option<String>,
     /// Number of the last order taken.
@@ -70,6 +72,7 @@ impl Window {
             last_exit: None,
             autopsy: Autopsy::default(),
             incident: None,
+            incident_reason: None,
             trouble: None,
             order: 0,
             alias: None,

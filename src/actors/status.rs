@@ -119,6 +119,7 @@ mod tests {
             last_exit: Some(Exit::Code(3)),
             autopsy: crate::body::Autopsy::default(),
             incident: None,
+            incident_reason: None,
             trouble: Some("Exited too quickly (process log may have details)".to_owned()),
             order: 0,
             alias: None,

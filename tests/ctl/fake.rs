@@ -91,6 +91,7 @@ pub(crate) fn service(name: &str, state: State, description: &str) -> ServiceSta
         last_exit: None,
         trouble: None,
         last_incident: None,
+        last_incident_reason: None,
         questions: Vec::new(),
         after: Vec::new(),
         bind: Vec::new(),

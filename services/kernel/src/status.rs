@@ -220,6 +220,9 @@ pub struct ServiceStatus {
     /// Number of the report on its last failure.
     #[serde(default)]
     pub last_incident: Option<u64>,
+    /// What that report is about, in a word; `None` when it was written under an earlier supervisor.
+    #[serde(default)]
+    pub last_incident_reason: Option<String>,
     /// Names of the services this one waits for or depends on.
     pub after: Vec<String>,
     /// Names of the services whose end also ends this one.

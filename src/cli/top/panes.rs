@@ -59,11 +59,11 @@ pub(super) fn detail(frame: &mut Frame<'_>, area: Rect, state: &State) {
     frame.render_widget(Paragraph::new(Text::from(lines.to_vec())), area);
 }
 
-/// Returns the number of the last report on the service and how it ended.
+/// Returns the number of the last report on the service and what it is about.
 pub(super) fn last_incident(service: &ServiceStatus) -> Option<String> {
     let number = service.last_incident?;
-    let ended = service.last_exit.as_deref().map(harmless);
-    Some(format!("#{number} {}", ended.unwrap_or_default()))
+    let reason = service.last_incident_reason.as_deref().map(harmless);
+    Some(format!("#{number} {}", reason.unwrap_or_default()))
 }
 
 /// Draws the log with its title.

@@ -70,8 +70,9 @@ fn sample(step: u64) -> Sample {
     }];
     services[1].counters.busy_s = 0.015 * step as f64;
     services[3].restarts = 4;
-    services[3].last_exit = Some("exit:3".into());
+    services[3].last_exit = Some("exit:0".into());
     services[3].last_incident = Some(17);
+    services[3].last_incident_reason = Some("exit:3".to_owned());
     services[3].description = "exit status 3, retry in 4s (attempt 3)".into();
     let used = Usage {
         cpu_s: 0.25 * step as f64,
