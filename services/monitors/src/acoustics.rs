@@ -10,6 +10,7 @@ mod beacons;
 mod cycle;
 mod kept;
 mod pending;
+mod source;
 mod table;
 mod views;
 
@@ -18,8 +19,8 @@ use std::collections::BTreeSet;
 use fathom_formats::km3net::Arrival;
 use fathom_kernel::view::View;
 use fathom_kernel::{
-    Content, Event, Fetch, Fetched, Frame, Location, Monitor, Output, Outputs, Persist, Saved,
-    Setup, Severity, Span, Timestamp, Topics, tags,
+    Event, Fetched, Frame, Location, Monitor, Output, Outputs, Persist, Saved, Setup, Severity,
+    Span, Timestamp, Topics, tags,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -28,13 +29,11 @@ use serde_json::Value;
 use self::cycle::{Cycle, History};
 use self::kept::OnDisk;
 use self::pending::Pending;
-use crate::clock::{is_due, ms_of, seconds, text_of_ms, timestamp};
+use self::source::{DOM_ID, RUNS, Source};
+use crate::clock::{ms_of, seconds, text_of_ms, timestamp};
 use crate::faulty::Faulty;
 use crate::places::{Places, Strangers};
 use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
-
-/// What the fetch of arrivals is called.
-const ARRIVALS: &str = "arrivals";
 
 /// Options of `acoustics`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -46,8 +45,12 @@ pub struct Config {
     pub delay: Span,
     /// File or web address with times of arrival, beside those that come as messages: JSON lines or a
     /// table with a header. `{from}` and `{to}` stand for the times wanted (seconds since 1970),
-    /// `{detector}` for the detector id.
+    /// `{minrun}` and `{maxrun}` for the runs of that time, `{detector}` for the detector id; with
+    /// `{dom_id}` every module of the detector description is asked for on its own.
     pub source: Option<Location>,
+    /// Table of runs, a file or web address: tab-separated, with `RUN` and `UNIXSTARTTIME` (ms) in its
+    /// first line. `{detector}` stands for the detector id.
+    pub runs: Option<Location>,
     /// Time between two looks at it.
     pub source_every: Span,
     /// How long results are kept.
@@ -63,6 +66,7 @@ impl Default for Config {
             period: Span::from_secs(600),
             delay: Span::from_secs(600),
             source: None,
+            runs: None,
             source_every: Span::from_secs(60),
             history: Span::from_secs(86_400),
             beacon_doms: 3,
@@ -109,9 +113,7 @@ pub struct Acoustics {
     /// What was kept was taken back, and what of it is alarming is not said again yet.
     is_restored: bool,
     counts: Counts,
-    asked_ms: Option<i64>,
-    source_version: Option<String>,
-    source_fault: Option<String>,
+    source: Option<Source>,
     redraw: bool,
     kept: OnDisk,
     faulty: Faulty,
@@ -122,12 +124,20 @@ impl Monitor for Acoustics {
     const TOPICS: Topics = Topics::frames(&[tags::IO_TOA]);
     const QUESTIONS: &'static [&'static str] = &["bad", "history"];
 
-    fn check(config: &Config, _: &Setup) -> Result<(), String> {
+    fn check(config: &Config, setup: &Setup) -> Result<(), String> {
         if ms_of(config.period) < 10_000 {
             return Err(format!("period is {}, expected 10s or more", config.period));
         }
         if config.beacon_doms == 0 {
             return Err("beacon_doms is 0, expected a number from 1".into());
+        }
+        let source = config.source.as_ref().map(Location::to_string);
+        let names = |what: &str| source.as_ref().is_some_and(|source| source.contains(what));
+        if RUNS.into_iter().any(names) && config.runs.is_none() {
+            return Err("source asks by runs: name a table with runs".into());
+        }
+        if names(DOM_ID) && setup.detector.is_none() {
+            return Err("source asks by module, expected a [detector]".into());
         }
         Ok(())
     }
@@ -148,9 +158,7 @@ impl Monitor for Acoustics {
             without_data: false,
             is_restored: false,
             counts: Counts::default(),
-            asked_ms: None,
-            source_version: None,
-            source_fault: None,
+            source: Source::new(&config, setup),
             redraw: true,
             kept: OnDisk::default(),
             faulty: Faulty::default(),
@@ -170,7 +178,9 @@ impl Monitor for Acoustics {
         self.timeline.tick();
         self.host_ms = now.as_millisecond();
         let data_ms = self.data_ms();
-        self.ask(data_ms, out);
+        if let Some(source) = &mut self.source {
+            source.tick(data_ms, self.host_ms, out);
+        }
         if std::mem::take(&mut self.is_restored) {
             self.say_again(now, out);
         }
@@ -181,29 +191,17 @@ impl Monitor for Acoustics {
     }
 
     fn on_fetched(&mut self, fetched: Fetched, out: &mut Outputs) {
-        let read = match fetched.content {
-            Ok(Content::Unchanged) => return,
-            Ok(Content::Bytes(bytes, version)) => {
-                self.source_version = version;
-                table::read(&String::from_utf8_lossy(&bytes))
-            }
-            Err(error) => Err(error.to_string()),
+        let Some(source) = &mut self.source else {
+            return;
         };
-        match read {
-            Ok(read) => {
-                self.source_fault = None;
-                self.counts.bad_lines += read.bad;
-                for _ in 0..read.bad.min(100) {
-                    out.bad("line is no ping");
-                }
-                self.take_table(&read.arrivals);
-            }
-            Err(fault) => {
-                out.bad("source not readable");
-                self.redraw |= self.source_fault.is_none();
-                self.source_fault = Some(fault);
-            }
+        let before = source.fault().is_some();
+        let brought = source.take(fetched, self.host_ms, out);
+        self.redraw |= source.fault().is_some() != before;
+        self.counts.bad_lines += brought.bad_lines;
+        for _ in 0..brought.bad_lines.min(100) {
+            out.bad("line is no ping");
         }
+        self.take_table(&brought.arrivals);
     }
 
     fn reset(&mut self) {
@@ -226,7 +224,10 @@ impl Monitor for Acoustics {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.pending.memory_bytes() + self.history.memory_bytes() + self.faulty.memory_bytes()
+        self.pending.memory_bytes()
+            + self.history.memory_bytes()
+            + self.faulty.memory_bytes()
+            + self.source.as_ref().map_or(0, Source::memory_bytes)
     }
 }
 
@@ -298,26 +299,6 @@ impl Acoustics {
 
     fn cycle_of(&self, data_ms: i64) -> i64 {
         data_ms.div_euclid(ms_of(self.config.period))
-    }
-
-    /// Asks the source for arrivals now and then.
-    fn ask(&mut self, data_ms: i64, out: &mut Outputs) {
-        let Some(source) = &self.config.source else {
-            return;
-        };
-        if !is_due(self.config.source_every, self.asked_ms, self.host_ms) {
-            return;
-        }
-        self.asked_ms = Some(self.host_ms);
-        let reach_ms = 2 * (ms_of(self.config.period) + ms_of(self.config.delay));
-        let detector = self.setup.detector.as_ref().map_or(0, |d| d.id.0);
-        let pattern = source.to_string();
-        let text = pattern
-            .replace("{from}", &((data_ms - reach_ms) / 1000).to_string())
-            .replace("{to}", &(data_ms / 1000).to_string())
-            .replace("{detector}", &detector.to_string());
-        let known = self.source_version.clone().filter(|_| text == pattern);
-        out.fetch(Fetch::new(ARRIVALS, Location::from(text)).unless(known));
     }
 
     /// Judges the cycles whose time has come.

@@ -2,14 +2,17 @@
 //! line, its columns separated by tabs, semicolons or commas.
 //!
 //! Columns are found by name, in upper or lower case; those of the data base's stream `toashort` are
-//! understood. Others are ignored.
+//! understood. Others are ignored. A table that was asked for one module need not name it.
 
 use fathom_formats::km3net::{Arrival, DomId};
 use serde_json::Value;
 
+/// Names of the column with the module.
+const DOM: &[&str] = &["dom_id", "domid", "dom"];
+
 /// Names of the columns of an [`Arrival`], in the order of its fields.
 const NAMES: [&[&str]; 5] = [
-    &["dom_id", "domid", "dom"],
+    DOM,
     &["emitter", "emitterid", "emitter_id"],
     &["quality", "qualityfactor", "quality_factor"],
     &["unixtimebase", "time_base_s", "unixtimebase_s", "utb"],
@@ -24,9 +27,10 @@ pub(super) struct Read {
     pub(super) bad: u64,
 }
 
-/// Reads all lines; empty ones and those that begin with `#` are skipped. An `Err` says why nothing
-/// can be read at all.
-pub(super) fn read(text: &str) -> Result<Read, String> {
+/// Reads all lines; empty ones and those that begin with `#` are skipped. Pings that do not name their
+/// module are those of `module`, if the table was asked for one. An `Err` says why nothing can be
+/// read at all.
+pub(super) fn read(text: &str, module: Option<DomId>) -> Result<Read, String> {
     let mut lines = text
         .lines()
         .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
@@ -37,7 +41,7 @@ pub(super) fn read(text: &str) -> Result<Read, String> {
     };
     if first.trim_start().starts_with('{') {
         for line in lines {
-            read.take(of_json(line));
+            read.take(of_json(line, module));
         }
         return Ok(read);
     }
@@ -46,21 +50,25 @@ pub(super) fn read(text: &str) -> Result<Read, String> {
         .find(|s| first.contains(*s))
         .unwrap_or(',');
     let columns: Vec<String> = first.split(separator).map(clean).collect();
-    let mut places = [0; NAMES.len()];
+    let mut places = [None; NAMES.len()];
     for (place, names) in places.iter_mut().zip(NAMES) {
-        let found = columns.iter().position(|column| names.contains(&&**column));
-        *place = found.ok_or_else(|| {
-            format!(
+        *place = columns.iter().position(|column| names.contains(&&**column));
+        let is_told = names == DOM && module.is_some();
+        if place.is_none() && !is_told {
+            return Err(format!(
                 "no column {} among {}",
                 names.join(" or "),
                 columns.join(", ")
-            )
-        })?;
+            ));
+        }
     }
     lines.next();
     for line in lines {
         let fields: Vec<&str> = line.split(separator).map(str::trim).collect();
-        let number = |place: &usize| fields.get(*place)?.parse().ok();
+        let number = |place: &Option<usize>| match place {
+            Some(place) => fields.get(*place)?.parse().ok(),
+            None => module.map(|id| id.0.into()),
+        };
         read.take(arrival(places.iter().map(number)));
     }
     Ok(read)
@@ -79,16 +87,17 @@ fn clean(name: &str) -> String {
     name.trim().trim_matches('"').to_lowercase()
 }
 
-fn of_json(line: &str) -> Option<Arrival> {
+fn of_json(line: &str, module: Option<DomId>) -> Option<Arrival> {
     let Value::Object(object) = serde_json::from_str(line).ok()? else {
         return None;
     };
     let number = |names: &&[&str]| {
         let mut fields = object.iter();
-        fields
-            .find(|(name, _)| names.contains(&&*clean(name)))?
-            .1
-            .as_f64()
+        match fields.find(|(name, _)| names.contains(&&*clean(name))) {
+            Some((_, value)) => value.as_f64(),
+            None if *names == DOM => module.map(|id| id.0.into()),
+            None => None,
+        }
     };
     arrival(NAMES.iter().map(number))
 }
@@ -146,7 +155,7 @@ mod tests {
              \"unixtimebase\": 1699999851.0, \"toa_s\": 0.408303, \"run\": 7}\n\n",
         ];
         for text in texts {
-            let read = read(text).unwrap();
+            let read = read(text, None).unwrap();
             assert_eq!((read.arrivals, read.bad), (vec![ping()], 0), "{text}");
         }
     }
@@ -155,17 +164,30 @@ mod tests {
     fn lines_that_are_no_ping_are_counted_and_a_wrong_header_is_said() {
         let text =
             "dom,emitter,quality,utb,toa\n1,2,3,4,5\n1,2,x,4,5\n1,2\n1.5,2,3,4,5\n1,2,nan,4,5\n";
-        let found = read(text).unwrap();
+        let found = read(text, None).unwrap();
         assert_eq!((found.arrivals.len(), found.bad), (1, 4));
         let json =
             "{\"dom\":1,\"emitter\":2,\"quality\":3,\"utb\":4,\"toa\":5}\n[1]\n{\"dom\":1}\n{";
-        let found = read(json).unwrap();
+        let found = read(json, None).unwrap();
         assert_eq!((found.arrivals.len(), found.bad), (1, 3));
         assert!(
-            read("<html>not found</html>")
+            read("<html>not found</html>", None)
                 .unwrap_err()
                 .contains("no column dom_id")
         );
-        assert_eq!(read("").unwrap(), Read::default());
+        assert_eq!(read("", None).unwrap(), Read::default());
+    }
+
+    #[test]
+    fn a_table_of_one_module_need_not_name_it() {
+        let texts = [
+            "EMITTERID\tQUALITYFACTOR\tUNIXTIMEBASE\tTOA_S\n11\t9050\t1699999851\t0.408303\n",
+            "{\"emitter\": 11, \"quality\": 9050, \"unixtimebase\": 1699999851.0, \"toa\": 0.408303}\n",
+        ];
+        for text in texts {
+            let own = read(text, Some(ping().dom_id)).unwrap();
+            assert_eq!((own.arrivals, own.bad), (vec![ping()], 0), "{text}");
+            assert!(!read(text, None).is_ok_and(|read| read.bad == 0));
+        }
     }
 }

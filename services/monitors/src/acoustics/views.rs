@@ -286,7 +286,10 @@ impl Acoustics {
                 json!(newest.map(|c| c.unknown)),
             ),
             ("end of the newest cycle [UTC]", json!(end)),
-            ("source", json!(self.source_fault)),
+            (
+                "source",
+                json!(self.source.as_ref().and_then(|source| source.fault())),
+            ),
         ];
         Table {
             columns: vec!["".into(), "value".into()],

@@ -321,6 +321,91 @@ fn a_table_of_a_file_or_data_base_is_asked_for_and_read() {
     );
 }
 
+/// The data base gives times of arrival of one module and a range of runs only.
+#[test]
+fn the_data_base_is_asked_by_module_and_by_the_runs_of_the_time() {
+    let at = |text: &str| Some(Location::from(text.to_owned()));
+    let config = Config {
+        source: at(
+            "http://db/toashort?detid={detector}&minrun={minrun}&maxrun={maxrun}&dom={dom_id}",
+        ),
+        runs: at("http://db/runs?detid={detector}"),
+        ..Config::default()
+    };
+    let mut bench = Bench::<Acoustics>::new(config.clone(), &setup(12));
+    let without_runs = Config {
+        runs: None,
+        ..config.clone()
+    };
+    let why = Acoustics::check(&without_runs, &setup(12)).unwrap_err();
+    assert_eq!(why, "source asks by runs: name a table with runs");
+    assert!(Acoustics::check(&config, &Setup::default()).is_err());
+    assert_eq!(Acoustics::check(&config, &setup(12)), Ok(()));
+    let asked = |bench: &mut Bench<Acoustics>, at_ms| {
+        bench.tick(at_ms);
+        std::mem::take(&mut bench.out.fetches)
+    };
+    let answer = |bench: &mut Bench<Acoustics>, name: &str, content| {
+        let name = name.to_owned();
+        bench
+            .monitor
+            .on_fetched(Fetched { name, content }, &mut bench.out);
+        std::mem::take(&mut bench.out.fetches)
+    };
+    let text = |text: String| Ok(Content::Bytes(text.into(), None));
+    // Nothing is asked for before the runs are known.
+    let first = asked(&mut bench, T0 + 1_200_000);
+    assert_eq!(first.len(), 1);
+    assert_eq!(first[0].from.to_string(), "http://db/runs?detid=44");
+    assert!(asked(&mut bench, T0 + 1_201_000).is_empty());
+    let runs = format!(
+        "RUN\tUNIXSTARTTIME\n70\t{}\n71\t{T0}\n72\t{}\n",
+        T0 - 9_000_000,
+        T0 + 9_000_000
+    );
+    answer(&mut bench, &first[0].name, text(runs));
+    let mut waiting = asked(&mut bench, T0 + 1_202_000);
+    assert_eq!(waiting.len(), 8, "a few at a time");
+    assert_eq!(
+        waiting[0].from.to_string(),
+        "http://db/toashort?detid=44&minrun=70&maxrun=71&dom=100"
+    );
+    // The tables do not name the module; one module cannot be had.
+    let mut done = Vec::new();
+    while let Some(fetch) = waiting.pop() {
+        let dom: u32 = fetch.name.split_once(':').unwrap().1.parse().unwrap();
+        let mut table = "EMITTERID\tQUALITYFACTOR\tUNIXTIMEBASE\tTOA_S\n".to_owned();
+        for p in series(dom, 11, T0 + 200_000, 9) {
+            table += &format!(
+                "{}\t{}\t{}\t{}\n",
+                p.emitter, p.quality, p.time_base_s, p.toa_s
+            );
+        }
+        let content = match dom {
+            103 => text("ERROR: no such module\n".into()),
+            _ => text(table),
+        };
+        done.push(dom);
+        waiting.extend(answer(&mut bench, &fetch.name, content));
+        // No second round begins meanwhile.
+        if !waiting.is_empty() {
+            let more = asked(&mut bench, T0 + 1_202_000 + 70_000);
+            assert!(more.iter().all(|fetch| fetch.name == "run_table"));
+        }
+    }
+    done.sort_unstable();
+    assert_eq!(done, (100..112).collect::<Vec<_>>());
+    bench.tick(T0 + 1_300_000);
+    let classes = classes(picture(&bench));
+    assert_eq!(classes[&1], [-1.5, -1.5, 1.5]);
+    assert!(!classes[&3].contains(&1.5));
+    let fault = bench.cell("acoustics_counts", "source", 1);
+    assert!(
+        fault.as_str().unwrap().contains("ERROR: no such module"),
+        "{fault}"
+    );
+}
+
 #[test]
 fn results_and_waiting_arrivals_survive_a_restart() {
     let store = Store::default();
