@@ -3,10 +3,13 @@
 //!
 //! `IO_TSSN` decides; while none comes, `IO_SUM` does. A DOM is out of sync from its first affected
 //! frame until it sent only good ones for a while, so that one that flaps is one alarm and not
-//! twenty a second. Kept over restarts: who is out of sync, affected frames, a day of minutes. State:
+//! twenty a second. Modules that the detector description does not have are watched as well, until
+//! they send nothing for ten minutes, 1000 at most. Kept over restarts: who is out of sync, affected frames, a day of minutes. State:
 //! 64 bytes per DOM (265 kB for 4,140) and 46 kB of minutes.
 
+mod dom;
 mod history;
+mod outsiders;
 mod views;
 
 use fathom_formats::km3net::{Header, SliceLevel, SummarySlice, TimeSlice};
@@ -18,8 +21,10 @@ use fathom_kernel::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::dom::Dom;
 use self::history::{History, Minute};
-use crate::clock::{is_due, ms_of, ms_of_header, text_of_ms, timestamp};
+use self::outsiders::Outsiders;
+use crate::clock::{is_due, ms_of, ms_of_header, timestamp};
 use crate::faulty::Faulty;
 use crate::places::{Found, Place, Places, Strangers};
 use crate::timeline::{Fit, Timeline};
@@ -49,26 +54,6 @@ impl Default for Config {
     }
 }
 
-/// What is known of one DOM.
-#[derive(Debug, Clone, Copy, Default)]
-struct Dom {
-    /// Frames, and affected ones, since the last look.
-    recent: (u32, u32),
-    /// The same since the last map.
-    interval: (u32, u32),
-    /// The same since the monitor was first started.
-    frames: u64,
-    affected: u64,
-    /// When it lost its synchronisation, while it has none (ms).
-    lost_ms: Option<i64>,
-    /// Its newest affected frame (ms).
-    affected_ms: Option<i64>,
-    /// Its newest frame (ms).
-    newest_ms: Option<i64>,
-    /// Whether the alarm was said since the start.
-    said: bool,
-}
-
 /// Which messages decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
@@ -94,6 +79,7 @@ pub struct TimesyncMonitor {
     places: Places,
     strangers: Strangers,
     doms: Vec<Dom>,
+    outsiders: Outsiders,
     timeline: Timeline,
     history: History,
     /// Arrival of the newest `IO_TSSN` (ms).
@@ -137,6 +123,7 @@ impl Monitor for TimesyncMonitor {
             setup: setup.clone(),
             doms: vec![Dom::default(); places.list().len()],
             places,
+            outsiders: Outsiders::default(),
             strangers: Strangers::of(setup),
             timeline: Timeline::default(),
             history: History::default(),
@@ -203,14 +190,14 @@ impl Monitor for TimesyncMonitor {
     }
 
     fn persist(&mut self, keep: &mut Persist) {
-        let doms = self.places.list().iter().zip(&self.doms);
         let kept = Kept {
             version: KEPT_VERSION,
             ahead_ms: self.timeline.ahead_ms(),
-            doms: doms
+            doms: self
+                .all()
                 .filter(|(_, dom)| dom.affected > 0)
-                .map(|(place, dom)| KeptDom {
-                    id: place.dom_id,
+                .map(|(id, dom)| KeptDom {
+                    id,
                     frames: dom.frames,
                     affected: dom.affected,
                     lost_ms: dom.lost_ms,
@@ -234,10 +221,15 @@ impl Monitor for TimesyncMonitor {
         }
         self.timeline.resume(kept.ahead_ms);
         for kept in kept.doms {
-            let Found::Dom(rank) = self.places.find(kept.id) else {
-                continue;
+            let dom = match self.places.find(kept.id) {
+                Found::Dom(rank) => self.dom(rank),
+                // Only who was out of sync is of interest; others come again as they send.
+                Found::Base | Found::Unknown if kept.lost_ms.is_none() => continue,
+                Found::Base | Found::Unknown => match self.outsiders.dom(kept.id) {
+                    Some(dom) => dom,
+                    None => continue,
+                },
             };
-            let dom = self.dom(rank);
             dom.frames = kept.frames;
             dom.affected = kept.affected;
             dom.lost_ms = kept.lost_ms;
@@ -250,6 +242,7 @@ impl Monitor for TimesyncMonitor {
     fn memory_bytes(&self) -> usize {
         self.places.memory_bytes()
             + self.doms.len() * size_of::<Dom>()
+            + self.outsiders.memory_bytes()
             + self.history.minutes().len() * size_of::<Minute>()
             + self.faulty.memory_bytes()
     }
@@ -288,6 +281,9 @@ impl TimesyncMonitor {
         for (dom_id, in_sync) in states {
             let Found::Dom(rank) = self.places.find(dom_id) else {
                 self.strangers.saw(dom_id, data_ms);
+                if let Some(dom) = self.outsiders.dom(dom_id) {
+                    dom.add(in_sync, data_ms);
+                }
                 continue;
             };
             frames += 1;
@@ -305,44 +301,36 @@ impl TimesyncMonitor {
         &mut self.doms[rank]
     }
 
+    /// Iterates over all DOMs by their ids, those of no known place last.
+    fn all(&self) -> impl Iterator<Item = (u32, &Dom)> {
+        let placed = self.places.list().iter().zip(&self.doms);
+        let placed = placed.map(|(place, dom)| (place.dom_id, dom));
+        placed.chain(self.outsiders.iter())
+    }
+
     /// Raises and clears the alarms of DOMs, and says all of them in one text when one has changed.
     fn judge(&mut self, now: Timestamp, out: &mut Outputs) {
         let recovery_ms = ms_of(self.config.recovery);
-        let mut changed = false;
+        let data_ms = self.timeline.at(now.as_millisecond());
+        let mut said = Vec::new();
         for (dom, place) in self.doms.iter_mut().zip(self.places.list()) {
-            let (frames, affected) = std::mem::take(&mut dom.recent);
-            let was_lost = dom.lost_ms.is_some();
-            if affected > 0 && !was_lost {
-                dom.lost_ms = dom.affected_ms;
-            } else if frames > 0 && dom.has_recovered(recovery_ms) {
-                dom.lost_ms = None;
+            if let Some(change) = dom.judge(recovery_ms) {
+                let Place { du, floor, dom_id } = *place;
+                let subject = format!("DU {du} floor {floor}");
+                let text = change.text(dom_id, &subject);
+                said.push((subject, change.is_lost, text));
             }
-            let is_lost = dom.lost_ms.is_some();
-            if is_lost == was_lost && (dom.said || !is_lost) {
-                continue;
-            }
-            changed = true;
-            dom.said = is_lost;
-            let Place { du, floor, dom_id } = *place;
-            let text = match (is_lost, frames) {
-                // After a restart, before it has sent anything.
-                (true, 0) => format!(
-                    "DOM {dom_id} (DU {du} floor {floor}) is out of time sync since {} UTC",
-                    text_of_ms(dom.lost_ms.unwrap_or_default())
-                ),
-                (true, _) => format!(
-                    "DOM {dom_id} (DU {du} floor {floor}) is out of time sync: {affected} of \
-                     {frames} frames"
-                ),
-                (false, _) => {
-                    format!("DOM {dom_id} (DU {du} floor {floor}) is in time sync again")
-                }
-            };
-            let about = ("time_sync_lost", format!("DU {du} floor {floor}"));
+        }
+        for (id, is_lost, text) in self.outsiders.judge(recovery_ms, data_ms) {
+            said.push((format!("DOM {id}"), is_lost, text));
+        }
+        let lost = self.all().filter(|(_, dom)| dom.lost_ms.is_some()).count();
+        self.history.lost(lost);
+        let changed = !said.is_empty();
+        for (subject, is_lost, text) in said {
+            let about = ("time_sync_lost", subject);
             out.alarm(about, Severity::Warning, is_lost, text, now);
         }
-        let lost = self.doms.iter().filter(|dom| dom.lost_ms.is_some()).count();
-        self.history.lost(lost);
         if changed {
             let about = ("time_sync", "all DOMs");
             out.alarm(about, Severity::Alert, lost > 0, self.text(), now);
@@ -350,13 +338,13 @@ impl TimesyncMonitor {
     }
 
     /// Returns the text that the original sends to the log, behind the beginning that all alarms have
-    /// there.
+    /// there. Like there, ids that nobody knows are among them.
     fn text(&self) -> String {
-        let doms = || self.places.list().iter().zip(&self.doms);
-        let lost = doms().filter(|(_, dom)| dom.lost_ms.is_some());
-        let fine = doms().filter(|(_, dom)| dom.lost_ms.is_none() && dom.newest_ms.is_some());
-        let lost = ids(lost.map(|(place, _)| place.dom_id));
-        let fine = ids(fine.map(|(place, _)| place.dom_id));
+        let lost = self.all().filter(|(_, dom)| dom.lost_ms.is_some());
+        let seen = self.all().filter(|(_, dom)| dom.newest_ms.is_some());
+        let fine = seen.filter(|(_, dom)| dom.lost_ms.is_none());
+        let lost = ids(lost.map(|(id, _)| id));
+        let fine = ids(fine.map(|(id, _)| id));
         match lost.is_empty() {
             true => "no DOM is out of time sync any more".to_owned(),
             false => format!("invalid time sync for DOM ID: {lost} /// valid: {fine}"),
@@ -389,31 +377,6 @@ impl TimesyncMonitor {
             .at(self.newest_ms.map(timestamp))
             .every(self.config.interval.seconds());
         out.put(output);
-    }
-}
-
-impl Dom {
-    fn add(&mut self, in_sync: bool, data_ms: i64) {
-        let affected = u32::from(!in_sync);
-        for (frames, bad) in [&mut self.recent, &mut self.interval] {
-            *frames += 1;
-            *bad += affected;
-        }
-        self.frames += 1;
-        self.affected += u64::from(affected);
-        // The newest in order of arrival: a clock set back by a replay must not hold DOMs back.
-        self.newest_ms = Some(data_ms);
-        if !in_sync {
-            self.affected_ms = Some(data_ms);
-        }
-    }
-
-    fn has_recovered(&self, recovery_ms: i64) -> bool {
-        match (self.newest_ms, self.affected_ms) {
-            // Good frames from before the affected one: the clock was set back.
-            (Some(newest), Some(affected)) => !(0..recovery_ms).contains(&(newest - affected)),
-            _ => true,
-        }
     }
 }
 

@@ -225,6 +225,39 @@ fn unknown_doms_are_listed_and_damaged_messages_counted() {
     }
 }
 
+/// The original knows no detector: a DOM id that is not in the description, or one of a base module,
+/// was in its alarm like any other.
+#[test]
+fn unknown_doms_that_lost_their_time_sync_raise_the_alarm_like_known_ones() {
+    let setup = setup(1);
+    let store = Store::default();
+    let mut bench = Bench::<TimesyncMonitor>::new(Config::default(), &setup);
+    let one_good = ids(&setup)[0];
+    bench.take(&supernova(T0, &[(one_good, true), (77, false), (78, true)]));
+    bench.tick(T0);
+    let fired = [
+        ("time_sync_lost", "DOM 77", true),
+        ("time_sync", "all DOMs", true),
+    ];
+    assert_eq!(bench.alarms(), fired);
+    let text = format!("invalid time sync for DOM ID: 77 /// valid: {one_good},78");
+    assert_eq!(bench.out.alarms[1].text, text);
+    let row = &bad_rows(&bench)[0];
+    assert_eq!((&row[0], &row[2]), (&json!(null), &json!(77)));
+    // It survives a restart like the others, and ends like them.
+    let mut bench = bench.restarted(Config::default(), &setup, &store);
+    bench.tick(T0 + 1000);
+    assert_eq!(bench.alarms(), fired);
+    bench.out.alarms.clear();
+    for s in 2..13 {
+        let at_ms = T0 + 1000 * s;
+        bench.take(&supernova(at_ms, &[(77, true)]));
+        bench.tick(at_ms);
+    }
+    let over = fired.map(|(rule, subject, _)| (rule, subject, false));
+    assert_eq!(bench.alarms(), over);
+}
+
 #[test]
 fn two_thousand_lost_doms_do_not_make_an_endless_text() {
     let setup = setup(115);

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::{Dom, Source, TimesyncMonitor};
 use crate::clock::{seconds, text_of_ms};
-use crate::places::Place;
 
 /// Most DOMs listed.
 const LISTED_MAX: usize = 200;
@@ -48,14 +47,16 @@ impl TimesyncMonitor {
 
     /// Lists the DOMs that are out of sync, the newest loss on top, then those that were.
     pub(super) fn lost_table(&self) -> Table {
-        let doms = self.places.list().iter().zip(&self.doms);
-        let mut lost: Vec<(&Place, &Dom)> = doms.filter(|(_, dom)| dom.affected > 0).collect();
+        let affected = self.all().filter(|(_, dom)| dom.affected > 0);
+        let mut lost: Vec<(u32, &Dom)> = affected.collect();
         lost.sort_by_key(|(_, dom)| std::cmp::Reverse((dom.lost_ms, dom.affected_ms)));
-        let row = |(place, dom): &(&Place, &Dom)| {
+        let row = |(id, dom): &(u32, &Dom)| {
+            let rank = self.places.rank(*id);
+            let place = rank.and_then(|rank| self.places.list().get(rank));
             vec![
-                json!(place.du),
-                json!(place.floor),
-                json!(place.dom_id),
+                json!(place.map(|place| place.du)),
+                json!(place.map(|place| place.floor)),
+                json!(id),
                 json!(dom.lost_ms.map(text_of_ms)),
                 json!(dom.affected_ms.map(text_of_ms)),
                 json!(dom.affected),
@@ -78,7 +79,7 @@ impl TimesyncMonitor {
     }
 
     pub(super) fn summary(&self) -> Table {
-        let count = |fits: fn(&Dom) -> bool| self.doms.iter().filter(|dom| fits(dom)).count();
+        let count = |fits: fn(&Dom) -> bool| self.all().filter(|(_, dom)| fits(dom)).count();
         let source = self.source.map(|source| match source {
             Source::Supernova => "IO_TSSN",
             Source::Summary => "IO_SUM",
