@@ -7,6 +7,7 @@
 //! larger detector the number of columns follows from the option `memory` (the 128,340 PMTs of two
 //! blocks would take 1.2 GB). Besides that 1.6 kB per DOM for the steps that are open.
 
+mod kept;
 mod outliers;
 mod picture;
 mod steps;
@@ -263,11 +264,17 @@ impl Monitor for PmtRates {
     }
 
     fn persist(&mut self, keep: &mut Persist) {
-        self.picture.persist(&self.places, keep);
+        // While it runs on they become columns soon enough.
+        let open: Vec<_> = match keep.is_last() {
+            true => self.steps.open().collect(),
+            false => Vec::new(),
+        };
+        self.picture.persist(&self.places, &open, keep);
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {
-        self.picture.restore(saved, &mut self.places)?;
+        let open = self.picture.restore(saved, &mut self.places)?;
+        self.steps.resume(open);
         self.resume_filling();
         self.redraw = [true; 3];
         Ok(())
@@ -294,7 +301,7 @@ impl PmtRates {
         let dom = match self.timeline.saw(data_ms, frame.received.as_millisecond()) {
             Fit::Near => self.steps.dom(rank, data_ms),
             Fit::Set => {
-                self.steps.jump();
+                self.steps.jump(data_ms);
                 self.newest_ms = None;
                 self.steps.dom(rank, data_ms)
             }

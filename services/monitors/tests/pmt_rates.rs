@@ -160,8 +160,7 @@ fn ten_minutes_and_hours_that_a_restart_falls_into_are_whole() {
                 .retain(|output| output.name.ends_with("_du1"));
         }
     };
-    // An hour begins at second 2400; 4 min at 7 kHz before the restart, 6 at 9 kHz after it. Of the ten
-    // seconds that are open then what came before is lost.
+    // An hour begins at second 2400; 4 min at 7 kHz before the restart, 6 at 9 kHz after it.
     assert_eq!((T0 / 1000 + 2400) % 3600, 0);
     let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
     feed(&mut bench, 2400..3240, 700, 1 << 22);
@@ -190,6 +189,38 @@ fn ten_minutes_and_hours_that_a_restart_falls_into_are_whole() {
     assert_eq!((hours.len(), hours[0].0), (1, 6000));
     assert!((hours[0].1 - rate).abs() < 10.0, "{hours:?}");
     assert!((f32::from(hours[0].2) - veto).abs() < 1.5, "{hours:?}");
+}
+
+/// The ten seconds into which a restart falls were made of what came after it only.
+#[test]
+fn the_column_that_is_open_at_a_restart_keeps_what_it_has() {
+    let setup = setup(1);
+    let id = dom(&setup, 1, 1);
+    let store = Store::default();
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
+    let feed = |bench: &mut Bench<PmtRates>, seconds: std::ops::Range<i64>, count, hrv| {
+        for s in seconds {
+            bench.take(&packet(T0 + 1000 * s, id, count, hrv));
+            bench.tick(T0 + 1000 * s);
+        }
+    };
+    feed(&mut bench, 0..24, 700, 1 << 22);
+    // Twice within the same ten seconds, 4 s at 7 kHz, 2 s at 9 kHz and 4 s at 6 kHz.
+    let mut bench = bench.restarted(Config::default(), &setup, &store);
+    feed(&mut bench, 24..26, 900, 0);
+    let mut bench = bench.restarted(Config::default(), &setup, &store);
+    feed(&mut bench, 26..45, 600, 0);
+    let expected = (4.0 * 7000.0 + 2.0 * 9000.0 + 4.0 * 6000.0) / 10.0;
+    let shown = lowest(image(&bench, "pmt_rates_du1"));
+    assert_eq!(shown[2], (30, expected));
+    let veto = image(&bench, "pmt_rates_du1").columns[2].overlay[0];
+    assert_eq!(veto, 102, "four tenths of 255");
+    // Once it is a column it is not counted again.
+    let mut bench = bench.restarted(Config::default(), &setup, &store);
+    feed(&mut bench, 45..60, 600, 0);
+    let shown = lowest(image(&bench, "pmt_rates_du1"));
+    let times: Vec<_> = shown.iter().map(|column| column.0).collect();
+    assert_eq!(times, [10, 20, 30, 40, 50]);
 }
 
 #[test]

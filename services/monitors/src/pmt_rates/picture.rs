@@ -8,6 +8,7 @@ use fathom_kernel::view::{Colours, Column, Image, RowLabel};
 use fathom_kernel::{Persist, Saved};
 
 use super::Config;
+use super::kept::{kept_column, veto_of};
 use super::steps::{Dom, Step};
 use crate::columns::{self, Appended, Record};
 use crate::places::{Found, Places};
@@ -21,7 +22,9 @@ const VETO_LEVEL: usize = 0;
 /// Time between two packets of a DOM (ms).
 const PACKET_MS: i64 = 100;
 /// Bytes of a DOM in a kept column.
-const KEPT_DOM_BYTES: usize = 3 * CHANNELS;
+pub(super) const KEPT_DOM_BYTES: usize = 3 * CHANNELS;
+/// Level of a kept record that is no column, but a step that was open.
+const OPEN: u8 = 3;
 /// Most columns handed over to be kept at once; older ones are not kept.
 const UNSAVED_MAX: usize = 100;
 
@@ -50,9 +53,9 @@ struct Moment {
 #[derive(Debug, Clone)]
 pub(super) struct Du {
     pub(super) number: i32,
-    floors: usize,
+    pub(super) floors: usize,
     /// Rank and first row of each DOM.
-    doms: Vec<(usize, usize)>,
+    pub(super) doms: Vec<(usize, usize)>,
     pub(super) seen: bool,
 }
 
@@ -247,13 +250,21 @@ impl Picture {
             .sum()
     }
 
-    /// Hands over the new columns; all that shall be kept, when much has gathered.
-    pub(super) fn persist(&mut self, places: &Places, keep: &mut Persist) {
+    /// Hands over the new columns and, at the end, the steps that are `open`; all that shall be kept,
+    /// when much has gathered.
+    pub(super) fn persist(&mut self, places: &Places, open: &[&Step], keep: &mut Persist) {
+        let open = open.iter().map(|step| {
+            let mut record = columns::column_record(OPEN, step.start_ms);
+            step.write(&mut record);
+            record
+        });
+        let open: Vec<_> = open.collect();
         let mut records = Vec::new();
         for level in 0..self.levels.len() {
             records.extend(self.newest(level, self.levels[level].unsaved));
             self.levels[level].unsaved = 0;
         }
+        records.extend(open.iter().cloned());
         if records.is_empty() {
             return;
         }
@@ -261,7 +272,7 @@ impl Picture {
         let mut appended = std::mem::take(&mut self.appended);
         let levels = self.levels.iter().enumerate();
         let everything = levels.flat_map(|(level, of)| self.newest(level, of.kept_max));
-        appended.hand_over(ids, records, everything, keep);
+        appended.hand_over(ids, records, everything.chain(open), keep);
         self.appended = appended;
     }
 
@@ -299,8 +310,13 @@ impl Picture {
         record
     }
 
-    /// Takes back what was kept; DOMs may have moved since.
-    pub(super) fn restore(&mut self, saved: &Saved, places: &mut Places) -> Result<(), String> {
+    /// Takes back what was kept; DOMs may have moved since. Returns the steps that were open at the end.
+    pub(super) fn restore(
+        &mut self,
+        saved: &Saved,
+        places: &mut Places,
+    ) -> Result<Vec<Step>, String> {
+        let mut open: Vec<Step> = Vec::new();
         let snapshot = columns::split(saved.snapshot.as_deref().unwrap_or_default());
         let mut ranks: Vec<Option<usize>> = Vec::new();
         for record in snapshot.chain(saved.records.iter().map(Vec::as_slice)) {
@@ -314,14 +330,28 @@ impl Picture {
                     self.place(places);
                 }
                 Record::Column {
+                    level: OPEN,
+                    at_ms,
+                    payload,
+                } => {
+                    // It was open at more than one restart: the last one counts.
+                    open.retain(|step| step.start_ms != at_ms);
+                    open.push(Step::read(at_ms, payload, &ranks));
+                }
+                Record::Column {
                     level,
                     at_ms,
                     payload,
-                } => self.put_back(usize::from(level), at_ms, payload, &ranks)?,
+                } => {
+                    self.put_back(usize::from(level), at_ms, payload, &ranks)?;
+                    // After an earlier restart it went on and has become a column.
+                    open.retain(|step| step.start_ms >= at_ms);
+                }
             }
         }
         self.appended.resume(saved);
-        Ok(())
+        open.sort_by_key(|step| step.start_ms);
+        Ok(open)
     }
 
     /// Returns the columns of a level that begin within the coarser step of that width in which the
@@ -428,45 +458,8 @@ impl Du {
     }
 }
 
-/// Makes the column of the veto alone from a column that was kept.
-fn veto_of(kept: &Arc<Column>) -> Column {
-    let fraction = |(row, rate_hz): (usize, &f32)| match rate_hz.is_nan() {
-        true => f32::NAN,
-        false => f32::from(kept.overlay.get(row).copied().unwrap_or(0)) / 255.0,
-    };
-    Column {
-        at_ms: kept.at_ms,
-        values: kept.values.iter().enumerate().map(fraction).collect(),
-        overlay: Box::default(),
-    }
-}
-
-fn kept_column(du: &Du, by_rank: &[Option<&[u8; KEPT_DOM_BYTES]>], at_ms: i64) -> Column {
-    let mut column = Column {
-        at_ms,
-        values: vec![f32::NAN; du.floors * CHANNELS].into(),
-        overlay: Box::default(),
-    };
-    for &(rank, row) in &du.doms {
-        let Some(dom) = by_rank[rank] else { continue };
-        for (channel, [low, high, veto]) in dom.as_chunks::<3>().0.iter().enumerate() {
-            let code = LogCode(u16::from_le_bytes([*low, *high]));
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "kept with fewer digits anyway"
-            )]
-            let rate_hz = code.value() as f32;
-            column.values[row + channel] = rate_hz;
-            if *veto > 0 {
-                set_overlay(&mut column, row + channel, *veto);
-            }
-        }
-    }
-    column
-}
-
 /// Sets a veto fraction; a column without any has no overlay at all.
-fn set_overlay(column: &mut Column, row: usize, veto: u8) {
+pub(super) fn set_overlay(column: &mut Column, row: usize, veto: u8) {
     if column.overlay.is_empty() {
         column.overlay = vec![0; column.values.len()].into();
     }

@@ -7,6 +7,8 @@ use fathom_formats::km3net::{CHANNELS, HZ_PER_COUNT, Tmch};
 /// Steps open at a time: the present one and those that wait for late packets. One more closes the
 /// oldest.
 const OPEN_MAX: usize = 3;
+/// Bytes of a DOM in an open step that is kept.
+const DOM_BYTES: usize = 4 + CHANNELS * 12;
 /// Empty steps made at once when the clock runs ahead of the data.
 const EMPTY_MAX: i64 = 1000;
 
@@ -62,6 +64,28 @@ impl Dom {
         }
     }
 
+    /// Writes it down exactly: packets, then sum and vetoes of each channel.
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.packets.to_le_bytes());
+        for (counts, vetoes) in self.counts.iter().zip(self.vetoes) {
+            bytes.extend(counts.to_le_bytes());
+            bytes.extend(vetoes.to_le_bytes());
+        }
+    }
+
+    /// Reads it again; `None` when it is damaged.
+    fn read(mut bytes: &[u8]) -> Option<Self> {
+        let mut dom = Self::NONE;
+        dom.packets = u32::from_le_bytes(*bytes.split_off(..4)?.first_chunk()?);
+        for channel in 0..CHANNELS {
+            let counts = bytes.split_off(..8)?.first_chunk()?;
+            let vetoes = bytes.split_off(..4)?.first_chunk()?;
+            dom.counts[channel] = u64::from_le_bytes(*counts);
+            dom.vetoes[channel] = u32::from_le_bytes(*vetoes);
+        }
+        Some(dom)
+    }
+
     fn merge(&mut self, other: &Self) {
         self.packets += other.packets;
         for channel in 0..CHANNELS {
@@ -105,6 +129,23 @@ impl Step {
         }
     }
 
+    /// Writes the DOMs down, in order of their ranks.
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        self.doms.iter().for_each(|dom| dom.write(bytes));
+    }
+
+    /// Reads DOMs again that were written in the order of `ranks`.
+    pub(super) fn read(start_ms: i64, bytes: &[u8], ranks: &[Option<usize>]) -> Self {
+        let mut step = Self::new(start_ms, 0);
+        for (bytes, rank) in bytes.chunks(DOM_BYTES).zip(ranks) {
+            if let (Some(rank), Some(dom)) = (*rank, Dom::read(bytes)) {
+                step.make_room(rank + 1);
+                step.doms[rank] = dom;
+            }
+        }
+        step
+    }
+
     /// Adds a finer step.
     pub(super) fn merge(&mut self, other: &Self) {
         self.make_room(other.doms.len());
@@ -131,6 +172,8 @@ pub(super) struct Steps {
     done: VecDeque<Step>,
     /// A step to be used again, so that a new one costs no allocation.
     spare: Option<Step>,
+    /// What is open was open before a restart, and nothing has come since.
+    is_restored: bool,
     pub(super) late: u64,
 }
 
@@ -147,6 +190,7 @@ impl Steps {
             open: VecDeque::new(),
             done: VecDeque::new(),
             spare: None,
+            is_restored: false,
             late: 0,
         }
     }
@@ -168,8 +212,36 @@ impl Steps {
         self.dom(rank, newest_ms)
     }
 
+    /// Iterates over the open steps.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Step> {
+        self.open.iter()
+    }
+
+    /// Opens the steps again that were open before a restart; those of another width are left out.
+    pub(super) fn resume(&mut self, open: Vec<Step>) {
+        self.open = open.into();
+        self.open.retain(|step| step.start_ms % self.width_ms == 0);
+        self.is_restored = true;
+    }
+
+    /// After a restart: when a time goes on where the open steps are, they stay open; otherwise they are
+    /// complete, and nobody saw the time in between.
+    fn go_on(&mut self, data_ms: i64) {
+        if !std::mem::take(&mut self.is_restored) {
+            return;
+        }
+        let ends = self.open.front().zip(self.open.back());
+        let is_near = ends.is_some_and(|(first, last)| {
+            (first.start_ms..last.start_ms + 2 * self.width_ms).contains(&data_ms)
+        });
+        if !is_near {
+            self.done.append(&mut self.open);
+        }
+    }
+
     /// Opens the steps up to a time; there is at least one open afterwards.
     pub(super) fn cover(&mut self, data_ms: i64) {
+        self.go_on(data_ms);
         let wanted_ms = data_ms.div_euclid(self.width_ms) * self.width_ms;
         let next_ms = match self.open.back() {
             Some(step) if step.start_ms >= wanted_ms => return,
@@ -198,9 +270,13 @@ impl Steps {
         }
     }
 
-    /// The clock was set to another time: everything open is complete.
-    pub(super) fn jump(&mut self) {
-        self.done.append(&mut self.open);
+    /// The clock was set to another time: everything open is complete, unless the clock was only set
+    /// because of a restart.
+    pub(super) fn jump(&mut self, data_ms: i64) {
+        match self.is_restored {
+            true => self.go_on(data_ms),
+            false => self.done.append(&mut self.open),
+        }
     }
 
     /// Takes the oldest complete step; give it back by [`Steps::recycle`].
@@ -241,8 +317,34 @@ mod tests {
         assert_eq!(starts(&mut steps), [0, 10]);
         steps.close(39);
         assert_eq!(starts(&mut steps), [20]);
-        steps.jump();
+        steps.jump(47);
         assert_eq!(starts(&mut steps), [30, 40]);
+    }
+
+    #[test]
+    fn steps_that_were_open_at_a_restart_go_on_or_end_without_a_trail_of_empty_ones() {
+        let kept = || {
+            let mut step = Step::new(20, 2);
+            step.doms[1].packets = 3;
+            step.doms[1].counts[30] = u64::MAX;
+            let mut bytes = Vec::new();
+            step.write(&mut bytes);
+            // Meanwhile the DOM has another rank, and the other one is gone.
+            let read = Step::read(20, &bytes, &[None, Some(0)]);
+            assert_eq!(read.doms, [step.doms[1]]);
+            assert!(Step::read(20, &bytes[1..], &[Some(0), Some(1)]).doms.len() <= 1);
+            read
+        };
+        for (next_ms, expected) in [(25, vec![]), (39, vec![]), (45, vec![20]), (5000, vec![20])] {
+            let mut steps = Steps::new(10);
+            steps.resume(vec![kept()]);
+            steps.jump(next_ms);
+            steps.cover(next_ms);
+            assert_eq!(starts(&mut steps), expected, "{next_ms}");
+        }
+        let mut steps = Steps::new(7);
+        steps.resume(vec![kept()]);
+        assert_eq!(steps.open().count(), 0);
     }
 
     #[test]
