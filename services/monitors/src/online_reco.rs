@@ -17,12 +17,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::histograms::{Histograms, Ranges};
+use self::histograms::{Histograms, Ranges, cos_zenith};
 use self::trend::Interval;
 use crate::bins::Bins;
 use crate::clock::{is_due, ms_of, seconds, timestamp};
 use crate::curves::{self, Wanted};
 use crate::faulty::Faulty;
+use crate::places::Strangers;
 use crate::runs::{Run, Runs};
 use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
 
@@ -97,6 +98,8 @@ struct Counts {
 /// The monitor.
 pub struct OnlineReco {
     config: Config,
+    setup: Setup,
+    strangers: Strangers,
     timeline: Timeline,
     runs: Runs,
     now: Histograms,
@@ -147,8 +150,10 @@ impl Monitor for OnlineReco {
         Ok(())
     }
 
-    fn new(config: Config, _: &Setup) -> Self {
+    fn new(config: Config, setup: &Setup) -> Self {
         Self {
+            setup: setup.clone(),
+            strangers: Strangers::of(setup),
             timeline: Timeline::default(),
             runs: Runs::default(),
             now: Histograms::new(config.ranges()),
@@ -171,7 +176,11 @@ impl Monitor for OnlineReco {
     fn on_event(&mut self, event: &Event, out: &mut Outputs) {
         let Event::Frame(frame) = event else { return };
         match Payload::decode(&frame.body) {
-            Ok(payload) => self.take(frame, &payload),
+            Ok(payload) => {
+                let at_ms = ms_of_payload(&payload);
+                self.strangers.look_at_id(payload.detector_id, at_ms, out);
+                self.take(frame, &payload);
+            }
             Err(error) => self.faulty.saw(frame, &error, out),
         }
     }
@@ -190,6 +199,10 @@ impl Monitor for OnlineReco {
         {
             self.drawn_ms = Some(now_ms);
             self.draw(out);
+        }
+        if let Some(table) = self.strangers.table_if_changed() {
+            let title = "Events of other detectors";
+            self.put("reco_unknown", title, table, out);
         }
     }
 
@@ -216,7 +229,7 @@ impl Monitor for OnlineReco {
     }
 
     fn reset(&mut self) {
-        *self = Self::new(self.config.clone(), &Setup::default());
+        *self = Self::new(self.config.clone(), &self.setup.clone());
     }
 
     fn on_request(&mut self, verb: &str, args: &Value) -> Result<Value, String> {
@@ -274,7 +287,7 @@ impl OnlineReco {
     fn take(&mut self, frame: &Frame, payload: &Payload) {
         self.counts.events += 1;
         self.changed = true;
-        let data_ms = i64::from(payload.utc_seconds) * 1000;
+        let data_ms = ms_of_payload(payload);
         let host_ms = frame.received.as_millisecond();
         let run = Run {
             detector: payload.detector_id.0,
@@ -473,12 +486,6 @@ impl OnlineReco {
     }
 }
 
-/// Returns the cosine of the angle between the direction and straight down: +1 is a particle from
-/// above. `None` without a direction.
-fn cos_zenith(fit: &Reconstructed) -> Option<f64> {
-    let [dx, dy, dz] = fit.direction;
-    let length = (dx * dx + dy * dy + dz * dz).sqrt();
-    let cos = -dz / length;
-    // Rounding may lead out of the range.
-    cos.is_finite().then(|| cos.clamp(-1.0, 1.0))
+fn ms_of_payload(payload: &Payload) -> i64 {
+    i64::from(payload.utc_seconds) * 1000
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use fathom_formats::km3net::Header;
+use fathom_formats::km3net::{DetectorId, Header};
 use fathom_kernel::view::{Colours, Detail, Map, RowLabel, Table};
 use fathom_kernel::{Outputs, Setup};
 use serde_json::json;
@@ -210,13 +210,18 @@ impl Strangers {
     /// Looks whether data are of the detector that is described. If not they are counted and used all
     /// the same: what of them is unknown shows by itself.
     pub(crate) fn look_at(&mut self, header: &Header, out: &mut Outputs) {
-        let id = header.detector_id.0;
+        self.look_at_id(header.detector_id, ms_of_header(header), out);
+    }
+
+    /// The same for data that have no such header.
+    pub(crate) fn look_at_id(&mut self, id: DetectorId, data_ms: i64, out: &mut Outputs) {
+        let DetectorId(id) = id;
         if self.described.is_none_or(|described| described == id) {
             return;
         }
         out.bad("other_detector");
         self.changed = true;
-        let is_listed = count(&mut self.detectors, DETECTORS_MAX, id, ms_of_header(header));
+        let is_listed = count(&mut self.detectors, DETECTORS_MAX, id, data_ms);
         self.unlisted += u64::from(!is_listed);
     }
 

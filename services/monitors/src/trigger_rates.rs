@@ -30,6 +30,7 @@ use crate::bins::Bins;
 use crate::clock::{ms_of, ms_of_header, seconds, timestamp};
 use crate::curves::{self, Wanted};
 use crate::faulty::Faulty;
+use crate::places::Strangers;
 use crate::runs::{Run, Runs};
 use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
 
@@ -103,6 +104,8 @@ impl Config {
 /// The monitor.
 pub struct TriggerRates {
     config: Config,
+    setup: Setup,
+    strangers: Strangers,
     triggers: Vec<(String, u32)>,
     timeline: Timeline,
     bins: Bins<Bin>,
@@ -154,11 +157,13 @@ impl Monitor for TriggerRates {
         Ok(())
     }
 
-    fn new(config: Config, _: &Setup) -> Self {
+    fn new(config: Config, setup: &Setup) -> Self {
         let own = TRIGGERS.map(|(name, bit)| (name.to_owned(), bit));
         let further = config.further_triggers.clone();
         let triggers: Vec<_> = own.into_iter().chain(further).collect();
         Self {
+            setup: setup.clone(),
+            strangers: Strangers::of(setup),
             timeline: Timeline::default(),
             bins: Bins::new(ms_of(config.interval), config.points()),
             runs: Runs::default(),
@@ -184,7 +189,10 @@ impl Monitor for TriggerRates {
     fn on_event(&mut self, event: &Event, out: &mut Outputs) {
         let Event::Frame(frame) = event else { return };
         match Payload::decode(&frame.body) {
-            Ok(payload) => self.count(frame, &payload),
+            Ok(payload) => {
+                self.strangers.look_at(&payload.header, out);
+                self.count(frame, &payload);
+            }
             Err(error) => self.faulty.saw(frame, &error, out),
         }
     }
@@ -206,10 +214,14 @@ impl Monitor for TriggerRates {
         if std::mem::take(&mut self.recount) {
             self.put_counts(data_ms, out);
         }
+        if let Some(table) = self.strangers.table_if_changed() {
+            let title = "Events of other detectors";
+            self.put("trigger_unknown", title, table, out);
+        }
     }
 
     fn reset(&mut self) {
-        *self = Self::new(self.config.clone(), &Setup::default());
+        *self = Self::new(self.config.clone(), &self.setup.clone());
     }
 
     fn on_request(

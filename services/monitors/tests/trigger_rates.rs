@@ -4,7 +4,8 @@
 mod common;
 
 use common::{Bench, Store, event, event_body, event_of_run, frame};
-use fathom_kernel::{Setup, Span, tags};
+use fathom_formats::km3net::DetectorId;
+use fathom_kernel::{Monitor, Setup, Span, tags};
 use fathom_monitors::{TriggerRates, TriggerRatesConfig as Config};
 use serde_json::json;
 
@@ -376,4 +377,31 @@ fn truncated_and_flipped_events_are_counted_and_never_panic() {
     use fathom_kernel::Monitor;
     let bad = bench.monitor.on_request("bad", &json!(null)).unwrap();
     assert_eq!(bad.as_array().unwrap().len(), 5);
+}
+
+/// Other monitors told of them long before.
+#[test]
+fn events_of_other_detectors_are_told_of_and_counted_all_the_same() {
+    let setup = common::setup(1);
+    let mut bench = Bench::<TriggerRates>::new(config(10), &setup);
+    bench.take(&event(T0, 2, 1));
+    bench.tick(T0);
+    assert!(bench.out.bad.is_empty());
+    let Some(detector) = &setup.detector else {
+        panic!("no detector")
+    };
+    let mut other = (**detector).clone();
+    other.id = DetectorId(45);
+    let setup = Setup {
+        detector: Some(other.into()),
+        ..Setup::default()
+    };
+    let mut bench = Bench::<TriggerRates>::new(config(10), &setup);
+    bench.monitor.reset();
+    bench.take(&event(T0, 2, 1));
+    bench.tick(T0);
+    assert_eq!(bench.out.bad, ["other_detector"]);
+    assert_eq!(bench.cell("trigger_counts", "Overall", 1), json!(1));
+    let named = "detector 44, the description is of 45";
+    assert_eq!(bench.cell("trigger_unknown", named, 1), json!(1));
 }

@@ -1,5 +1,6 @@
 //! The histograms of one run, and how they are drawn against those of another.
 
+use fathom_formats::km3net::Fit;
 use fathom_hist::H1;
 use fathom_kernel::view::{Axis, AxisScale, Layer, Panel, Panels, Shape};
 use serde::{Deserialize, Serialize};
@@ -160,6 +161,16 @@ fn chi2_per_ndf(a: &[f64], b: &[f64]) -> Option<f64> {
         chi2 += (a * (sum_b / sum_a).sqrt() - b * (sum_a / sum_b).sqrt()).powi(2) / (a + b);
     }
     (sum_a > 0.0 && sum_b > 0.0 && bins > 1.0).then(|| chi2 / (bins - 1.0))
+}
+
+/// Returns the cosine of the angle between the direction and straight down: +1 is a particle from
+/// above. `None` without a direction.
+pub(super) fn cos_zenith(fit: &Fit) -> Option<f64> {
+    let [dx, dy, dz] = fit.direction;
+    let length = (dx * dx + dy * dy + dz * dz).sqrt();
+    let cos = -dz / length;
+    // Rounding may lead out of the range.
+    cos.is_finite().then(|| cos.clamp(-1.0, 1.0))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Zenith angle and quality of the online reconstruction.
 
+use fathom_formats::detx::{Detector, Layout};
 use fathom_formats::km3net::{DetectorId, Fit, OnlineReco as Payload, RunNumber, Variables};
 use fathom_kernel::view::{Panels, View};
 use fathom_kernel::{Content, Event, Fetched, Location, Monitor as _, Setup, tags};
@@ -285,4 +286,23 @@ fn a_body_that_is_cut_is_counted() {
     with.encode(&mut body).unwrap();
     assert_eq!(body.len(), 256);
     assert!(Payload::decode(&body).is_ok());
+}
+
+#[test]
+fn events_of_other_detectors_are_told_of_and_counted_all_the_same() {
+    let generated = Detector::generated(&Layout::orca(1));
+    let own = generated.id;
+    let setup = Setup {
+        detector: Some(generated.into()),
+        ..Setup::default()
+    };
+    let mut bench = Bench::<OnlineReco>::new(Config::default(), &setup);
+    bench.monitor.reset();
+    let one = fit(-0.5, 50.0, 1);
+    bench.take(&event(7, T0, one, one));
+    bench.tick(T0);
+    assert_eq!(bench.out.bad, ["other_detector"]);
+    assert_eq!(bench.cell("reco_counts", "events", 1), json!(1));
+    let named = format!("detector 44, the description is of {own}");
+    assert_eq!(bench.cell("reco_unknown", &named, 1), json!(1));
 }
