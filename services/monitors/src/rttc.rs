@@ -1,11 +1,14 @@
 //! `rttc`: cable round-trip time of every DU, asked of the Detector Manager over HTTP.
 //!
 //! RTTC = Cable_RTT - (TX_Slave + RX_Slave + TX_Master + RX_Master) (ps). What is normal follows from
-//! the DU's own last day: the median, and the sum in quadrature of the spreads. Values that are off
-//! are alarms and do not count for what is normal, until `request NAME accept`. State: 40 bytes per
+//! the values that the data base has of the last day, or, without it, from those that were seen here:
+//! the median, and the sum in quadrature of the spreads. Values that are off are alarms and do not
+//! count for what is normal, until `request NAME accept`; what the data base has from before that
+//! counts no more. State: 40 bytes per
 //! DU and sample, 2,440 samples: 98 kB per DU (22 MB for 230); it survives a restart.
 
 mod baseline;
+mod data_base;
 mod history;
 mod manager;
 mod views;
@@ -14,14 +17,15 @@ use std::collections::BTreeMap;
 
 use fathom_kernel::view::View;
 use fathom_kernel::{
-    Content, Event, Fetched, Monitor, Output, Outputs, Persist, Saved, Setup, Severity, Span,
-    Timestamp, Topics,
+    Content, Event, Fetched, Location, Monitor, Output, Outputs, Persist, Saved, Setup, Severity,
+    Span, Timestamp, Topics,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
 use self::baseline::Baseline;
+use self::data_base::DataBase;
 use self::history::{Column, History};
 use self::manager::{Answer, Manager};
 use crate::clock::{is_due, ms_of, timestamp};
@@ -48,6 +52,17 @@ pub struct Config {
     pub samples: usize,
     /// Time from which the normal value follows.
     pub baseline: Span,
+    /// File or web address with the values of the data base, from which the normal value follows: a
+    /// table with tabs and a column `DATA_VALUE`. `{upi}`, `{dom_id}` or `{du}` stands for the module
+    /// in the base of a DU, `{parameter}` for `wr_mu` and `wr_delta[0]` to `wr_delta[3]` (without it a
+    /// column `PARAMETER_NAME` tells them apart), `{minrun}` and `{maxrun}` for the runs of the time
+    /// of `baseline`, `{detector}` for the detector id.
+    pub data_base: Option<Location>,
+    /// Time between two looks at the data base.
+    pub data_base_every: Span,
+    /// Table of runs, a file or web address: tab-separated, with `RUN` and `UNIXSTARTTIME` (ms) in its
+    /// first line. `{detector}` stands for the detector id.
+    pub runs: Option<Location>,
     /// Normal values that are known: `given = { 3 = { median_ps = 5.4e8, sigma_ps = 300.0 } }`.
     pub given: BTreeMap<String, Given>,
     /// Least deviation from the median that is an alarm, if five standard deviations are less.
@@ -78,6 +93,9 @@ impl Default for Config {
             interval: Span::from_secs(10),
             samples: 1000,
             baseline: Span::from_secs(86_400),
+            data_base: None,
+            data_base_every: Span::from_secs(3600),
+            runs: None,
             given: BTreeMap::new(),
             limit: 1000.0,
             retry_most: Span::from_secs(300),
@@ -116,6 +134,7 @@ pub struct Rttc {
     numbers: Vec<u32>,
     dus: Vec<Du>,
     manager: Manager,
+    data_base: Option<DataBase>,
     history: History,
     /// The poll under way.
     open: Option<Column>,
@@ -168,7 +187,7 @@ impl Monitor for Rttc {
                 ));
             }
         }
-        Ok(())
+        DataBase::check(config)
     }
 
     fn new(config: Config, setup: &Setup) -> Self {
@@ -184,6 +203,7 @@ impl Monitor for Rttc {
         Self {
             dus: dus.collect(),
             manager: Manager::new(&config.url, &numbers, ms_of(config.retry_most)),
+            data_base: DataBase::new(&config, &numbers, setup),
             history: History::new(config.samples, ms_of(config.baseline)),
             numbers,
             setup: setup.clone(),
@@ -203,6 +223,9 @@ impl Monitor for Rttc {
         self.now_ms = now.as_millisecond();
         self.heard_ms.get_or_insert(self.now_ms);
         self.manager.subscribe(self.now_ms, out);
+        if let Some(data_base) = &mut self.data_base {
+            data_base.tick(self.now_ms, out);
+        }
         if is_due(self.config.interval, self.polled_ms, self.now_ms) {
             self.polled_ms = Some(self.now_ms);
             self.complete(out);
@@ -221,6 +244,14 @@ impl Monitor for Rttc {
     }
 
     fn on_fetched(&mut self, fetched: Fetched, out: &mut Outputs) {
+        if DataBase::knows(&fetched.name) {
+            let data_base = self.data_base.as_mut();
+            if data_base.is_some_and(|base| base.take(fetched, self.now_ms, out)) {
+                self.learn();
+                self.changed = true;
+            }
+            return;
+        }
         let content = match fetched.content {
             Ok(Content::Bytes(bytes, _)) => Ok(bytes),
             Ok(Content::Unchanged) => Err("unchanged, though nothing was known".to_owned()),
@@ -262,7 +293,7 @@ impl Monitor for Rttc {
         let at = |du: &u32| wanted.is_none_or(|wanted| u64::from(*du) == wanted);
         let mut accepted = Vec::new();
         for (n, du) in self.numbers.iter().enumerate().filter(|(_, du)| at(du)) {
-            self.history.forget(n);
+            self.history.forget(n, self.now_ms);
             if !self.config.given.contains_key(&du.to_string()) {
                 self.dus[n].baseline = None;
             }
@@ -286,7 +317,7 @@ impl Monitor for Rttc {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.history.memory_bytes()
+        self.history.memory_bytes() + self.data_base.as_ref().map_or(0, DataBase::memory_bytes)
     }
 }
 
@@ -357,12 +388,16 @@ impl Rttc {
         known.then(|| (SIGMAS * baseline.sigma_ps).max(self.config.limit))
     }
 
-    /// Finds what is normal from what was kept.
+    /// Finds what is normal from what the data base has, or from what was kept.
     fn learn(&mut self) {
         for (n, du) in self.numbers.iter().enumerate() {
-            if !self.config.given.contains_key(&du.to_string()) {
-                self.dus[n].baseline = Baseline::of(&self.history.normal(n));
+            if self.config.given.contains_key(&du.to_string()) {
+                continue;
             }
+            let data_base = self.data_base.as_ref();
+            let told = data_base.and_then(|base| base.baseline(n, self.now_ms));
+            let told = told.filter(|_| !self.history.is_accepted_of_late(n, self.now_ms));
+            self.dus[n].baseline = told.or_else(|| Baseline::of(&self.history.normal(n)));
         }
     }
 

@@ -16,11 +16,7 @@ impl<'a> StreamTable<'a> {
     pub(crate) fn read(text: &'a str) -> Result<Self, String> {
         let mut lines = text.lines();
         let head = lines.next().unwrap_or_default();
-        let is_refusal = |word: &str| word.eq_ignore_ascii_case("error");
-        if head.get(..5).is_some_and(is_refusal) {
-            let shown: String = head.chars().take(SHOWN_MAX).collect();
-            return Err(format!("the data base answers {shown:?}"));
-        }
+        refused(head)?;
         Ok(Self {
             names: head.split('\t').map(str::trim).collect(),
             text: lines,
@@ -44,6 +40,16 @@ impl<'a> StreamTable<'a> {
         let rows = self.text.clone().filter(|line| !line.trim().is_empty());
         rows.map(|line| line.split('\t').map(str::trim).collect())
     }
+}
+
+/// Looks whether the first line of an answer is a refusal.
+pub(crate) fn refused(head: &str) -> Result<(), String> {
+    let is_refusal = |word: &str| word.eq_ignore_ascii_case("error");
+    if head.get(..5).is_some_and(is_refusal) {
+        let shown: String = head.chars().take(SHOWN_MAX).collect();
+        return Err(format!("the data base answers {shown:?}"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -438,3 +438,120 @@ fn a_service_of_the_same_stack_is_named_by_its_name() {
     let start = "http://service:simulation:fake_detector_manager/monshortdef?";
     assert!(from.starts_with(start), "{from}");
 }
+
+/// The baseline came from the file or from here only, while the data base has the last day.
+#[test]
+fn what_is_normal_comes_from_the_data_base_where_there_is_one() {
+    let table = "DOMID\tDUID\tFLOORID\tUPI\n808\t3\t0\t3.4/V2/267\n810\t4\t1\t\n";
+    let id = fathom_formats::km3net::DetectorId(44);
+    let detector = fathom_formats::detx::Detector::from_table(table.as_bytes(), id, None).unwrap();
+    let setup = Setup {
+        detector: Some(detector.into()),
+        ..Setup::default()
+    };
+    let at = |text: &str| Some(fathom_kernel::Location::from(text.to_owned()));
+    let config = Config {
+        data_base: at("http://db/values?min={minrun}&max={maxrun}&upi={upi}&name={parameter}"),
+        runs: at("http://db/runs?detid={detector}"),
+        ..config(&[])
+    };
+    assert_eq!(Rttc::check(&config, &setup), Ok(()));
+    let without = Config {
+        runs: None,
+        ..config.clone()
+    };
+    assert_eq!(
+        Rttc::check(&without, &setup).unwrap_err(),
+        "data_base asks by runs: name a table with runs"
+    );
+    let store = Store::default();
+    let mut bench = Bench::<Rttc>::new(config.clone(), &setup);
+    let centre_ps = 5.0e8;
+    let step = |bench: &mut Bench<Rttc>, at_ms: i64, value_ps: f64| {
+        bench.tick(at_ms);
+        let mut names = Vec::new();
+        while let Some(fetch) = bench.out.fetches.pop() {
+            let place = fetch.from.to_string();
+            let content = match &*fetch.name {
+                name if name.starts_with("subscribe") => ok(*b"OK"),
+                name if name.starts_with("poll") => ok(body(&[of(value_ps); 2])),
+                "run_table" => {
+                    assert_eq!(place, "http://db/runs?detid=44");
+                    let (before, now) = (T0 - 90_000_000, T0 - 1000);
+                    ok(format!("RUN\tUNIXSTARTTIME\n7\t{before}\n9\t{now}\n"))
+                }
+                _ => {
+                    let base = "http://db/values?min=7&max=9&upi=3.4/V2/267&name=";
+                    let parameter = place.strip_prefix(base).unwrap().to_owned();
+                    let k = usize::from(parameter != "wr_mu");
+                    let rows = (0..20).map(|n| match n % 2 {
+                        0 => format!("7\t{}\n", of(centre_ps)[k] - 30.0),
+                        _ => format!("7\t{}\n", of(centre_ps)[k] + 30.0),
+                    });
+                    names.push(parameter);
+                    ok(format!(
+                        "RUN\tDATA_VALUE\n{}7\t\n",
+                        rows.collect::<String>()
+                    ))
+                }
+            };
+            answer(bench, &fetch, content);
+        }
+        names.sort();
+        names
+    };
+    let cell = |bench: &Bench<Rttc>, du: usize, column: usize| {
+        let View::Table(table) = &bench.output("rttc_summary").view else {
+            panic!("no table")
+        };
+        table.rows[du][column].clone()
+    };
+    assert!(step(&mut bench, T0, centre_ps).is_empty());
+    let asked = step(&mut bench, T0 + 1000, centre_ps);
+    assert_eq!(
+        asked,
+        [
+            "wr_delta[0]",
+            "wr_delta[1]",
+            "wr_delta[2]",
+            "wr_delta[3]",
+            "wr_mu"
+        ]
+    );
+    bench.tick(T0 + 2000);
+    // Median and, of five spreads of 30 ps in quadrature, sigma of DU 3; DU 4 has no base.
+    assert_eq!(cell(&bench, 0, 2), json!(centre_ps));
+    assert!((cell(&bench, 0, 3).as_f64().unwrap() - 30.0 * 5.0_f64.sqrt()).abs() < 1e-6);
+    assert_eq!(
+        (cell(&bench, 0, 6), cell(&bench, 0, 9)),
+        (json!(20), json!("data base"))
+    );
+    assert_eq!(cell(&bench, 1, 9), json!(null));
+    // A shift is an alarm at once, without ten minutes of samples.
+    step(&mut bench, T0 + 10_000, centre_ps + 5000.0);
+    bench.tick(T0 + 11_000);
+    assert_eq!(bench.alarms(), [("rttc_shift", "DU 3", true)]);
+    // Once it is accepted the data base, whose values are from before, is not asked for its opinion.
+    bench
+        .monitor
+        .on_request("accept", &json!({ "du": 3 }))
+        .unwrap();
+    step(&mut bench, T0 + 70_000, centre_ps + 5000.0);
+    bench.tick(T0 + 71_000);
+    assert_eq!(cell(&bench, 0, 9), json!("own history"));
+    // Nor after a restart; and it is asked every hour.
+    let mut bench = bench.restarted(config, &setup, &store);
+    step(&mut bench, T0 + 80_000, centre_ps + 5000.0);
+    assert_eq!(step(&mut bench, T0 + 81_000, centre_ps + 5000.0).len(), 5);
+    bench.tick(T0 + 82_000);
+    assert_eq!(cell(&bench, 0, 9), json!("own history"));
+    assert_eq!(
+        step(&mut bench, T0 + 3_681_000, centre_ps + 5000.0).len(),
+        5
+    );
+    let fault = bench.cell("rttc_manager", "its last reason", 1);
+    assert_eq!(
+        fault,
+        json!("the detector description does not have the base of DU 4")
+    );
+}

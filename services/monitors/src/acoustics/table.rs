@@ -7,6 +7,8 @@
 use fathom_formats::km3net::{Arrival, DomId};
 use serde_json::Value;
 
+use crate::stream_table::refused;
+
 /// Names of the column with the module.
 const DOM: &[&str] = &["dom_id", "domid", "dom"];
 
@@ -45,6 +47,7 @@ pub(super) fn read(text: &str, module: Option<DomId>) -> Result<Read, String> {
         }
         return Ok(read);
     }
+    refused(first)?;
     let separator = ['\t', ';', ',']
         .into_iter()
         .find(|s| first.contains(*s))

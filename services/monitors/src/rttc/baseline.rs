@@ -12,6 +12,25 @@ pub fn rttc_ps([mu, deltas @ ..]: &[f64; 5]) -> f64 {
     mu - deltas.iter().sum::<f64>()
 }
 
+/// Where it is known from what is normal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Options,
+    DataBase,
+    OwnHistory,
+}
+
+impl Origin {
+    /// Names it for people.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Options => "options",
+            Self::DataBase => "data base",
+            Self::OwnHistory => "own history",
+        }
+    }
+}
+
 /// What is normal for a DU.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Baseline {
@@ -19,6 +38,7 @@ pub(super) struct Baseline {
     pub(super) sigma_ps: f64,
     /// Samples it was made from; `None` when it was given.
     pub(super) samples: Option<usize>,
+    pub(super) origin: Origin,
 }
 
 impl Baseline {
@@ -27,19 +47,38 @@ impl Baseline {
             median_ps: given.median_ps,
             sigma_ps: given.sigma_ps,
             samples: None,
+            origin: Origin::Options,
         }
     }
 
-    /// Makes it from samples; `None` without any. The spreads of the five values add in quadrature:
-    /// their difference, as the original takes it, can be negative.
+    /// Makes it from own samples; `None` without any.
     pub(super) fn of(samples: &[Values]) -> Option<Self> {
         let of = |k: usize| samples.iter().map(move |values| values[k]);
+        Self::made(of, samples.len(), Origin::OwnHistory)
+    }
+
+    /// Makes it from the values that the data base has of each parameter; `None` when it has none of
+    /// one. It has as many samples as the parameter with the fewest.
+    pub(super) fn of_parameters(values: &[Vec<f64>; 5]) -> Option<Self> {
+        let of = |k: usize| values[k].iter().copied();
+        let samples = values.iter().map(Vec::len).min().unwrap_or(0);
+        Self::made(of, samples, Origin::DataBase)
+    }
+
+    /// The spreads of the five values add in quadrature: their difference, as the original takes it,
+    /// can be negative.
+    fn made<I: Iterator<Item = f64> + Clone>(
+        of: impl Fn(usize) -> I,
+        samples: usize,
+        origin: Origin,
+    ) -> Option<Self> {
         let medians: Option<Vec<f64>> = (0..5).map(|k| median(of(k))).collect();
         let variances = (0..5).map(|k| variance(of(k)));
         Some(Self {
             median_ps: rttc_ps(&medians?.try_into().ok()?),
             sigma_ps: variances.sum::<f64>().sqrt(),
-            samples: Some(samples.len()),
+            samples: Some(samples),
+            origin,
         })
     }
 }

@@ -1,12 +1,14 @@
 //! The last samples of all DUs, and one sample a minute of what was normal.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use fathom_kernel::{Persist, Saved};
 
 use super::baseline::{Values, rttc_ps};
 use crate::columns::{self, Appended, Record};
 
+/// Level of a kept record that is no column, but the time at which a DU was accepted.
+const ACCEPTED: u8 = 2;
 /// Length of a minute (ms).
 const MINUTE_MS: i64 = 60_000;
 /// Bytes of a DU in a kept column.
@@ -28,6 +30,8 @@ pub(super) struct History {
     samples: VecDeque<Column>,
     /// One a minute, without values that are off.
     minutes: VecDeque<Column>,
+    /// When the value of a DU was accepted as normal (ms).
+    accepted: BTreeMap<usize, i64>,
     /// Newest columns of both not kept yet.
     unsaved: [usize; 2],
     appended: Appended,
@@ -40,6 +44,7 @@ impl History {
             baseline_ms,
             samples: VecDeque::new(),
             minutes: VecDeque::new(),
+            accepted: BTreeMap::new(),
             unsaved: [0; 2],
             appended: Appended::default(),
         }
@@ -99,8 +104,16 @@ impl History {
             .collect()
     }
 
+    /// Tells whether a DU was given a new normal value so short a time ago that what others know of it
+    /// is from before.
+    pub(super) fn is_accepted_of_late(&self, n: usize, now_ms: i64) -> bool {
+        let accepted_ms = self.accepted.get(&n);
+        accepted_ms.is_some_and(|at_ms| (0..self.baseline_ms).contains(&(now_ms - at_ms)))
+    }
+
     /// Forgets what was normal for a DU.
-    pub(super) fn forget(&mut self, n: usize) {
+    pub(super) fn forget(&mut self, n: usize, now_ms: i64) {
+        self.accepted.insert(n, now_ms);
         let minutes = self.minutes.iter_mut();
         let values = minutes.filter_map(|column| column.values.get_mut(n));
         values.for_each(|values| *values = [f64::NAN; 5]);
@@ -127,7 +140,13 @@ impl History {
         let mut records = new(&self.samples, 0, unsaved[0]);
         records.extend(new(&self.minutes, 1, unsaved[1]));
         let samples = self.samples.iter().map(|column| column.record(0));
-        let everything = samples.chain(self.minutes.iter().map(|column| column.record(1)));
+        let minutes = self.minutes.iter().map(|column| column.record(1));
+        let accepted = self.accepted.iter().filter_map(|(n, at_ms)| {
+            let mut record = columns::column_record(ACCEPTED, *at_ms);
+            record.extend(dus.get(*n)?.to_le_bytes());
+            Some(record)
+        });
+        let everything = samples.chain(minutes).chain(accepted);
         let ids = dus.iter().copied();
         self.appended.hand_over(ids, records, everything, keep);
     }
@@ -141,6 +160,15 @@ impl History {
                 Record::Ids(ids) => {
                     let place = |id: u32| dus.iter().position(|du| *du == id);
                     places = ids.into_iter().map(place).collect();
+                }
+                Record::Column {
+                    level: ACCEPTED,
+                    at_ms,
+                    payload,
+                } => {
+                    let du = payload.first_chunk().map(|du| u32::from_le_bytes(*du));
+                    let n = dus.iter().position(|known| Some(*known) == du);
+                    self.accepted.extend(n.map(|n| (n, at_ms)));
                 }
                 Record::Column {
                     level,

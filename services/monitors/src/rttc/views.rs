@@ -105,6 +105,7 @@ impl Rttc {
                 json!(du.baseline.and_then(|b| b.samples)),
                 json!(state),
                 json!(latest.map(|(_, at_ms)| text_of_ms(at_ms))),
+                json!(du.baseline.map(|b| b.origin.name())),
             ]
         };
         let headings = [
@@ -117,6 +118,7 @@ impl Rttc {
             "samples of the median",
             "state",
             "newest value [UTC]",
+            "median from",
         ];
         Table {
             columns: headings.map(str::to_owned).to_vec(),
@@ -126,7 +128,7 @@ impl Rttc {
 
     fn manager_table(&self) -> Table {
         let (in_force, all) = self.manager.subscriptions();
-        let rows: [(&str, Value); 6] = [
+        let mut rows: Vec<(&str, Value)> = vec![
             ("address", self.manager.base().into()),
             ("subscriptions in force", in_force.into()),
             ("subscriptions wanted", all.into()),
@@ -134,9 +136,14 @@ impl Rttc {
             ("failures", self.manager.failures.into()),
             ("last reason", json!(self.manager.fault())),
         ];
+        if let Some(data_base) = &self.data_base {
+            rows.push(("data base", data_base.place().into()));
+            rows.push(("its last reason", json!(data_base.fault())));
+        }
+        let row = |(name, value): (&str, Value)| vec![name.into(), value];
         Table {
             columns: vec!["".into(), "value".into()],
-            rows: rows.map(|(name, value)| vec![name.into(), value]).to_vec(),
+            rows: rows.into_iter().map(row).collect(),
         }
     }
 }
