@@ -74,6 +74,24 @@ impl Pipeline {
         }
     }
 
+    /// Adds the one option that a kind finds in the section of another.
+    pub(crate) fn lend(
+        &self,
+        (section, key): (&str, &str),
+        shape: &Shape,
+        options: &mut DeTable<'static>,
+    ) {
+        let Some(DeValue::Table(entries)) = self.sections.get(section).map(Spanned::get_ref) else {
+            return;
+        };
+        let Some(shape) = shape.key(key).filter(|_| !options.contains_key(key)) else {
+            return;
+        };
+        if let Some((key, value)) = entries.get_key_value(key) {
+            options.insert(key.clone(), with_unit(value.clone(), &shape));
+        }
+    }
+
     /// Warns of everything that nothing reads.
     pub(crate) fn unread(&self, problems: &mut Vec<Problem>) {
         for (key, value) in self.sections.iter() {
@@ -113,9 +131,10 @@ fn is_known(section: &str) -> bool {
 
 fn unread_keys(section: &str, entries: &DeTable<'static>, problems: &mut Vec<Problem>) {
     let readers = registry::kinds().filter(|kind| kind.section == Some(section));
-    let keys: BTreeSet<String> = readers
-        .flat_map(|kind| Shape::of((kind.schema)()).keys())
-        .collect();
+    let own = readers.flat_map(|kind| Shape::of((kind.schema)()).keys());
+    let borrowed = registry::kinds().filter_map(|kind| kind.borrowed);
+    let borrowed = borrowed.filter(|(from, _)| *from == section);
+    let keys: BTreeSet<String> = own.chain(borrowed.map(|(_, key)| key.to_owned())).collect();
     for key in entries
         .keys()
         .filter(|key| !keys.contains(&**key.get_ref()))

@@ -134,9 +134,12 @@ impl<'a> Readers<'a> {
             self.problems.push(problem);
             return None;
         };
+        let shape = || Shape::of((found.schema)());
         if let Some(section) = found.section {
-            self.pipeline
-                .apply(section, &Shape::of((found.schema)()), &mut options);
+            self.pipeline.apply(section, &shape(), &mut options);
+        }
+        if let Some(borrowed) = found.borrowed {
+            self.pipeline.lend(borrowed, &shape(), &mut options);
         }
         let text = to_text(&options);
         let factory = self.factory(found, place, options)?;

@@ -232,6 +232,11 @@ fn the_pipeline_file_of_km3mon_loads_unchanged() {
         option(&first.plan, "alarm_elog", "password"),
         "secret".into()
     );
+    // It was taken from the file and then ignored.
+    assert_eq!(
+        option(&first.plan, "alarm_elog", "logbook"),
+        "Operations+FR".into()
+    );
     origin.set = vec!["service.dom_rates.lowest_rate=100".into()];
     assert_eq!(
         option(&plan(&origin), "dom_rates", "lowest_rate"),

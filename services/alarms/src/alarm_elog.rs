@@ -43,7 +43,7 @@ const PICTURE_BYTES_MAX: usize = 16 << 20;
 const PICTURE_WAIT: Duration = Duration::from_secs(15);
 
 /// Options of `alarm_elog`; `username`, `password` and `url` stand in the section `ELOGService` of
-/// km3mon's pipeline.toml.
+/// km3mon's pipeline.toml, `logbook` in `ZTPlot`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Options {

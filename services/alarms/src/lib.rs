@@ -64,7 +64,9 @@ pub const KINDS: &[Kind] = &[
         "alarm_elog",
         "alarms as entries of an ELOG logbook, with pictures",
     )
-    .in_section("ELOGService"),
+    .in_section("ELOGService")
+    // km3mon names the logbook where its events come from.
+    .borrowing("ZTPlot", "logbook"),
     Kind::service::<chatbot::Options, chatbot::Chatbot>(
         "chatbot",
         "takes orders of shifters and operators from a chat",

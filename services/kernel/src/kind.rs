@@ -39,6 +39,9 @@ pub struct Kind {
     pub summary: &'static str,
     /// Section of km3mon's `pipeline.toml` that holds the same options, if any.
     pub section: Option<&'static str>,
+    /// Section and key of an option that stands among those of another kind there, and has the same
+    /// name here.
+    pub borrowed: Option<(&'static str, &'static str)>,
     /// The kind reads outputs of others from the board.
     pub reads_board: bool,
     /// The kind reads the description of the detector when it starts.
@@ -71,6 +74,7 @@ impl Kind {
             name,
             summary,
             section: None,
+            borrowed: None,
             reads_board: false,
             reads_detector: false,
             own_thread: false,
@@ -87,6 +91,7 @@ impl Kind {
             name,
             summary,
             section: None,
+            borrowed: None,
             reads_board: false,
             // It goes over to a newer one by itself.
             reads_detector: false,
@@ -102,6 +107,13 @@ impl Kind {
     #[must_use]
     pub const fn in_section(mut self, section: &'static str) -> Self {
         self.section = Some(section);
+        self
+    }
+
+    /// Names an option that `pipeline.toml` has in the section of another kind.
+    #[must_use]
+    pub const fn borrowing(mut self, section: &'static str, key: &'static str) -> Self {
+        self.borrowed = Some((section, key));
         self
     }
 

@@ -2,7 +2,8 @@
 
 use fathom_kernel::{Location, Output, Setup, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
 use super::page_name;
 use super::row::Category;
@@ -27,10 +28,13 @@ pub struct Config {
     pub dus_max: usize,
     /// Data time between two drawn events, when none of them is a record.
     pub interval: Span,
-    /// Logbook for entries about new events of the top 10; km3mon's key. The sink for ELOG has the
-    /// logbook it writes to among its own options.
-    pub logbook: String,
-    /// Tell of new events of the top 10: raise the condition `top10_event`.
+    #[doc(hidden)]
+    #[schemars(skip)]
+    #[serde(deserialize_with = "moved")]
+    pub logbook: (),
+    /// Tell of new events of the top 10: raise the condition `top10_event`, which `alarm_elog` enters
+    /// into its logbook. (`logbook` in the same section of km3mon's pipeline.toml is read by
+    /// `alarm_elog`.)
     pub elog: bool,
     /// Name of the table with all selected events; those by category begin with it as well.
     pub event_selection_table: String,
@@ -61,7 +65,7 @@ impl Default for Config {
             ytick_distance: 200.0,
             dus_max: 0,
             interval: Span::from_secs(60),
-            logbook: "Individual+Logbooks".into(),
+            logbook: (),
             elog: false,
             event_selection_table: "event_selection".into(),
             best: 10,
@@ -75,6 +79,14 @@ impl Default for Config {
             ],
         }
     }
+}
+
+/// Refuses a key of km3mon that belongs to another kind here.
+fn moved<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    IgnoredAny::deserialize(deserializer)?;
+    Err(D::Error::custom(
+        "`logbook` is an option of the service of kind `alarm_elog`, which writes the entries",
+    ))
 }
 
 impl Config {
