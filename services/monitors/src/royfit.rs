@@ -11,7 +11,7 @@
 
 mod counts;
 mod csv;
-mod event;
+pub(crate) mod event;
 mod extras;
 mod fit;
 mod history;
@@ -134,7 +134,8 @@ impl Default for Config {
 }
 
 impl Config {
-    fn wanted(&self) -> Wanted {
+    /// Returns what of an event is fitted.
+    pub(crate) fn wanted(&self) -> Wanted {
         Wanted {
             doms_min: self.min_doms,
             hits_min: self.min_hits,

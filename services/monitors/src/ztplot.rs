@@ -13,7 +13,7 @@
 //!
 //! Requests: `event` answers with the z-t-plot of an event of the last ones or of the selection
 //! (`name`, or `run`, `frame_index`, `trigger_counter`; `dus` chooses DUs, `dus_max` how
-//! many), `redraw` draws stored pictures anew (one by its `name`, or all), `remove` takes one out of
+//! many, `fit` lays the line fit of every DU over its hits, with their residuals), `redraw` draws stored pictures anew (one by its `name`, or all), `remove` takes one out of
 //! the selection (`name`).
 //!
 //! State: the rows (about 100 bytes each, at most `3 * best`, and `90 * best_per_day` and
@@ -26,6 +26,7 @@ pub(crate) mod drawing;
 mod gauge;
 mod kept;
 mod options;
+mod overlay;
 mod row;
 mod run_types;
 mod selection;
@@ -54,6 +55,7 @@ use self::store::Store;
 use crate::clock::{ms_of, ms_of_header, timestamp};
 use crate::faulty::Faulty;
 use crate::places::Strangers;
+use crate::royfit::event::Fitter;
 
 const OUTPUT: &str = "ztplot";
 /// Where the files of selected events lie, below `data_dir/files`.
@@ -72,6 +74,8 @@ pub struct ZtPlot {
     selection: Selection,
     runs: RunTypes,
     store: Store,
+    /// Fits lines to events, once somebody has asked for it.
+    fitter: Option<Fitter>,
     asked: Asked,
     counts: Counts,
     /// Second of the event drawn last.
@@ -120,6 +124,7 @@ impl Monitor for ZtPlot {
             selection: Selection::new(places),
             runs,
             store: Store::default(),
+            fitter: None,
             asked: Asked::default(),
             counts: Counts::default(),
             drawn_s: None,
@@ -208,6 +213,7 @@ impl Monitor for ZtPlot {
         let rows = size_of_val(self.selection.rows());
         rows + self.store.bytes()
             + self.latest.as_ref().map_or(0, Bytes::len)
+            + self.fitter.as_ref().map_or(0, Fitter::memory_bytes)
             + self.faulty.memory_bytes()
     }
 }

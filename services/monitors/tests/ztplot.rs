@@ -537,6 +537,77 @@ fn an_event_is_drawn_again_on_request_with_the_dus_chosen() {
     );
 }
 
+/// The picture of an event showed its hits only, while the fit stood in another one.
+#[test]
+fn an_event_is_drawn_with_its_line_fit_and_residuals_on_request() {
+    let (mut bench, setup) = bench(small(10));
+    let detector = setup.detector.as_ref().unwrap();
+    // Light of a muon that goes straight down 20 m beside DU 2.
+    let track = fathom_monitors::LineTrack {
+        distance_m: 20.0,
+        z_m: 100.0,
+        up: -0.99,
+        time_ns: 5000.0,
+    };
+    let hits: Vec<_> = (1..=12)
+        .map(|floor| {
+            let module = detector.module_at(2, floor).unwrap();
+            let pmt = &module.pmts[0];
+            let time_ns = track.arrival_ns(pmt.position_m[2]) - pmt.t0_ns;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "near"
+            )]
+            let time = time_ns.round() as u32;
+            SnapshotHit::new(module.id, 0.into(), time, 30)
+        })
+        .collect();
+    let triggered: Vec<_> = hits
+        .iter()
+        .map(|hit| TriggeredHit::new(*hit, TriggerMask(18)))
+        .collect();
+    let mut body = Vec::new();
+    let payload = Payload {
+        legacy: false,
+        header: header(6760, T0),
+        trigger_counter: 3,
+        trigger_mask: TriggerMask(18),
+        overlays: 0,
+        triggered: &triggered,
+        snapshot: &hits,
+    };
+    payload.encode(&mut body).unwrap();
+    bench.take(&frame(tags::IO_EVT, body, T0));
+    let ask = |bench: &mut Bench<ZtPlot>, fit: bool| {
+        let args = json!({ "trigger_counter": 3, "fit": fit });
+        bench.monitor.on_request("event", &args).unwrap()["view"]["panels"][0].clone()
+    };
+    let plain = ask(&mut bench, false);
+    let fitted = ask(&mut bench, true);
+    assert_eq!(plain["title"], "DU 2");
+    let title = fitted["title"].as_str().unwrap();
+    assert!(title.starts_with("DU 2, Q "), "{title}");
+    let layers = fitted["layers"].as_array().unwrap();
+    let count = plain["layers"].as_array().unwrap().len();
+    let names: Vec<_> = layers[count..]
+        .iter()
+        .map(|layer| layer["name"].clone())
+        .collect();
+    assert_eq!(names, ["fitted", "line fit"]);
+    assert!(layers[count]["x"].as_array().unwrap().len() >= 10);
+    // The curve runs through the hits, and every hit says how far from it it is.
+    for note in layers[0]["notes"].as_array().unwrap() {
+        let note = note.as_str().unwrap();
+        let residual = note
+            .rsplit_once("residual ")
+            .unwrap()
+            .1
+            .trim_end_matches(" ns");
+        assert!(residual.parse::<f64>().unwrap().abs() < 5.0, "{note}");
+    }
+}
+
 #[test]
 fn stored_events_are_read_again_and_redrawn_after_a_restart() {
     let (mut bench, setup) = bench(small(1));

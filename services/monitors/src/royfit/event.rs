@@ -15,24 +15,24 @@ const FLOOR_SPACING_M: f64 = 9.0;
 
 /// What of an event is fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// Triggered DOMs of the event.
-    pub(super) doms_min: usize,
+    pub(crate) doms_min: usize,
     /// Selected hits of a DU, one per floor.
-    pub(super) hits_min: usize,
+    pub(crate) hits_min: usize,
     /// Hits of a coincidence.
-    pub(super) multiplicity: usize,
+    pub(crate) multiplicity: usize,
     /// Longest time between neighbours of a coincidence (ns).
-    pub(super) window_ns: f64,
+    pub(crate) window_ns: f64,
     /// Hits of a DOM this long after the first are one group (ns).
-    pub(super) group_ns: f64,
+    pub(crate) group_ns: f64,
 }
 
 /// What came of an event.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct EventFits {
+pub(crate) struct EventFits {
     /// The fits, by DU.
-    pub(super) dus: Vec<(u32, LineFit)>,
+    pub(crate) dus: Vec<(u32, LineFit)>,
     /// DUs with triggered hits, but too few on one line.
     pub(super) few: u64,
     /// DUs whose fit failed.
@@ -50,7 +50,7 @@ impl EventFits {
 
 /// Calibrates and fits. Keeps its memory from event to event: 208 bytes per hit.
 #[derive(Debug)]
-pub(super) struct Fitter {
+pub(crate) struct Fitter {
     detector: Arc<Detector>,
     wanted: Wanted,
     /// Height between floors of each DU (m).
@@ -62,7 +62,7 @@ pub(super) struct Fitter {
 }
 
 impl Fitter {
-    pub(super) fn new(detector: Arc<Detector>, wanted: Wanted) -> Self {
+    pub(crate) fn new(detector: Arc<Detector>, wanted: Wanted) -> Self {
         Self {
             spacing_m: spacings_m(&detector),
             detector,
@@ -74,7 +74,7 @@ impl Fitter {
     }
 
     /// Fits every DU with triggered hits; `None` when too few DOMs have triggered.
-    pub(super) fn fit(&mut self, event: &Payload<'_>) -> Option<EventFits> {
+    pub(crate) fn fit(&mut self, event: &Payload<'_>) -> Option<EventFits> {
         self.by_du.clear();
         self.triggered.clear();
         self.triggered
@@ -146,7 +146,7 @@ impl Fitter {
         self.hits.first_triggered_ns().unwrap_or(0.0)
     }
 
-    pub(super) fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         (self.by_du.capacity() + self.hits.hits().len()) * size_of::<CalibratedHit>()
     }
 }

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use fathom_formats::km3net::Event as Payload;
+use fathom_kernel::view::Panels;
 use fathom_kernel::{Content, Fetch, Fetched, Outputs};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::drawing::EVERY_DU;
+use super::drawing::{Chosen, EVERY_DU};
 use super::row::Key;
 use super::{ZtPlot, json_of, path_of};
+use crate::royfit::Config as RoyfitConfig;
+use crate::royfit::event::{Fitter, Wanted};
 
 /// Files read at a time.
 const READS_MAX: usize = 8;
@@ -27,7 +30,7 @@ pub(super) struct Asked {
 /// Arguments of `event`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct Wished {
     /// Name of the picture; without it the event drawn last, or what the numbers say.
     #[serde(default)]
     name: Option<String>,
@@ -44,6 +47,9 @@ struct Wanted {
     /// Most DUs to draw, those with the most hits; as many as the option says when not given.
     #[serde(default)]
     dus_max: Option<usize>,
+    /// Fit a line to the hits of every DU and lay it over them, with the residuals.
+    #[serde(default)]
+    fit: bool,
 }
 
 /// Arguments of `redraw`.
@@ -95,16 +101,20 @@ impl Asked {
 impl ZtPlot {
     /// Answers `event`: its z-t-plot as an output.
     pub(super) fn answer_event(&mut self, args: &Value) -> Result<Value, String> {
-        let wanted: Wanted = arguments(
+        let wanted: Wished = arguments(
             args,
-            "name, run, frame_index, trigger_counter, dus, dus_max",
+            "name, run, frame_index, trigger_counter, dus, dus_max, fit",
         )?;
         let body = match self.find(&wanted) {
             Some(body) => body.clone(),
             None => return Err(self.missing(&wanted)),
         };
         let event = Payload::decode(&body).map_err(|error| error.to_string())?;
-        let view = self.draw(&event, (wanted.dus.as_deref(), wanted.dus_max));
+        let chosen = (wanted.dus.as_deref(), wanted.dus_max);
+        let view = match wanted.fit {
+            true => self.draw_fitted(&event, chosen),
+            false => self.draw(&event, chosen),
+        };
         let output = self.output(&Key::of(&event).name(), &event, view);
         serde_json::to_value(output).map_err(|error| error.to_string())
     }
@@ -136,7 +146,24 @@ impl ZtPlot {
         Ok(json!({ "removed": name }))
     }
 
-    fn find(&self, wanted: &Wanted) -> Option<&Bytes> {
+    /// Draws an event with a line fitted to the hits of each DU.
+    fn draw_fitted(&mut self, event: &Payload<'_>, chosen: Chosen<'_>) -> Panels {
+        let Some(detector) = &self.setup.detector else {
+            return Panels::default();
+        };
+        let fitter = self.fitter.get_or_insert_with(|| {
+            let any = Wanted {
+                doms_min: 0,
+                ..RoyfitConfig::default().wanted()
+            };
+            Fitter::new(detector.clone(), any)
+        });
+        let fits = fitter.fit(event).unwrap_or_default();
+        let fits = fits.dus.into_iter().collect();
+        self.paper.draw_fitted(event, detector, chosen, &fits)
+    }
+
+    fn find(&self, wanted: &Wished) -> Option<&Bytes> {
         if let Some(name) = &wanted.name {
             return self.store.find(|key| key.name() == *name);
         }
@@ -148,7 +175,7 @@ impl ZtPlot {
     }
 
     /// A selected event is read from its file, so that the next question finds it.
-    fn missing(&mut self, wanted: &Wanted) -> String {
+    fn missing(&mut self, wanted: &Wished) -> String {
         let mut rows = self.selection.rows().iter();
         let row = rows.find(|row| match &wanted.name {
             Some(name) => row.key.name() == *name,
@@ -187,7 +214,7 @@ impl ZtPlot {
     }
 }
 
-impl Wanted {
+impl Wished {
     fn fits(&self, key: &Key) -> bool {
         let is = |wanted: Option<i32>, got| wanted.is_none_or(|wanted| wanted == got);
         is(self.run, key.run_id)

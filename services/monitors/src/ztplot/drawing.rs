@@ -6,6 +6,9 @@ use fathom_formats::detx::Detector;
 use fathom_formats::km3net::{CalibratedHit, Event as Payload, EventHits, Slewing, TriggerMask};
 use fathom_kernel::view::{Axis, Layer, Panel, Panels, Shape};
 
+use super::overlay::{self, Fits, Frame};
+use crate::royfit::LineFit;
+
 /// Hits of a DOM within so much of the first are one coincidence (ns).
 pub(super) const WINDOW_NS: f64 = 20.0;
 const HIT_COLOUR: &str = "#09A9DE";
@@ -64,13 +67,24 @@ impl Paper {
         detector: &Detector,
         chosen: Chosen<'_>,
     ) -> Panels {
+        self.draw_fitted(event, detector, chosen, &Fits::new())
+    }
+
+    /// Draws an event with the fits of its DUs over it.
+    pub(super) fn draw_fitted(
+        &self,
+        event: &Payload<'_>,
+        detector: &Detector,
+        chosen: Chosen<'_>,
+        fits: &Fits,
+    ) -> Panels {
         let mut hits = EventHits::default();
         hits.calibrate(event, detector, Slewing::Subtracted);
         hits.group(WINDOW_NS);
-        self.panels(&hits, chosen)
+        self.panels(&hits, chosen, fits)
     }
 
-    fn panels(&self, hits: &EventHits, (dus, dus_max): Chosen<'_>) -> Panels {
+    fn panels(&self, hits: &EventHits, (dus, dus_max): Chosen<'_>, fits: &Fits) -> Panels {
         let mut by_du: BTreeMap<u32, Vec<&CalibratedHit>> = BTreeMap::new();
         for hit in hits.hits() {
             by_du.entry(hit.place.du).or_default().push(hit);
@@ -88,7 +102,7 @@ impl Paper {
         }
         let earliest = || hits.hits().iter().map(|h| h.time_ns).min_by(f64::total_cmp);
         let from_ns = hits.first_triggered_ns().or_else(earliest).unwrap_or(0.0);
-        let panel = |(du, hits): (&u32, &Vec<_>)| self.panel(*du, hits, from_ns);
+        let panel = |(du, hits): (&u32, &Vec<_>)| self.panel((*du, fits.get(du)), hits, from_ns);
         Panels {
             columns: columns_of(by_du.len()),
             x: Axis {
@@ -106,7 +120,12 @@ impl Paper {
         }
     }
 
-    fn panel(&self, du: u32, hits: &[&CalibratedHit], from_ns: f64) -> Panel {
+    fn panel(
+        &self,
+        (du, fit): (u32, Option<&LineFit>),
+        hits: &[&CalibratedHit],
+        from_ns: f64,
+    ) -> Panel {
         let layer = |shape, colour, hits: &[&CalibratedHit]| {
             let x = hits.iter().map(|h| rounded(h.time_ns - from_ns, 100.0));
             let y = hits.iter().map(|h| rounded(h.position_m[2], 1000.0));
@@ -117,7 +136,7 @@ impl Paper {
             discs.name = hits.first().map_or_else(String::new, |hit| name(hit));
             discs.alpha = 0.5;
             discs.z = hits.iter().map(|hit| f64::from(hit.multiplicity)).collect();
-            discs.notes = hits.iter().map(|hit| note(hit)).collect();
+            discs.notes = hits.iter().map(|hit| note(hit, fit)).collect();
             discs
         };
         let triggered: Vec<_> = hits.iter().copied().filter(|h| h.is_triggered).collect();
@@ -127,11 +146,15 @@ impl Paper {
         let mut by_size = hits.to_vec();
         by_size.sort_by_key(|hit| hit.multiplicity);
         let sizes = by_size.chunk_by(|a, b| named_size(a) == named_size(b));
-        Panel {
+        let mut panel = Panel {
             title: format!("DU {du}"),
             layers: sizes.map(discs).chain([pluses]).collect(),
             guides: self.guides_m.clone(),
+        };
+        if let (Some(fit), Some(ends_m)) = (fit, self.low_m.zip(self.high_m)) {
+            overlay::lay(&mut panel, fit, hits, Frame { from_ns, ends_m });
         }
+        panel
     }
 }
 
@@ -178,7 +201,7 @@ fn triggers(mask: TriggerMask) -> String {
     all.join(" ")
 }
 
-fn note(hit: &CalibratedHit) -> String {
+fn note(hit: &CalibratedHit, fit: Option<&LineFit>) -> String {
     let CalibratedHit {
         dom_id,
         place,
@@ -188,8 +211,13 @@ fn note(hit: &CalibratedHit) -> String {
         ..
     } = hit;
     let triggered = if hit.is_triggered { ", triggered" } else { "" };
+    let residual = fit.map(|fit| {
+        let residual_ns = overlay::residual_ns(fit, hit);
+        format!(", residual {residual_ns:.1} ns")
+    });
     format!(
-        "DOM {dom_id} ({place}) channel {channel}, tot {tot_ns} ns, multiplicity {multiplicity}{triggered}"
+        "DOM {dom_id} ({place}) channel {channel}, tot {tot_ns} ns, multiplicity {multiplicity}{triggered}{}",
+        residual.unwrap_or_default()
     )
 }
 

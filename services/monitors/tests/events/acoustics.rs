@@ -354,17 +354,17 @@ fn the_data_base_is_asked_by_module_and_by_the_runs_of_the_time() {
     };
     let text = |text: String| Ok(Content::Bytes(text.into(), None));
     // Nothing is asked for before the runs are known.
-    let first = asked(&mut bench, T0 + 1_200_000);
+    let first = asked(&mut bench, T0 + 900_000);
     assert_eq!(first.len(), 1);
     assert_eq!(first[0].from.to_string(), "http://db/runs?detid=44");
-    assert!(asked(&mut bench, T0 + 1_201_000).is_empty());
+    assert!(asked(&mut bench, T0 + 901_000).is_empty());
     let runs = format!(
         "RUN\tUNIXSTARTTIME\n70\t{}\n71\t{T0}\n72\t{}\n",
         T0 - 9_000_000,
         T0 + 9_000_000
     );
     answer(&mut bench, &first[0].name, text(runs));
-    let mut waiting = asked(&mut bench, T0 + 1_202_000);
+    let mut waiting = asked(&mut bench, T0 + 902_000);
     assert_eq!(waiting.len(), 8, "a few at a time");
     assert_eq!(
         waiting[0].from.to_string(),
@@ -389,7 +389,7 @@ fn the_data_base_is_asked_by_module_and_by_the_runs_of_the_time() {
         waiting.extend(answer(&mut bench, &fetch.name, content));
         // No second round begins meanwhile.
         if !waiting.is_empty() {
-            let more = asked(&mut bench, T0 + 1_202_000 + 70_000);
+            let more = asked(&mut bench, T0 + 902_000 + 70_000);
             assert!(more.iter().all(|fetch| fetch.name == "run_table"));
         }
     }

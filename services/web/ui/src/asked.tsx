@@ -79,15 +79,17 @@ function DuChoice({ name, search }: { name: string; search: string }) {
   const wish = eventWish(search);
   const [dus, setDus] = useState(wish.dus);
   const [most, setMost] = useState(wish.most);
+  const [fit, setFit] = useState(wish.fit);
   const wrong = numbersOf(dus) === null;
   const show = (event: Event) => {
     event.preventDefault();
-    if (!wrong) go(wishLink(name, { ...wish, dus, most: Number(most) > 0 ? most : "" }));
+    if (!wrong) go(wishLink(name, { ...wish, dus, most: Number(most) > 0 ? most : "", fit }));
   };
   return (
     <form class="choice" onSubmit={show}>
       <label>DUs <input type="text" class={wrong ? "wrong" : ""} placeholder="all, or 1-3, 7" value={dus} onInput={(event) => setDus(event.currentTarget.value)} /></label>
       <label>at most <input type="number" min="1" max="999" placeholder="all" value={most} onInput={(event) => setMost(event.currentTarget.value)} /></label>
+      <label><input type="checkbox" checked={fit} onChange={(event) => setFit(event.currentTarget.checked)} /> line fit and residuals</label>
       <button type="submit" disabled={wrong}>show</button>
       {(wish.dus || wish.most) && <a href={linkTo(name, wish.event)}>all DUs</a>}
     </form>

@@ -82,9 +82,12 @@ test("DUs are listed as people do", () => {
 
 test("an address keeps the event while its DUs are chosen", () => {
   const wish = eventWish("?run=7&trigger_counter=9&dus=1-2&most=3&other=1");
-  expect(wish).toEqual({ event: { run: "7", trigger_counter: "9" }, dus: "1-2", most: "3" });
+  expect(wish).toEqual({ event: { run: "7", trigger_counter: "9" }, dus: "1-2", most: "3", fit: false });
   expect(wishArguments(wish)).toEqual({ run: "7", trigger_counter: "9", dus: "[1,2]", dus_max: "3" });
   expect(eventWish(wishLink("ztplot", wish).slice("/plot/ztplot".length))).toEqual(wish);
+  const fitted = { ...wish, fit: true };
+  expect(wishArguments(fitted)).toEqual({ ...wishArguments(wish), fit: "true" });
+  expect(eventWish(wishLink("ztplot", fitted).slice("/plot/ztplot".length))).toEqual(fitted);
   expect(isPlain(eventWish("?dus=x&most="))).toBe(true);
 });
 

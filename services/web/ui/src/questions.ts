@@ -63,12 +63,14 @@ export interface EventWish {
   // DUs as the address has them: which, and how many at most.
   dus: string;
   most: string;
+  // With the line fit of every DU and the residuals over it.
+  fit: boolean;
 }
 
 export function eventWish(search: string): EventWish {
   const params = new URLSearchParams(search);
   const event = EVENT_KEYS.flatMap((key) => (params.get(key) ? [[key, params.get(key) ?? ""]] : []));
-  return { event: Object.fromEntries(event) as Arguments, dus: params.get("dus") ?? "", most: params.get("most") ?? "" };
+  return { event: Object.fromEntries(event) as Arguments, dus: params.get("dus") ?? "", most: params.get("most") ?? "", fit: params.get("fit") === "true" };
 }
 
 // What an event is called while nothing is known but its numbers.
@@ -78,13 +80,13 @@ export function eventTitle({ name, run, frame_index, trigger_counter }: Argument
 }
 
 // The address of a wish, and what is asked for it.
-export function wishLink(plot: string, { event, dus, most }: EventWish): string {
-  return linkTo(plot, { ...event, ...(dus.trim() && { dus: dus.trim() }), ...(most && { most }) });
+export function wishLink(plot: string, { event, dus, most, fit }: EventWish): string {
+  return linkTo(plot, { ...event, ...(dus.trim() && { dus: dus.trim() }), ...(most && { most }), ...(fit && { fit: "true" }) });
 }
 
-export function wishArguments({ event, dus, most }: EventWish): Arguments {
+export function wishArguments({ event, dus, most, fit }: EventWish): Arguments {
   const numbers = numbersOf(dus) ?? [];
-  return { ...event, ...(numbers.length > 0 && { dus: JSON.stringify(numbers) }), ...(/^\d{1,4}$/.test(most) && { dus_max: most }) };
+  return { ...event, ...(numbers.length > 0 && { dus: JSON.stringify(numbers) }), ...(/^\d{1,4}$/.test(most) && { dus_max: most }), ...(fit && { fit: "true" }) };
 }
 
 export const isPlain = (wish: EventWish) => Object.keys(wishArguments(wish)).length === 0;
