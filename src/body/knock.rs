@@ -18,7 +18,7 @@ pub(crate) async fn tcp(address: &str) -> Result<(), String> {
 /// Tells whether a GET answers 2xx.
 pub(crate) async fn http(url: &str) -> Result<(), String> {
     let answer = client().await?.get(url).send().await;
-    let status = answer.map_err(|error| chain(&error))?.status();
+    let status = answer.map_err(told)?.status();
     match status.is_success() {
         true => Ok(()),
         false => Err(format!("it answers {status}")),
@@ -29,15 +29,20 @@ pub(crate) async fn http(url: &str) -> Result<(), String> {
 pub(crate) async fn document(url: &str) -> Result<String, String> {
     let answer = client().await?.get(url).send().await;
     let answer = answer.and_then(reqwest::Response::error_for_status);
-    let mut answer = answer.map_err(|error| chain(&error))?;
+    let mut answer = answer.map_err(told)?;
     let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| chain(&error))? {
+    while let Some(chunk) = answer.chunk().await.map_err(told)? {
         if bytes.len() + chunk.len() > DOCUMENT_MAX {
             return Err(format!("it is longer than {DOCUMENT_MAX} bytes"));
         }
         bytes.extend_from_slice(&chunk);
     }
     String::from_utf8(bytes).map_err(|error| error.to_string())
+}
+
+/// Tells what went wrong, without the address: it may hold a password.
+fn told(error: reqwest::Error) -> String {
+    chain(&error.without_url())
 }
 
 /// Returns the client of all questions. Services are asked directly, whatever proxy is set.

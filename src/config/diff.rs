@@ -352,6 +352,26 @@ mod tests {
         );
     }
 
+    #[test]
+    fn the_password_of_an_address_is_not_shown_when_it_changes() {
+        let text = |address: &str| {
+            format!(
+                "[detector]\ngeometry = \"orca\"\ndus = 1\n\
+                 [service.a]\nkind = \"acoustics\"\nsource = \"{address}\"\n"
+            )
+        };
+        let found = |old, new| steps(&plan(&text(old)), &plan(&text(new)));
+        assert_eq!(
+            found("https://me:hush@db/x", "https://me:hush@db/y"),
+            ["restart a source: \"https://me:***@db/x\" -> \"https://me:***@db/y\""]
+        );
+        // Only the password: that it changed is told all the same.
+        assert_eq!(
+            found("https://me:hush@db/x", "https://me:shh@db/x"),
+            ["restart a source: (not shown) -> (not shown)"]
+        );
+    }
+
     const TREE: &str = "[group.g]\n[group.h]\n\
         [service.a]\ncommand = \"true\"\ngroup = \"g\"\n\
         [service.b]\ncommand = \"true\"\nafter = [\"g:a\"]\n";

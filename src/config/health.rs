@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fathom_kernel::Span;
+use fathom_kernel::{Span, without_passwords};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -117,7 +117,7 @@ pub enum CheckProbe {
 impl std::fmt::Display for CheckProbe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Http(url) => write!(f, "http:{url}"),
+            Self::Http(url) => write!(f, "http:{}", without_passwords(url)),
             Self::Tcp(address) => write!(f, "tcp:{address}"),
             Self::Exec(argv) => write!(f, "exec:{}", argv.join(" ")),
             Self::Notify => f.write_str("notify"),

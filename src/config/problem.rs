@@ -1,5 +1,7 @@
 //! One problem of a configuration: what is wrong, where, and what was expected.
 
+use fathom_kernel::without_passwords;
+
 use super::source::Place;
 
 /// How bad it is.
@@ -42,7 +44,7 @@ impl Problem {
     pub(crate) fn error(message: impl Into<String>) -> Self {
         Self {
             gravity: Gravity::Error,
-            message: message.into(),
+            message: shown(message),
             place: None,
             label: None,
             help: None,
@@ -66,13 +68,13 @@ impl Problem {
 
     /// Puts words at the caret.
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
+        self.label = Some(shown(label));
         self
     }
 
     /// Says what would have been right.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(shown(help));
         self
     }
 
@@ -95,9 +97,14 @@ impl Problem {
 
     /// Adds another place.
     pub(crate) fn also(mut self, place: Place, text: impl Into<String>) -> Self {
-        self.also.push((place, text.into()));
+        self.also.push((place, shown(text)));
         self
     }
+}
+
+/// Whatever a problem says of an address, it says it without the password.
+fn shown(text: impl Into<String>) -> String {
+    without_passwords(&text.into()).into_owned()
 }
 
 /// Returns the name most like a wrong one, if any is like it.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use fathom_kernel::with_passwords_starred;
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError,
     MietteSpanContents, Severity, SourceCode, SourceSpan, SpanContents,
@@ -158,7 +159,10 @@ impl Shown {
         let Some((source, local)) = problem.place.as_ref().and_then(|at| sources.locate(at)) else {
             return shown;
         };
-        shown.source = Some(Whole(source.clone()));
+        shown.source = Some(Whole {
+            source: source.clone(),
+            shown: with_passwords_starred(source.text).into_owned(),
+        });
         let primary = LabeledSpan::new_primary_with_span(problem.label.clone(), local);
         shown.labels.push(primary);
         for (place, text) in &problem.also {
@@ -184,7 +188,11 @@ impl Shown {
 
 /// A text of which whole lines are shown.
 #[derive(Debug)]
-struct Whole(Source);
+struct Whole {
+    source: Source,
+    /// Its text, with stars in the place of passwords.
+    shown: String,
+}
 
 impl SourceCode for Whole {
     fn read_span<'a>(
@@ -193,7 +201,7 @@ impl SourceCode for Whole {
         _before: usize,
         _after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let text = self.0.text;
+        let text = &*self.shown;
         let (from, to) = (span.offset(), span.offset() + span.len());
         let outside = || MietteError::OutOfBounds;
         let start = text
@@ -207,9 +215,9 @@ impl SourceCode for Whole {
             .find('\n')
             .map_or(text.len(), |at| to + at);
         let lines = text.get(start..end).ok_or_else(outside)?;
-        let (line, column) = self.0.line_column(from);
+        let (line, column) = self.source.line_column(from);
         Ok(Box::new(MietteSpanContents::new_named(
-            self.0.name.clone(),
+            self.source.name.clone(),
             lines.as_bytes(),
             (start..end).into(),
             line - 1,

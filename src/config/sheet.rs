@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fathom_kernel::{Consequence, FieldChange, Span};
+use fathom_kernel::{Consequence, FieldChange, Span, without_passwords};
 
 use super::plan::{
     After, Body, CommandBody, ControlPlan, GroupPlan, KindBody, LogPlan, Plan, ProcessPlan,
@@ -167,13 +167,7 @@ impl Sheet {
             consequence: field.consequence,
         });
         let mut changed: Vec<_> = changed.filter(|change| change.old != change.new).collect();
-        for change in &mut changed {
-            if is_secret(&change.field) {
-                for side in [&mut change.old, &mut change.new].into_iter().flatten() {
-                    *side = "(not shown)".to_owned();
-                }
-            }
-        }
+        changed.iter_mut().for_each(hide);
         changed
     }
 
@@ -314,6 +308,22 @@ impl Sheet {
 pub(crate) fn worst(fields: &[FieldChange]) -> Consequence {
     let all = fields.iter().map(|field| field.consequence);
     all.max().unwrap_or(Consequence::None)
+}
+
+/// Takes what may be a secret out of a change: values of such keys, and passwords in addresses.
+fn hide(change: &mut FieldChange) {
+    let mut sides = [change.old.take(), change.new.take()];
+    for side in sides.iter_mut().flatten() {
+        *side = without_passwords(side).into_owned();
+    }
+    // Of two addresses that differ by their passwords nothing is left to show.
+    let is_alike = sides[0] == sides[1];
+    if is_secret(&change.field) || is_alike {
+        for side in sides.iter_mut().flatten() {
+            *side = "(not shown)".to_owned();
+        }
+    }
+    [change.old, change.new] = sides;
 }
 
 fn is_secret(key: &str) -> bool {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fathom_formats::detx::{Detector, DetxVersion};
-use fathom_kernel::{Alarm, Content, Event, Fetch, Location, Severity, Timestamp};
+use fathom_kernel::{
+    Alarm, Content, Event, Fetch, Location, Severity, Timestamp, without_passwords,
+};
 use jiff::SignedDuration;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
@@ -155,9 +157,10 @@ impl Follower {
 
     /// Takes an answer of the data base; a bad one changes nothing.
     async fn describe(&mut self, page: Bytes) {
-        let (url, id) = (self.plan.url.clone().unwrap_or_default(), self.plan.id);
+        let url = self.plan.url.as_deref().unwrap_or_default();
+        let (name, id) = (without_passwords(url).into_owned(), self.plan.id);
         let (ground, bytes) = (self.ground.clone(), page.clone());
-        let read = parsed(move || describe(&url, &bytes, id, ground.as_deref())).await;
+        let read = parsed(move || describe(&name, &bytes, id, ground.as_deref())).await;
         let Some(detector) = told(read, &mut self.page_trouble, "detector page") else {
             return;
         };

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use fathom_kernel::{Health, RuleStatus};
+use fathom_kernel::{Health, RuleStatus, without_passwords};
 
 use super::reading::{FlowReading, Trace};
 use crate::config::plan::FlowRule;
@@ -204,5 +204,5 @@ impl Flow {
 
 /// Returns the name of a rule, as in the reason of a restart.
 pub(super) fn name(rule: &FlowRule) -> String {
-    format!("stall:{}", rule.out)
+    without_passwords(&format!("stall:{}", rule.out)).into_owned()
 }

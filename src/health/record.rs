@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fathom_kernel::{Health, Hold, RuleStatus, Timestamp};
+use fathom_kernel::{Health, Hold, RuleStatus, Timestamp, without_passwords};
 
 use super::check::{self, Check, CheckResult};
 use super::flow::{self, Bearings, Flow};
@@ -279,7 +279,8 @@ impl Record {
         let judged = self.flow_health.iter().zip(&self.rules.0);
         for (flow, (health, rule)) in self.flows.iter_mut().zip(judged) {
             if let Some(stalled) = flow.news(*health) {
-                let (out, max_age_s) = (&rule.out, rule.max_age.as_secs_f64());
+                let (out, max_age_s) = (rule.out.to_string(), rule.max_age.as_secs_f64());
+                let out = without_passwords(&out);
                 let text = match stalled {
                     true => format!("nothing new on {out} for {max_age_s} s"),
                     false => format!("{out} flows again, or need not"),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Addresses, BoxFuture};
+use crate::{Addresses, BoxFuture, without_passwords};
 
 /// A wish for the content of one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +32,8 @@ const IN_DATA: &str = "data:";
 /// What the host of a web address begins with that names a service of the same stack.
 const BY_SERVICE: &str = "http://service:";
 
-/// Where content is: a file, or a web address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Where content is: a file, or a web address. Shown without the password of an address.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "String", into = "String")]
 #[schemars(with = "String")]
 pub enum Location {
@@ -213,7 +213,24 @@ impl From<String> for Location {
 
 impl From<Location> for String {
     fn from(location: Location) -> Self {
-        location.to_string()
+        location.whole()
+    }
+}
+
+impl Location {
+    /// Returns the text as it was given, with the password of an address: for whoever goes there, and
+    /// never for people.
+    pub fn whole(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Http(url) => url.clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.to_string())
     }
 }
 
@@ -221,7 +238,7 @@ impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
-            Self::Http(url) => f.write_str(url),
+            Self::Http(url) => f.write_str(&without_passwords(url)),
         }
     }
 }
@@ -252,5 +269,17 @@ mod tests {
         assert_eq!(within("http://db.org/x"), ok("http://db.org/x"));
         let error = within("http://service:nobody/x").unwrap_err();
         assert!(error.ends_with("that service does not listen"), "{error}");
+    }
+
+    #[test]
+    fn a_location_is_shown_without_its_password_and_gone_to_with_it() {
+        let text = "https://me:pass@db.org/x";
+        let fetch = Fetch::new("x", Location::from(text.to_owned()));
+        assert_eq!(fetch.from.whole(), text);
+        let refused = fetch.refused("no").to_string();
+        for shown in [fetch.from.to_string(), format!("{fetch:?}"), refused] {
+            assert!(shown.contains("https://me:***@db.org/x"), "{shown}");
+            assert!(!shown.contains("pass"), "{shown}");
+        }
     }
 }

@@ -28,6 +28,7 @@ mod kind;
 mod monitor;
 mod notice;
 mod output;
+mod passwords;
 mod quantity;
 mod service;
 mod standing;
@@ -61,6 +62,7 @@ pub use kind::{Factory, FromConfig, Kind, MakeByHand, Options, OptionsError, Set
 pub use monitor::{FileLine, Monitor, Outputs, Persist};
 pub use notice::{Notice, Stage};
 pub use output::{Losses, Output};
+pub use passwords::{with_passwords_starred, without_passwords};
 pub use quantity::{QuantityError, Size, Span};
 pub use service::{
     BoxFuture, Exit, Outside, Request, Service, ServiceCx, ServiceError, blocking, chain,

@@ -131,7 +131,7 @@ impl Monitor for Acoustics {
         if config.beacon_doms == 0 {
             return Err("beacon_doms is 0, expected a number from 1".into());
         }
-        let source = config.source.as_ref().map(Location::to_string);
+        let source = config.source.as_ref().map(Location::whole);
         let names = |what: &str| source.as_ref().is_some_and(|source| source.contains(what));
         if RUNS.into_iter().any(names) && config.runs.is_none() {
             return Err("source asks by runs: name a table with runs".into());

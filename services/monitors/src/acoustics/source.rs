@@ -51,7 +51,7 @@ pub(super) struct Brought {
 impl Source {
     /// The source of the options, if there is one.
     pub(super) fn new(config: &Config, setup: &Setup) -> Option<Self> {
-        let pattern = config.source.as_ref()?.to_string();
+        let pattern = config.source.as_ref()?.whole();
         let described = setup.detector.as_ref();
         let detector = described.map_or(0, |d| d.id.0);
         let ids = || described.map_or(Vec::new(), |d| d.modules().iter().map(|m| m.id.0).collect());

@@ -5,7 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use fathom_formats::detx::Module;
-use fathom_kernel::{Content, Fetch, FetchError, Fetched, Location, Outputs, Setup};
+use fathom_kernel::{
+    Content, Fetch, FetchError, Fetched, Location, Outputs, Setup, without_passwords,
+};
 
 use super::board_file::BoardFile;
 use super::orientation::Constants;
@@ -137,8 +139,9 @@ impl Supply {
     /// Names the places for people.
     pub(super) fn places(&self) -> Vec<String> {
         let file = self.file.iter().map(|source| source.from.to_string());
-        file.chain(self.tests.iter().map(|tests| tests.template.clone()))
-            .collect()
+        let tests = self.tests.iter();
+        let tests = tests.map(|tests| without_passwords(&tests.template).into_owned());
+        file.chain(tests).collect()
     }
 
     /// Asks for everything again at the next tick.

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use fathom_formats::detx::Module;
-use fathom_kernel::{Content, Fetch, FetchError, Fetched, Location, Outputs, Setup};
+use fathom_kernel::{
+    Content, Fetch, FetchError, Fetched, Location, Outputs, Setup, without_passwords,
+};
 
 use super::Config;
 use super::baseline::Baseline;
@@ -71,7 +73,7 @@ struct Unit {
 impl DataBase {
     /// The data base of the options, if there is one.
     pub(super) fn new(config: &Config, dus: &[u32], setup: &Setup) -> Option<Self> {
-        let pattern = config.data_base.as_ref()?.to_string();
+        let pattern = config.data_base.as_ref()?.whole();
         let described = setup.detector.as_ref();
         let unit = |&number: &u32| {
             let base = described.and_then(|detector| detector.module_at(number, 0));
@@ -104,7 +106,7 @@ impl DataBase {
 
     /// Says what is wrong with the options.
     pub(super) fn check(config: &Config) -> Result<(), String> {
-        let Some(pattern) = config.data_base.as_ref().map(Location::to_string) else {
+        let Some(pattern) = config.data_base.as_ref().map(Location::whole) else {
             return Ok(());
         };
         if ![DU, UPI, DOM_ID].iter().any(|what| pattern.contains(what)) {
@@ -118,9 +120,9 @@ impl DataBase {
         Ok(())
     }
 
-    /// Returns where it is.
-    pub(super) fn place(&self) -> &str {
-        &self.pattern
+    /// Returns where it is, for people.
+    pub(super) fn shown(&self) -> String {
+        without_passwords(&self.pattern).into_owned()
     }
 
     /// Returns why something could not be had of late.

@@ -11,7 +11,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use fathom_kernel::{Fetch, Location, Outputs};
+use fathom_kernel::{Fetch, Location, Outputs, without_passwords};
 use serde::Deserialize;
 
 use super::baseline::Values;
@@ -105,9 +105,9 @@ impl Manager {
         }
     }
 
-    /// Returns where the manager is.
-    pub(super) fn base(&self) -> &str {
-        &self.base
+    /// Returns where the manager is, for people.
+    pub(super) fn shown(&self) -> String {
+        without_passwords(&self.base).into_owned()
     }
 
     /// Returns subscriptions in force, and all.

@@ -129,7 +129,7 @@ impl Rttc {
     fn manager_table(&self) -> Table {
         let (in_force, all) = self.manager.subscriptions();
         let mut rows: Vec<(&str, Value)> = vec![
-            ("address", self.manager.base().into()),
+            ("address", self.manager.shown().into()),
             ("subscriptions in force", in_force.into()),
             ("subscriptions wanted", all.into()),
             ("polls", self.manager.polls.into()),
@@ -137,7 +137,7 @@ impl Rttc {
             ("last reason", json!(self.manager.fault())),
         ];
         if let Some(data_base) = &self.data_base {
-            rows.push(("data base", data_base.place().into()));
+            rows.push(("data base", data_base.shown().into()));
             rows.push(("its last reason", json!(data_base.fault())));
         }
         let row = |(name, value): (&str, Value)| vec![name.into(), value];
