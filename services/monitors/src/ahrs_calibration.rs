@@ -64,9 +64,10 @@ pub struct Config {
     /// starts at the data folder.
     #[schemars(with = "Option<String>")]
     pub constants: Option<Location>,
-    /// Files or web addresses with the XML tests of the boards, in which `{dom_id}`, `{upi}` and
-    /// `{version}` (4 to 1) are replaced; product ids are from `[upi]` in the constants file, or
-    /// those of the map of boards where the detector description is one.
+    /// Files or web addresses with the XML tests of the boards, in which `{dom_id}`, `{upi}`,
+    /// `{clb_upi}` and `{version}` (4 to 1) are replaced: `{upi}` by the product id of the compass
+    /// board, from `[upi]` in the constants file, `{clb_upi}` by that of the central logic board, from
+    /// the map of boards where the detector description is one.
     pub tests: Option<String>,
     /// Time between two looks at the constants file.
     pub refresh: Span,
@@ -161,11 +162,11 @@ impl Monitor for AhrsCalibration {
         if !(0.0..=180.0).contains(&alarm_deg) {
             return Err(format!("yaw_alarm is {alarm_deg}, expected 0 to 180"));
         }
-        let names = ["{dom_id}", "{upi}"];
+        let names = ["{dom_id}", "{upi}", "{clb_upi}"];
         let tests = config.tests.as_ref();
         if let Some(tests) = tests.filter(|t| !names.iter().any(|name| t.contains(name))) {
             return Err(format!(
-                "tests is {tests:?}, expected {{dom_id}} or {{upi}} in it"
+                "tests is {tests:?}, expected {{dom_id}}, {{upi}} or {{clb_upi}} in it"
             ));
         }
         Ok(())

@@ -464,8 +464,10 @@ fn of_several_tests_of_a_board_the_one_that_ended_last_counts() {
     assert_eq!(summary(&bench, "contents parsed"), parsed);
 }
 
+/// The compass is a board of its own: the product id of the central logic board, which is what the map
+/// of boards has, was taken for that of the compass.
 #[test]
-fn product_ids_come_from_the_map_of_boards_where_the_file_has_none() {
+fn the_product_id_of_the_central_logic_board_is_not_that_of_the_compass() {
     let table = "DOMID\tDUID\tFLOORID\tUPI\n808\t1\t1\t3.4/1\n809\t1\t2\t3.4/2\n";
     let id = fathom_formats::km3net::DetectorId(44);
     let detector = fathom_formats::detx::Detector::from_table(table.as_bytes(), id, None).unwrap();
@@ -473,22 +475,27 @@ fn product_ids_come_from_the_map_of_boards_where_the_file_has_none() {
         detector: Some(detector.into()),
         ..Setup::default()
     };
-    let config = Config {
-        tests: Some("http://db/{upi}/{version}".into()),
-        ..config()
+    let asked = |tests: &str| {
+        let config = Config {
+            tests: Some(tests.to_owned()),
+            ..config()
+        };
+        let mut bench = Bench::<AhrsCalibration>::new(config, &setup);
+        bench.tick(T0);
+        answer(&mut bench, bytes(b"[upi]\n809 = \"compass\"\n", None));
+        bench.tick(T0 + 1000);
+        let places = bench.out.fetches.iter().map(|f| f.from.to_string());
+        places.collect::<Vec<_>>()
     };
-    let mut bench = Bench::<AhrsCalibration>::new(config, &setup);
-    bench.tick(T0);
-    answer(&mut bench, bytes(b"[upi]\n809 = \"other\"\n", None));
-    bench.tick(T0 + 1000);
-    let asked: Vec<_> = bench
-        .out
-        .fetches
-        .iter()
-        .map(|f| f.from.to_string())
-        .collect();
-    let all = ["3.4/1", "other"].map(|upi| [4, 3, 2, 1].map(|n| format!("http://db/{upi}/{n}")));
-    assert_eq!(asked, all.concat());
+    let all = |upis: &[&str]| {
+        let of = |upi: &&str| [4, 3, 2, 1].map(|n| format!("http://db/{upi}/{n}"));
+        upis.iter().flat_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(asked("http://db/{upi}/{version}"), all(&["compass"]));
+    assert_eq!(
+        asked("http://db/{clb_upi}/{version}"),
+        all(&["3.4/1", "3.4/2"])
+    );
 }
 
 #[test]

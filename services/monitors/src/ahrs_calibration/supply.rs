@@ -33,7 +33,7 @@ pub(super) struct Supply {
     file: Option<Source>,
     tests: Option<Tests>,
     boards: BoardFile,
-    /// Product ids by module, as the detector description has them; those of the file go first.
+    /// Product ids of the central logic boards by module, as the detector description has them.
     described: HashMap<u32, String>,
     /// Constants in force by module.
     by_dom: HashMap<u32, Constants>,
@@ -292,13 +292,17 @@ impl Tests {
             let Some((id, version)) = self.waiting.pop_front() else {
                 return;
             };
-            let upi = boards.upis.get(&id).or_else(|| described.get(&id));
-            if upi.is_none() && self.template.contains("{upi}") {
+            // The compass is a board of its own beside the central logic board.
+            let (upi, clb_upi) = (boards.upis.get(&id), described.get(&id));
+            let lacks =
+                |what: &str, upi: Option<&String>| upi.is_none() && self.template.contains(what);
+            if lacks("{upi}", upi) || lacks("{clb_upi}", clb_upi) {
                 continue;
             }
             let place = self.template.replace("{dom_id}", &id.to_string());
             let place = place.replace("{version}", &version.to_string());
             let place = place.replace("{upi}", upi.map_or("", String::as_str));
+            let place = place.replace("{clb_upi}", clb_upi.map_or("", String::as_str));
             let mut fetch = Fetch::new(format!("test:{id}:{version}"), place.into());
             fetch.bytes_max = TEST_BYTES_MAX;
             let known = self.seen.get(&(id, version));
