@@ -439,119 +439,138 @@ fn a_service_of_the_same_stack_is_named_by_its_name() {
     assert!(from.starts_with(start), "{from}");
 }
 
-/// The baseline came from the file or from here only, while the data base has the last day.
-#[test]
-fn what_is_normal_comes_from_the_data_base_where_there_is_one() {
+const CENTRE_PS: f64 = 5.0e8;
+
+/// DU 3 has a base with a product id, DU 4 has none.
+fn setup_with_base() -> Setup {
     let table = "DOMID\tDUID\tFLOORID\tUPI\n808\t3\t0\t3.4/V2/267\n810\t4\t1\t\n";
     let id = fathom_formats::km3net::DetectorId(44);
     let detector = fathom_formats::detx::Detector::from_table(table.as_bytes(), id, None).unwrap();
-    let setup = Setup {
+    Setup {
         detector: Some(detector.into()),
         ..Setup::default()
-    };
+    }
+}
+
+fn with_data_base() -> Config {
     let at = |text: &str| Some(fathom_kernel::Location::from(text.to_owned()));
-    let config = Config {
+    Config {
         data_base: at("http://db/values?min={minrun}&max={maxrun}&upi={upi}&name={parameter}"),
         runs: at("http://db/runs?detid={detector}"),
         ..config(&[])
-    };
-    assert_eq!(Rttc::check(&config, &setup), Ok(()));
-    let without = Config {
-        runs: None,
-        ..config.clone()
-    };
-    assert_eq!(
-        Rttc::check(&without, &setup).unwrap_err(),
-        "data_base asks by runs: name a table with runs"
-    );
-    let store = Store::default();
-    let mut bench = Bench::<Rttc>::new(config.clone(), &setup);
-    let centre_ps = 5.0e8;
-    let step = |bench: &mut Bench<Rttc>, at_ms: i64, value_ps: f64| {
-        bench.tick(at_ms);
-        let mut names = Vec::new();
-        while let Some(fetch) = bench.out.fetches.pop() {
-            let place = fetch.from.to_string();
-            let content = match &*fetch.name {
-                name if name.starts_with("subscribe") => ok(*b"OK"),
-                name if name.starts_with("poll") => ok(body(&[of(value_ps); 2])),
-                "run_table" => {
-                    assert_eq!(place, "http://db/runs?detid=44");
-                    let (before, now) = (T0 - 90_000_000, T0 - 1000);
-                    ok(format!("RUN\tUNIXSTARTTIME\n7\t{before}\n9\t{now}\n"))
-                }
-                _ => {
-                    let base = "http://db/values?min=7&max=9&upi=3.4/V2/267&name=";
-                    let parameter = place.strip_prefix(base).unwrap().to_owned();
-                    let k = usize::from(parameter != "wr_mu");
-                    let rows = (0..20).map(|n| match n % 2 {
-                        0 => format!("7\t{}\n", of(centre_ps)[k] - 30.0),
-                        _ => format!("7\t{}\n", of(centre_ps)[k] + 30.0),
-                    });
-                    names.push(parameter);
-                    ok(format!(
-                        "RUN\tDATA_VALUE\n{}7\t\n",
-                        rows.collect::<String>()
-                    ))
-                }
-            };
-            answer(bench, &fetch, content);
-        }
-        names.sort();
-        names
-    };
-    let cell = |bench: &Bench<Rttc>, du: usize, column: usize| {
-        let View::Table(table) = &bench.output("rttc_summary").view else {
-            panic!("no table")
+    }
+}
+
+/// What the data base has of a parameter of DU 3: twenty values, 30 ps beside their centre.
+fn values(parameter: &str) -> String {
+    let k = usize::from(parameter != "wr_mu");
+    let rows = (0..20).map(|n| match n % 2 {
+        0 => format!("7\t{}\n", of(CENTRE_PS)[k] - 30.0),
+        _ => format!("7\t{}\n", of(CENTRE_PS)[k] + 30.0),
+    });
+    format!("RUN\tDATA_VALUE\n{}7\t\n", rows.collect::<String>())
+}
+
+/// Lets a second pass in which all answer; returns the parameters that the data base was asked for.
+fn second_with_data_base(bench: &mut Bench<Rttc>, at_ms: i64, value_ps: f64) -> Vec<String> {
+    bench.tick(at_ms);
+    let mut names = Vec::new();
+    while let Some(fetch) = bench.out.fetches.pop() {
+        let place = fetch.from.to_string();
+        let content = match &*fetch.name {
+            name if name.starts_with("subscribe") => ok(*b"OK"),
+            name if name.starts_with("poll") => ok(body(&[of(value_ps); 2])),
+            "run_table" => {
+                assert_eq!(place, "http://db/runs?detid=44");
+                let (before, now) = (T0 - 90_000_000, T0 - 1000);
+                ok(format!("RUN\tUNIXSTARTTIME\n7\t{before}\n9\t{now}\n"))
+            }
+            _ => {
+                let base = "http://db/values?min=7&max=9&upi=3.4/V2/267&name=";
+                let parameter = place.strip_prefix(base).unwrap();
+                names.push(parameter.to_owned());
+                ok(values(parameter))
+            }
         };
-        table.rows[du][column].clone()
+        answer(bench, &fetch, content);
+    }
+    names.sort();
+    names
+}
+
+fn summary(bench: &Bench<Rttc>, du: usize, column: &str) -> Value {
+    let View::Table(table) = &bench.output("rttc_summary").view else {
+        panic!("no table")
     };
-    assert!(step(&mut bench, T0, centre_ps).is_empty());
-    let asked = step(&mut bench, T0 + 1000, centre_ps);
-    assert_eq!(
-        asked,
-        [
-            "wr_delta[0]",
-            "wr_delta[1]",
-            "wr_delta[2]",
-            "wr_delta[3]",
-            "wr_mu"
-        ]
-    );
+    let at = table.columns.iter().position(|name| name == column);
+    table.rows[du][at.unwrap()].clone()
+}
+
+/// The baseline came from the file or from here only, while the data base has the last day.
+#[test]
+fn what_is_normal_comes_from_the_data_base_where_there_is_one() {
+    let setup = setup_with_base();
+    let mut bench = Bench::<Rttc>::new(with_data_base(), &setup);
+    assert!(second_with_data_base(&mut bench, T0, CENTRE_PS).is_empty());
+    let asked = second_with_data_base(&mut bench, T0 + 1000, CENTRE_PS);
+    let deltas = (0..4).map(|n| format!("wr_delta[{n}]"));
+    let all: Vec<_> = deltas.chain(["wr_mu".to_owned()]).collect();
+    assert_eq!(asked, all);
     bench.tick(T0 + 2000);
     // Median and, of five spreads of 30 ps in quadrature, sigma of DU 3; DU 4 has no base.
-    assert_eq!(cell(&bench, 0, 2), json!(centre_ps));
-    assert!((cell(&bench, 0, 3).as_f64().unwrap() - 30.0 * 5.0_f64.sqrt()).abs() < 1e-6);
-    assert_eq!(
-        (cell(&bench, 0, 6), cell(&bench, 0, 9)),
-        (json!(20), json!("data base"))
-    );
-    assert_eq!(cell(&bench, 1, 9), json!(null));
+    assert_eq!(summary(&bench, 0, "median [ps]"), json!(CENTRE_PS));
+    let sigma_ps = summary(&bench, 0, "sigma [ps]").as_f64().unwrap();
+    assert!((sigma_ps - 30.0 * 5.0_f64.sqrt()).abs() < 1e-6);
+    assert_eq!(summary(&bench, 0, "samples of the median"), json!(20));
+    assert_eq!(summary(&bench, 0, "median from"), json!("data base"));
+    assert_eq!(summary(&bench, 1, "median from"), json!(null));
+    let fault = bench.cell("rttc_manager", "its last reason", 1);
+    let expected = "the detector description does not have the base of DU 4";
+    assert_eq!(fault, json!(expected));
     // A shift is an alarm at once, without ten minutes of samples.
-    step(&mut bench, T0 + 10_000, centre_ps + 5000.0);
+    second_with_data_base(&mut bench, T0 + 10_000, CENTRE_PS + 5000.0);
     bench.tick(T0 + 11_000);
     assert_eq!(bench.alarms(), [("rttc_shift", "DU 3", true)]);
-    // Once it is accepted the data base, whose values are from before, is not asked for its opinion.
-    bench
-        .monitor
-        .on_request("accept", &json!({ "du": 3 }))
-        .unwrap();
-    step(&mut bench, T0 + 70_000, centre_ps + 5000.0);
+    // It is asked every hour.
+    let later = T0 + 3_601_000;
+    assert_eq!(second_with_data_base(&mut bench, later, CENTRE_PS).len(), 5);
+}
+
+#[test]
+fn an_accepted_value_goes_over_what_the_data_base_has_from_before() {
+    let (setup, store) = (setup_with_base(), Store::default());
+    let mut bench = Bench::<Rttc>::new(with_data_base(), &setup);
+    for at_ms in [T0, T0 + 1000, T0 + 10_000] {
+        second_with_data_base(&mut bench, at_ms, CENTRE_PS + 5000.0);
+    }
+    let accepted = bench.monitor.on_request("accept", &json!({ "du": 3 }));
+    assert_eq!(accepted.unwrap(), json!({ "accepted": [3] }));
+    second_with_data_base(&mut bench, T0 + 70_000, CENTRE_PS + 5000.0);
     bench.tick(T0 + 71_000);
-    assert_eq!(cell(&bench, 0, 9), json!("own history"));
-    // Nor after a restart; and it is asked every hour.
-    let mut bench = bench.restarted(config, &setup, &store);
-    step(&mut bench, T0 + 80_000, centre_ps + 5000.0);
-    assert_eq!(step(&mut bench, T0 + 81_000, centre_ps + 5000.0).len(), 5);
+    assert_eq!(summary(&bench, 0, "median from"), json!("own history"));
+    // A restart does not forget it.
+    let mut bench = bench.restarted(with_data_base(), &setup, &store);
+    second_with_data_base(&mut bench, T0 + 80_000, CENTRE_PS + 5000.0);
+    let asked = second_with_data_base(&mut bench, T0 + 81_000, CENTRE_PS + 5000.0);
+    assert_eq!(asked.len(), 5);
     bench.tick(T0 + 82_000);
-    assert_eq!(cell(&bench, 0, 9), json!("own history"));
-    assert_eq!(
-        step(&mut bench, T0 + 3_681_000, centre_ps + 5000.0).len(),
-        5
-    );
-    let fault = bench.cell("rttc_manager", "its last reason", 1);
-    assert_eq!(
-        fault,
-        json!("the detector description does not have the base of DU 4")
-    );
+    assert_eq!(summary(&bench, 0, "median from"), json!("own history"));
+}
+
+#[test]
+fn a_data_base_that_cannot_be_asked_is_refused() {
+    let setup = setup_with_base();
+    assert_eq!(Rttc::check(&with_data_base(), &setup), Ok(()));
+    let without_runs = Config {
+        runs: None,
+        ..with_data_base()
+    };
+    let why = Rttc::check(&without_runs, &setup).unwrap_err();
+    assert_eq!(why, "data_base asks by runs: name a table with runs");
+    let without_du = Config {
+        data_base: Some("http://db/all".to_owned().into()),
+        ..config(&[])
+    };
+    let why = Rttc::check(&without_du, &setup).unwrap_err();
+    assert!(why.contains("expected {du}, {upi} or {dom_id}"), "{why}");
 }
