@@ -273,3 +273,46 @@ fn real_dumps_give_the_reference_counts() {
         );
     }
 }
+
+/// The log services could not be run over anything recorded.
+#[test]
+fn log_files_and_recorded_messages_go_through_the_log_services() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |level: &str| format!("MSG.log [DataFilter]: x 10.0.0.1 F001 {level} y\n");
+    let day = |day: u32, text: String| {
+        let path = folder.path().join(format!("MSG_2026-01-{day:02}.log"));
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let late = day(31, line("WARNING") + "\tmore of it\n" + &line("ERROR"));
+    let early = day(30, line("ERROR").repeat(3));
+    // Counts are shown with each full minute.
+    let ran = fathom(&["log_analyser", &late, &early, "--settle=90s"]);
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    assert!(
+        text(&ran.stderr).contains("5 messages of"),
+        "{}",
+        text(&ran.stderr)
+    );
+    let today = output(&ran, "log_today");
+    let rows = today["view"]["rows"].as_array().unwrap();
+    let row = rows.iter().find(|row| row[0] == "DataFilter").unwrap();
+    let columns = today["view"]["columns"].as_array().unwrap();
+    let at = |name: &str| columns.iter().position(|column| column == name).unwrap();
+    assert_eq!(
+        (&row[at("ERROR")], &row[at("WARNING")]),
+        (&1.into(), &1.into())
+    );
+    let shown = output(&fathom(&["weblog", &early, &late]), "weblog");
+    let messages = shown["view"]["rows"].as_array().unwrap();
+    assert_eq!(messages.len(), 5);
+    assert_eq!(messages[3][4], "x 10.0.0.1 F001 WARNING y\nmore of it");
+    let file = folder.path().join("x.rec");
+    let mut writer = RecordingWriter::create(&file).unwrap();
+    writer.append(1_000_000_000, tags::MSG, b"hello").unwrap();
+    writer.finish().unwrap();
+    let ran = fathom(&["weblog", file.to_str().unwrap()]);
+    assert_eq!(output(&ran, "weblog")["view"]["rows"][0][4], "hello");
+    let mixed = fathom(&["weblog", file.to_str().unwrap(), &early]);
+    assert!(text(&mixed.stderr).contains("cannot be taken together"));
+}

@@ -1,6 +1,7 @@
 //! `fathom run-monitor`: recorded data through one monitor, as fast as it goes.
 
 mod choose;
+mod logs;
 mod player;
 mod results;
 
@@ -9,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstream::eprintln;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use fathom_kernel::{Span, Tag};
+use fathom_logging::{LogFile, LogFiles};
 use fathom_simulator::{Feed, FileProblem};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -22,7 +24,7 @@ use super::{EXIT_CONFIG, EXIT_ERROR, print_report};
 /// Messages between two looks at the progress.
 const BETWEEN_SHOWS: u64 = 1000;
 
-/// Run one monitor over recordings and raw dumps, and print what it says as JSON lines.
+/// Run one monitor over recordings, raw dumps or log files, and print what it says as JSON lines.
 ///
 /// Time comes from the data: the monitor sees the time of each message, and ticks in between. The
 /// same files give the same output, byte for byte. Lines are {"at": TIME, "output": {...}} and
@@ -33,7 +35,8 @@ pub(crate) struct RunMonitor {
     /// A kind of monitor, or the name of a service in the file of --config
     name: String,
 
-    /// Recordings and raw dumps, taken together in the order of their times
+    /// Recordings and raw dumps, taken together in the order of their times; or files of msg_dumper
+    /// (MSG_2026-01-31.log, .log.gz), day by day
     #[arg(required = true)]
     files: Vec<PathBuf>,
 
@@ -104,7 +107,7 @@ impl RunMonitor {
         if let Some(folder) = &self.files_to {
             empty(folder).with_context(|| format!("cannot use {}", folder.display()))?;
         }
-        let feed = Feed::open(&self.files, self.tag)?;
+        let mut source = self.source()?;
         let bar = ProgressBar::new(0);
         bar.set_style(ProgressStyle::with_template(
             "{elapsed} {wide_bar} {percent}% {binary_bytes_per_sec} eta {eta}",
@@ -113,7 +116,10 @@ impl RunMonitor {
         let report = |problem: &FileProblem| bar.suspend(|| report(problem, self.json));
         let results = Results::new(out, report, self.every, self.files_to.clone());
         let mut player = Player::new(chosen, results)?;
-        let played = self.play(feed, &mut player, &bar);
+        let played = match &mut source {
+            Source::Feed(feed) => self.play(feed, &mut player, &bar),
+            Source::Logs(logs) => logs::play(logs, &mut player, self.settle.duration()),
+        };
         bar.finish_and_clear();
         match played {
             Ok(()) => {}
@@ -131,9 +137,19 @@ impl RunMonitor {
         })
     }
 
+    /// Opens the files: all are log files, or none is.
+    fn source(&self) -> anyhow::Result<Source> {
+        let logs = self.files.iter().filter(|file| LogFile::is_one(file));
+        match logs.count() {
+            0 => Ok(Source::Feed(Feed::open(&self.files, self.tag)?)),
+            count if count == self.files.len() => Ok(Source::Logs(logs::open(&self.files)?)),
+            _ => bail!("log files and other files cannot be taken together"),
+        }
+    }
+
     fn play<W: Write, R: FnMut(&FileProblem)>(
         &self,
-        mut feed: Feed,
+        feed: &mut Feed,
         player: &mut Player<W, R>,
         bar: &ProgressBar,
     ) -> io::Result<()> {
@@ -153,6 +169,12 @@ impl RunMonitor {
         player.results.unreadable(feed.take_problems());
         player.finish(self.settle.duration())
     }
+}
+
+/// Where messages come from.
+enum Source {
+    Feed(Feed),
+    Logs(LogFiles),
 }
 
 /// Makes sure of a folder without files: lines are appended to what is there, and would be doubled.

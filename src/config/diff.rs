@@ -175,7 +175,7 @@ fn changes(
         };
         if body.kind.reads_detector {
             sheet.add("detector", detector.clone(), Consequence::Restart);
-        } else if body.kind.by_hand.is_some() {
+        } else if body.kind.follows_detector {
             sheet.add("detector", detector.clone(), Consequence::Hot);
         }
     }

@@ -131,6 +131,15 @@ impl Counters {
         self.lag_us.set(u64::try_from(lag.as_micros()).ok());
     }
 
+    /// Sets the lag of a batch whose newest message arrived at a time and was taken `now`; nothing
+    /// without messages. A clock that was set back says nothing.
+    pub fn lag_since(&self, newest: Option<Timestamp>, now: Timestamp) {
+        if let Some(received) = newest {
+            let lag = now.duration_since(received);
+            self.lag(lag.try_into().unwrap_or(Duration::ZERO));
+        }
+    }
+
     /// Sets how much memory the state takes.
     pub fn memory(&self, bytes: usize) {
         self.memory_bytes.set(u64::try_from(bytes).ok());

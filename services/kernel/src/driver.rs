@@ -153,13 +153,7 @@ impl<M: Monitor> Loop<M> {
                 since = std::time::Instant::now();
             }
         }
-        if let Some(received) = newest {
-            let lag = self.cx.clock.now().duration_since(received);
-            // A clock that was set back says nothing.
-            self.cx
-                .counters
-                .lag(lag.try_into().unwrap_or(Duration::ZERO));
-        }
+        self.cx.counters.lag_since(newest, self.cx.clock.now());
     }
 
     fn measure(&self) {

@@ -46,6 +46,8 @@ pub struct Kind {
     pub reads_board: bool,
     /// The kind reads the description of the detector when it starts.
     pub reads_detector: bool,
+    /// The kind goes over to a newer description of the detector by itself.
+    pub follows_detector: bool,
     /// The kind computes for long, so that it has a thread of its own unless told otherwise: it shall not
     /// keep the shared ones from others.
     pub own_thread: bool,
@@ -56,7 +58,7 @@ pub struct Kind {
     pub parse: fn(Options, &Setup) -> Result<Factory, OptionsError>,
     /// JSON schema of the options, with defaults and units.
     pub schema: fn() -> Schema,
-    /// Turns options into a monitor without a service around it; `None` for what is no monitor.
+    /// Turns options into a monitor without a service around it; `None` for what can only be a service.
     pub by_hand: Option<MakeByHand>,
 }
 
@@ -77,6 +79,7 @@ impl Kind {
             borrowed: None,
             reads_board: false,
             reads_detector: false,
+            follows_detector: false,
             own_thread: false,
             questions: &[],
             parse: parse_service::<C, S>,
@@ -93,14 +96,27 @@ impl Kind {
             section: None,
             borrowed: None,
             reads_board: false,
-            // It goes over to a newer one by itself.
             reads_detector: false,
+            follows_detector: true,
             own_thread: true,
             questions: M::QUESTIONS,
             parse: parse_monitor::<M>,
             schema: schema_of::<M::Config>,
             by_hand: Some(by_hand::<M>),
         }
+    }
+
+    /// Says what a service is without everything around it, so that recorded data can be given to it
+    /// like to a monitor.
+    #[must_use]
+    pub const fn with_core<C, S, H>(mut self) -> Self
+    where
+        C: DeserializeOwned,
+        S: FromConfig<C>,
+        H: ByHand + From<C> + 'static,
+    {
+        self.by_hand = Some(core_by_hand::<C, S, H>);
+        self
     }
 
     /// Names the section of `pipeline.toml` with the same options.
@@ -172,6 +188,17 @@ fn parse_monitor<M: Monitor>(options: Options, setup: &Setup) -> Result<Factory,
 fn by_hand<M: Monitor>(options: Options, setup: &Setup) -> Result<Box<dyn ByHand>, OptionsError> {
     let config = monitor_config::<M>(options, setup)?;
     Ok(Box::new(M::new(config, setup)))
+}
+
+fn core_by_hand<C, S, H>(options: Options, setup: &Setup) -> Result<Box<dyn ByHand>, OptionsError>
+where
+    C: DeserializeOwned,
+    S: FromConfig<C>,
+    H: ByHand + From<C> + 'static,
+{
+    let config: C = read(options)?;
+    S::check(&config, setup).map_err(serde::de::Error::custom)?;
+    Ok(Box::new(H::from(config)))
 }
 
 fn monitor_config<M: Monitor>(options: Options, setup: &Setup) -> Result<M::Config, OptionsError> {

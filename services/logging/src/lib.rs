@@ -6,7 +6,9 @@
 mod archive;
 mod index;
 mod log_analyser;
+mod log_file;
 mod msg_dumper;
+mod reading;
 mod recent;
 mod search;
 mod upkeep;
@@ -15,6 +17,7 @@ mod weblog;
 use fathom_kernel::Kind;
 
 pub use log_analyser::{Config as LogAnalyserConfig, LogAnalyser};
+pub use log_file::{LogFile, LogFiles, LogRecord};
 pub use msg_dumper::{Config as MsgDumperConfig, MsgDumper};
 pub use weblog::{Config as WeblogConfig, Highlight, Weblog};
 
@@ -27,9 +30,11 @@ pub const KINDS: &[Kind] = &[
     Kind::service::<LogAnalyserConfig, LogAnalyser>(
         "log_analyser",
         "errors and warnings per class of DAQ process, minute and day (MSG)",
-    ),
+    )
+    .with_core::<LogAnalyserConfig, LogAnalyser, log_analyser::Core>(),
     Kind::service::<WeblogConfig, Weblog>(
         "weblog",
         "what the log page shows: the last messages, searches, highlights (MSG)",
-    ),
+    )
+    .with_core::<WeblogConfig, Weblog, weblog::Core>(),
 ];

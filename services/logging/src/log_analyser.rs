@@ -4,6 +4,7 @@
 //! their index where there is one and line by line where not, so that days in which this service did
 //! not run are complete as well. State: a day of minutes (250 bytes each, 0.4 MB) and `keep` days.
 
+mod core;
 mod counts;
 mod files;
 mod stats;
@@ -14,7 +15,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fathom_formats::km3net::LogMessage;
 use fathom_kernel::{
     BoxFuture, Event, Filter, FromConfig, Limits, Service, ServiceCx, ServiceError, Setup,
     Subscription, Timestamp, blocking, tags,
@@ -25,15 +25,22 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+pub(crate) use self::core::Core;
 use self::counts::Counts;
+pub(crate) use self::counts::split_line;
 use self::stats::Stats;
 use crate::archive::Names;
-use crate::index::Level;
+use crate::reading::Reading;
 
 /// Time between two looks at the minute.
 const TICK: Duration = Duration::from_secs(1);
 /// Time between two looks for archived files that are not counted yet, and between two checkpoints.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// Returns what is counted.
+fn wants() -> Filter {
+    Filter::frames([tags::MSG])
+}
 
 /// Options of `log_analyser`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -89,7 +96,7 @@ impl Service for LogAnalyser {
     fn run(self: Box<Self>, cx: ServiceCx) -> BoxFuture<'static, Result<(), ServiceError>> {
         Box::pin(async move {
             // Subscribed before the files are read: what is received from now on is counted here.
-            let events = cx.subscribe(Filter::frames([tags::MSG]), Limits::default());
+            let events = cx.subscribe(wants(), Limits::default());
             let since = cx.clock.now();
             let folder = cx.data_dir.join(&self.config.directory);
             let names = Names::new(folder, self.config.prefix.clone());
@@ -129,6 +136,7 @@ struct Analyser {
 
 impl Analyser {
     async fn run(mut self, mut events: Subscription) -> Result<(), ServiceError> {
+        self.cx.counters.forget_gauges();
         self.cx.ready();
         let mut ticks = tokio::time::interval(TICK);
         let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -171,15 +179,20 @@ impl Analyser {
     fn take(&mut self, batch: &mut VecDeque<Arc<Event>>) {
         let count = batch.len() as u64;
         let mut bytes = 0;
+        let mut newest = None;
         for event in batch.drain(..) {
             bytes += event.cost_bytes() as u64;
             if let Event::Frame(frame) = &*event {
-                let message = LogMessage::decode(&frame.body);
-                let about = (message.source(), Level::of(&message));
-                self.stats.saw(frame.received, about);
+                let reading = Reading::of(frame);
+                if let Some(reason) = reading.fault() {
+                    self.cx.counters.bad(reason);
+                }
+                self.stats.saw(frame.received, reading.about());
+                newest = Some(frame.received);
             }
         }
         self.cx.counters.received(count, bytes);
+        self.cx.counters.lag_since(newest, self.cx.clock.now());
     }
 
     fn publish(&mut self) {
@@ -191,6 +204,7 @@ impl Analyser {
         for output in self.stats.outputs_if_changed(now) {
             self.cx.put(output);
         }
+        self.cx.counters.memory(self.stats.memory_bytes());
     }
 
     /// Looks for archived days that are not counted from their files yet, and keeps what is known.

@@ -5,16 +5,18 @@
 //! messages are found by the search of `msg_dumper`. Messages come from the bus and not from a file:
 //! rotation does no harm. State: `kept` messages of at most 2000 characters (20 MB for 10000).
 
+mod core;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fathom_formats::km3net::{LogMessage, LogSource};
+use fathom_formats::km3net::LogSource;
 use fathom_hist::Ring;
 use fathom_kernel::view::Table;
 use fathom_kernel::{
-    BoxFuture, Event, Filter, FromConfig, Limits, Output, Request, Service, ServiceCx,
+    BoxFuture, Event, Filter, Frame, FromConfig, Limits, Output, Request, Service, ServiceCx,
     ServiceError, Setup, Subscription, Timestamp, tags,
 };
 use schemars::JsonSchema;
@@ -22,8 +24,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::warn;
 
+pub(crate) use self::core::Core;
 use crate::archive::{Names, day_of};
 use crate::index::Level;
+use crate::reading::Reading;
 use crate::search::{Hit, Wanted};
 
 /// Shortest time between two versions of the list.
@@ -32,6 +36,14 @@ const GATHER: Duration = Duration::from_millis(250);
 const NEVER_STALE_S: f64 = 3e9;
 /// Longest text shown of one message, in characters.
 const SHOWN_CHARACTERS: usize = 2000;
+
+/// Time between two measurements of the memory.
+const MEASURE_EVERY: Duration = Duration::from_secs(10);
+
+/// Returns what is shown.
+fn wants() -> Filter {
+    Filter::frames([tags::MSG])
+}
 
 /// Options of `weblog`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -129,7 +141,7 @@ impl FromConfig<Config> for Weblog {
 impl Service for Weblog {
     fn run(self: Box<Self>, cx: ServiceCx) -> BoxFuture<'static, Result<(), ServiceError>> {
         Box::pin(async move {
-            let events = cx.subscribe(Filter::frames([tags::MSG]), Limits::default());
+            let events = cx.subscribe(wants(), Limits::default());
             let names = Names::new(
                 cx.data_dir.join(&self.config.directory),
                 self.config.prefix.clone(),
@@ -161,9 +173,13 @@ async fn follow(
     mut events: Subscription,
     mut cx: ServiceCx,
 ) -> Result<(), ServiceError> {
+    cx.counters.forget_gauges();
     cx.ready();
     let mut ticks = tokio::time::interval(GATHER);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut measures = tokio::time::interval(MEASURE_EVERY);
+    for timer in [&mut ticks, &mut measures] {
+        timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    }
     let stop = cx.stop.clone();
     let mut batch = VecDeque::new();
     loop {
@@ -177,6 +193,7 @@ async fn follow(
                     cx.put(output);
                 }
             }
+            _ = measures.tick() => cx.counters.memory(lines.memory_bytes()),
             open = events.recv_batch(&mut batch) => {
                 if !open { return Ok(()) }
                 lines.take(&mut batch, &cx);
@@ -240,15 +257,37 @@ impl Lines {
     fn take(&mut self, batch: &mut VecDeque<Arc<Event>>, cx: &ServiceCx) {
         let count = batch.len() as u64;
         let mut bytes = 0;
+        let mut newest = None;
         for event in batch.drain(..) {
             bytes += event.cost_bytes() as u64;
             if let Event::Frame(frame) = &*event {
-                let message = LogMessage::decode(&frame.body);
-                let about = (Level::of(&message), message.source());
-                self.push(Some(frame.received), about, message.text());
+                if let Some(reason) = self.saw(frame) {
+                    cx.counters.bad(reason);
+                }
+                newest = Some(frame.received);
             }
         }
         cx.counters.received(count, bytes);
+        cx.counters.lag_since(newest, cx.clock.now());
+    }
+
+    /// Takes a message; returns the reason why it cannot be read as it should, if there is one.
+    fn saw(&mut self, frame: &Frame) -> Option<&'static str> {
+        let reading = Reading::of(frame);
+        let (class, level) = reading.about();
+        self.push(Some(frame.received), (level, class), reading.text());
+        reading.fault()
+    }
+
+    /// Forgets all messages. Numbers go on, so that a page that follows stays in step.
+    fn forget(&mut self) {
+        self.kept.clear();
+        self.changed = true;
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let texts = self.kept.iter().map(|line| line.text.len());
+        texts.sum::<usize>() + self.kept.len() * size_of::<Line>()
     }
 
     /// Returns the last messages when there are new ones: at least those shown at first, and all new
@@ -282,15 +321,19 @@ impl Lines {
         }
     }
 
-    fn answer(&self, request: Request) {
+    fn answer(&mut self, request: Request) {
         let answer: Result<Value, String> = match &*request.verb {
             "messages" => {
                 let limit = request.args.get("limit").and_then(Value::as_u64);
                 let limit = limit.map_or(self.shown, |n| usize::try_from(n).unwrap_or(usize::MAX));
                 serde_json::to_value(self.table(limit)).map_err(|e| e.to_string())
             }
+            "reset" => {
+                self.forget();
+                Ok(Value::Null)
+            }
             other => Err(format!(
-                "unknown request {other:?}, expected messages {{\"limit\": N}}"
+                "unknown request {other:?}, expected reset, messages {{\"limit\": N}}"
             )),
         };
         // Whoever asked may have gone; then nobody needs the answer.

@@ -24,6 +24,7 @@ fn time(text: &str) -> Timestamp {
 /// A service on a bus of its own, or on that of another.
 struct Rig {
     bus: fathom_kernel::Bus,
+    counters: std::sync::Arc<fathom_kernel::Counters>,
     board: fathom_kernel::Board,
     stop: tokio_util::sync::CancellationToken,
     clock: Clock,
@@ -38,11 +39,12 @@ async fn start(service: Box<dyn Service>, folder: &Path, beside: Option<&Rig>) -
         (cx.bus, cx.clock) = (rig.bus.clone(), rig.clock.clone());
     }
     let (bus, board, stop) = (cx.bus.clone(), cx.board.clone(), cx.stop.clone());
-    let clock = cx.clock.clone();
+    let (clock, counters) = (cx.clock.clone(), cx.counters.clone());
     let running = tokio::spawn(async move { service.run(cx).await.unwrap() });
     outside.ready.wait_for(|ready| *ready).await.unwrap();
     Rig {
         bus,
+        counters,
         board,
         stop,
         clock,
@@ -344,4 +346,39 @@ fn a_highlight_that_is_no_expression_is_refused() {
             .unwrap_err()
             .contains("unclosed group")
     );
+}
+
+/// Both said how many messages they took and nothing else.
+#[tokio::test]
+async fn the_log_services_report_what_every_monitor_reports() {
+    let folder = tempfile::tempdir().unwrap();
+    let weblog = WeblogConfig::default();
+    let weblog: Box<dyn Service> = Box::new(Weblog::from_config(&weblog, &Setup::default()));
+    let analyser = analyser(&LogAnalyserConfig::default());
+    for (service, output) in [(weblog, "weblog"), (analyser, "log_today")] {
+        let rig = start(service, folder.path(), None).await;
+        rig.say("2021-09-03 12:00 10.0.0.1 F001 ERROR too many packets");
+        rig.bus.publish(Event::Frame(Frame {
+            source: "test".into(),
+            tag: tags::MSG,
+            received: rig.clock.now(),
+            body: b"t\xe4glich".to_vec().into(),
+        }));
+        rig.output(output, |_| true).await;
+        for _ in 0..500 {
+            let counted = rig.counters.snapshot();
+            if counted.received == 2 && counted.lag_s.is_some() && counted.memory_bytes.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let counted = rig.counters.snapshot();
+        assert_eq!(counted.received, 2, "{output}");
+        assert_eq!(counted.bad.get("not_utf8"), Some(&1), "{output}");
+        assert_eq!(counted.lag_s, Some(0.0), "{output}");
+        assert!(counted.memory_bytes.is_some(), "{output}");
+        assert!(counted.last_output.is_some(), "{output}");
+        rig.ask("reset", Value::Null).await.unwrap();
+        rig.stop().await;
+    }
 }

@@ -20,6 +20,12 @@ impl Counts {
         }
     }
 
+    /// Adds other counts.
+    pub(super) fn merge(&mut self, other: &Self) {
+        let sums = self.0.iter_mut().flatten().zip(other.0.iter().flatten());
+        sums.for_each(|(sum, count)| *sum += count);
+    }
+
     /// Returns the count of a class and level.
     pub(super) fn of(&self, class: LogSource, level: Level) -> u64 {
         let row = CLASSES.iter().position(|&c| c == class);
@@ -38,17 +44,19 @@ impl Counts {
 /// Reads a line of an archived file: `<file> [<class>]: <message>`. What does not begin so is of no
 /// class and follows no convention.
 pub(super) fn read_line(line: &str) -> (LogSource, Level) {
-    let unmatched = (LogSource::Other, Level::None);
-    let Some((class, text)) = line
-        .split_once(" [")
-        .filter(|(file, _)| file.contains('.') && !file.contains(' '))
-        .and_then(|(_, rest)| rest.split_once("]: "))
-    else {
-        return unmatched;
+    let Some((class, text)) = split_line(line) else {
+        return (LogSource::Other, Level::None);
     };
     let class = CLASSES.into_iter().find(|known| known.as_str() == class);
     let level = Level::of(&LogMessage::decode(text.as_bytes()));
     (class.unwrap_or(LogSource::Other), level)
+}
+
+/// Splits a line of a file into class and message.
+pub(crate) fn split_line(line: &str) -> Option<(&str, &str)> {
+    let (file, rest) = line.split_once(" [")?;
+    let is_file = file.contains('.') && !file.contains(' ');
+    rest.split_once("]: ").filter(|_| is_file)
 }
 
 #[cfg(test)]

@@ -96,14 +96,17 @@ fn count_day(
         if is_stopped() {
             return Ok(None);
         }
+        let mut own = Counts::default();
         let indexed =
-            index.map(|path| by_index(&path, |entry| counts.add((entry.class, entry.level))));
+            index.map(|path| by_index(&path, |entry| own.add((entry.class, entry.level))));
         if let Some(Ok(1..)) = indexed {
+            counts.merge(&own);
             continue;
         }
-        counts = Counts::default();
-        match by_line(&text, is_stopped, |line| counts.add(read_line(line))) {
-            Ok(true) => {}
+        own = Counts::default();
+        match by_line(&text, is_stopped, |line| own.add(read_line(line))) {
+            // A day that was begun twice has a compressed file and a plain one.
+            Ok(true) => counts.merge(&own),
             Ok(false) => return Ok(None),
             // Compressed or deleted meanwhile: the next look finds it.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -167,4 +170,31 @@ fn by_line(
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    #[test]
+    fn the_plain_and_the_compressed_file_of_a_day_count_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = Names::new(folder.path().to_owned(), "MSG".into());
+        let day = Date::constant(2021, 9, 2);
+        let line = |level: &str| format!("MSG.log [DataFilter]: x 10.0.0.1 F001 {level} y\n");
+        let packed = File::create(names.of_day(day, "log.gz")).unwrap();
+        let mut encoder = GzEncoder::new(packed, Compression::fast());
+        let early = line("ERROR").repeat(3) + &line("WARNING");
+        encoder.write_all(early.as_bytes()).unwrap();
+        encoder.finish().unwrap();
+        std::fs::write(names.of_day(day, "log"), line("ERROR").repeat(2)).unwrap();
+        let counts = count_day(&names, day, &|| false).unwrap().unwrap();
+        let of = |level| counts.of(LogSource::DataFilter, level);
+        assert_eq!((of(Level::Error), of(Level::Warning)), (5, 1));
+    }
 }

@@ -83,6 +83,11 @@ impl Stats {
         *self = Self::new(&config, now);
     }
 
+    /// Returns roughly how much memory the counts take.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.minutes.len() * size_of::<(i64, Counts)>() + self.days.len() * size_of::<(Date, Day)>()
+    }
+
     /// Counts a message.
     pub(super) fn saw(&mut self, received: Timestamp, about: (LogSource, Level)) {
         self.minutes
