@@ -129,10 +129,7 @@ impl LogFile {
         };
         let mut body = text_of(line);
         // Lines that begin with a tab continue the message.
-        loop {
-            let Some((start, line)) = self.line()? else {
-                break;
-            };
+        while let Some((start, line)) = self.line()? {
             let Some(more) = line.strip_prefix(b"\t") else {
                 self.next = Some((start, line));
                 break;

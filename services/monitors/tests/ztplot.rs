@@ -537,37 +537,32 @@ fn an_event_is_drawn_again_on_request_with_the_dus_chosen() {
     );
 }
 
-/// The picture of an event showed its hits only, while the fit stood in another one.
-#[test]
-fn an_event_is_drawn_with_its_line_fit_and_residuals_on_request() {
-    let (mut bench, setup) = bench(small(10));
+/// Light of a muon that goes straight down 20 m beside DU 2.
+fn straight_down(setup: &Setup) -> Vec<u8> {
     let detector = setup.detector.as_ref().unwrap();
-    // Light of a muon that goes straight down 20 m beside DU 2.
     let track = fathom_monitors::LineTrack {
         distance_m: 20.0,
         z_m: 100.0,
         up: -0.99,
         time_ns: 5000.0,
     };
-    let hits: Vec<_> = (1..=12)
-        .map(|floor| {
-            let module = detector.module_at(2, floor).unwrap();
-            let pmt = &module.pmts[0];
-            let time_ns = track.arrival_ns(pmt.position_m[2]) - pmt.t0_ns;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "near"
-            )]
-            let time = time_ns.round() as u32;
-            SnapshotHit::new(module.id, 0.into(), time, 30)
-        })
-        .collect();
-    let triggered: Vec<_> = hits
+    let hit = |floor| {
+        let module = detector.module_at(2, floor).unwrap();
+        let pmt = &module.pmts[0];
+        let time_ns = track.arrival_ns(pmt.position_m[2]) - pmt.t0_ns;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "some microseconds"
+        )]
+        let time = time_ns.round() as u32;
+        SnapshotHit::new(module.id, 0.into(), time, 30)
+    };
+    let hits: Vec<_> = (1..=12).map(hit).collect();
+    let triggered = hits
         .iter()
-        .map(|hit| TriggeredHit::new(*hit, TriggerMask(18)))
-        .collect();
-    let mut body = Vec::new();
+        .map(|hit| TriggeredHit::new(*hit, TriggerMask(18)));
+    let triggered: Vec<_> = triggered.collect();
     let payload = Payload {
         legacy: false,
         header: header(6760, T0),
@@ -577,7 +572,16 @@ fn an_event_is_drawn_with_its_line_fit_and_residuals_on_request() {
         triggered: &triggered,
         snapshot: &hits,
     };
+    let mut body = Vec::new();
     payload.encode(&mut body).unwrap();
+    body
+}
+
+/// The picture of an event showed its hits only, while the fit stood in another one.
+#[test]
+fn an_event_is_drawn_with_its_line_fit_and_residuals_on_request() {
+    let (mut bench, setup) = bench(small(10));
+    let body = straight_down(&setup);
     bench.take(&frame(tags::IO_EVT, body, T0));
     let ask = |bench: &mut Bench<ZtPlot>, fit: bool| {
         let args = json!({ "trigger_counter": 3, "fit": fit });

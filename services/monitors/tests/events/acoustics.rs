@@ -7,7 +7,7 @@ use fathom_formats::detx::{Detector, Layout, Place};
 use fathom_formats::km3net::{Arrival, DetectorId, DomId, encode_arrivals};
 use fathom_kernel::view::{Panels, View};
 use fathom_kernel::{
-    Content, Event, FetchError, Fetched, Location, Monitor as _, Setup, Span, tags,
+    Content, Event, Fetch, FetchError, Fetched, Location, Monitor as _, Setup, Span, tags,
 };
 use fathom_monitors::{Acoustics, AcousticsConfig as Config};
 use serde_json::{Value, json};
@@ -321,72 +321,67 @@ fn a_table_of_a_file_or_data_base_is_asked_for_and_read() {
     );
 }
 
+/// The data base, which wants to know module and runs.
+fn by_module() -> Config {
+    let at = |text: &str| Some(Location::from(text.to_owned()));
+    Config {
+        source: at("http://db/toashort?det={detector}&from={minrun}&to={maxrun}&dom={dom_id}"),
+        runs: at("http://db/runs?detid={detector}"),
+        ..Config::default()
+    }
+}
+
+/// Lets time pass; returns what is asked for.
+fn asked(bench: &mut Bench<Acoustics>, at_ms: i64) -> Vec<Fetch> {
+    bench.tick(at_ms);
+    std::mem::take(&mut bench.out.fetches)
+}
+
+/// Answers; returns what is asked for then.
+fn answer(bench: &mut Bench<Acoustics>, name: &str, text: String) -> Vec<Fetch> {
+    let fetched = Fetched {
+        name: name.to_owned(),
+        content: Ok(Content::Bytes(text.into(), None)),
+    };
+    bench.monitor.on_fetched(fetched, &mut bench.out);
+    std::mem::take(&mut bench.out.fetches)
+}
+
+/// What the data base has of a module, which it does not name; one it does not know.
+fn table_of(dom: u32) -> String {
+    if dom == 103 {
+        return "ERROR: no such module\n".to_owned();
+    }
+    let mut table = "EMITTERID\tQUALITYFACTOR\tUNIXTIMEBASE\tTOA_S\n".to_owned();
+    for ping in series(dom, 11, T0 + 200_000, 9) {
+        let numbers = (ping.emitter, ping.quality, ping.time_base_s, ping.toa_s);
+        let (emitter, quality, base, toa) = numbers;
+        table += &format!("{emitter}\t{quality}\t{base}\t{toa}\n");
+    }
+    table
+}
+
 /// The data base gives times of arrival of one module and a range of runs only.
 #[test]
 fn the_data_base_is_asked_by_module_and_by_the_runs_of_the_time() {
-    let at = |text: &str| Some(Location::from(text.to_owned()));
-    let config = Config {
-        source: at(
-            "http://db/toashort?detid={detector}&minrun={minrun}&maxrun={maxrun}&dom={dom_id}",
-        ),
-        runs: at("http://db/runs?detid={detector}"),
-        ..Config::default()
-    };
-    let mut bench = Bench::<Acoustics>::new(config.clone(), &setup(12));
-    let without_runs = Config {
-        runs: None,
-        ..config.clone()
-    };
-    let why = Acoustics::check(&without_runs, &setup(12)).unwrap_err();
-    assert_eq!(why, "source asks by runs: name a table with runs");
-    assert!(Acoustics::check(&config, &Setup::default()).is_err());
-    assert_eq!(Acoustics::check(&config, &setup(12)), Ok(()));
-    let asked = |bench: &mut Bench<Acoustics>, at_ms| {
-        bench.tick(at_ms);
-        std::mem::take(&mut bench.out.fetches)
-    };
-    let answer = |bench: &mut Bench<Acoustics>, name: &str, content| {
-        let name = name.to_owned();
-        bench
-            .monitor
-            .on_fetched(Fetched { name, content }, &mut bench.out);
-        std::mem::take(&mut bench.out.fetches)
-    };
-    let text = |text: String| Ok(Content::Bytes(text.into(), None));
+    let mut bench = Bench::<Acoustics>::new(by_module(), &setup(12));
     // Nothing is asked for before the runs are known.
     let first = asked(&mut bench, T0 + 900_000);
     assert_eq!(first.len(), 1);
     assert_eq!(first[0].from.to_string(), "http://db/runs?detid=44");
     assert!(asked(&mut bench, T0 + 901_000).is_empty());
-    let runs = format!(
-        "RUN\tUNIXSTARTTIME\n70\t{}\n71\t{T0}\n72\t{}\n",
-        T0 - 9_000_000,
-        T0 + 9_000_000
-    );
-    answer(&mut bench, &first[0].name, text(runs));
+    let (before, after) = (T0 - 9_000_000, T0 + 9_000_000);
+    let runs = format!("RUN\tUNIXSTARTTIME\n70\t{before}\n71\t{T0}\n72\t{after}\n");
+    answer(&mut bench, &first[0].name, runs);
     let mut waiting = asked(&mut bench, T0 + 902_000);
     assert_eq!(waiting.len(), 8, "a few at a time");
-    assert_eq!(
-        waiting[0].from.to_string(),
-        "http://db/toashort?detid=44&minrun=70&maxrun=71&dom=100"
-    );
-    // The tables do not name the module; one module cannot be had.
+    let expected = "http://db/toashort?det=44&from=70&to=71&dom=100";
+    assert_eq!(waiting[0].from.to_string(), expected);
     let mut done = Vec::new();
     while let Some(fetch) = waiting.pop() {
         let dom: u32 = fetch.name.split_once(':').unwrap().1.parse().unwrap();
-        let mut table = "EMITTERID\tQUALITYFACTOR\tUNIXTIMEBASE\tTOA_S\n".to_owned();
-        for p in series(dom, 11, T0 + 200_000, 9) {
-            table += &format!(
-                "{}\t{}\t{}\t{}\n",
-                p.emitter, p.quality, p.time_base_s, p.toa_s
-            );
-        }
-        let content = match dom {
-            103 => text("ERROR: no such module\n".into()),
-            _ => text(table),
-        };
         done.push(dom);
-        waiting.extend(answer(&mut bench, &fetch.name, content));
+        waiting.extend(answer(&mut bench, &fetch.name, table_of(dom)));
         // No second round begins meanwhile.
         if !waiting.is_empty() {
             let more = asked(&mut bench, T0 + 902_000 + 70_000);
@@ -400,10 +395,21 @@ fn the_data_base_is_asked_by_module_and_by_the_runs_of_the_time() {
     assert_eq!(classes[&1], [-1.5, -1.5, 1.5]);
     assert!(!classes[&3].contains(&1.5));
     let fault = bench.cell("acoustics_counts", "source", 1);
-    assert!(
-        fault.as_str().unwrap().contains("ERROR: no such module"),
-        "{fault}"
-    );
+    let refusal = "the data base answers \"ERROR: no such module\"";
+    assert_eq!(fault, json!(refusal));
+}
+
+#[test]
+fn a_source_that_cannot_be_asked_is_refused() {
+    assert_eq!(Acoustics::check(&by_module(), &setup(12)), Ok(()));
+    let without_runs = Config {
+        runs: None,
+        ..by_module()
+    };
+    let why = Acoustics::check(&without_runs, &setup(12)).unwrap_err();
+    assert_eq!(why, "source asks by runs: name a table with runs");
+    let why = Acoustics::check(&by_module(), &Setup::default()).unwrap_err();
+    assert_eq!(why, "source asks by module, expected a [detector]");
 }
 
 #[test]
