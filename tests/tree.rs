@@ -31,6 +31,21 @@ const NOT_ON_FLOOR_0: [&str; 8] = [
     "tower",
 ];
 
+/// Licences that a library may have; of several in an `OR` one is enough.
+const LICENCES: [&str; 11] = [
+    "0BSD",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CDLA-Permissive-2.0",
+    "ISC",
+    "MIT",
+    "MPL-2.0",
+    "Unicode-3.0",
+    "Zlib",
+];
+
 /// Where the list of everything that the kernel needs is recorded.
 const KERNEL_LIST: &str = "tests/tree/kernel.txt";
 
@@ -198,4 +213,45 @@ fn the_kernel_needs_what_is_recorded() {
         "every service is built with these: new {new:?}, gone {gone:?}; if that is meant, run \
          with FATHOM_BLESS=1"
     );
+}
+
+/// Tells whether a licence expression can be fulfilled by licences that are allowed.
+fn is_allowed(licence: &str) -> bool {
+    // Two operators and brackets, without anything inside of brackets that binds weaker.
+    let words = |text: &str| text.trim().trim_matches(['(', ')']).trim().to_owned();
+    let is_one = |text: &str| LICENCES.contains(&&*words(text));
+    let any = |text: &str| {
+        text.split(" OR ")
+            .flat_map(|part| part.split('/'))
+            .any(is_one)
+    };
+    licence.split(" AND ").all(any)
+}
+
+#[test]
+fn libraries_come_from_the_registry_under_licences_that_are_allowed() {
+    for allowed in [
+        "MIT",
+        "Unlicense/MIT",
+        "(MIT OR GPL-3.0) AND ISC",
+        "GPL-3.0 OR MIT",
+    ] {
+        assert!(is_allowed(allowed), "{allowed}");
+    }
+    for refused in ["GPL-3.0", "MIT AND GPL-3.0", "(MIT OR ISC) AND GPL-3.0", ""] {
+        assert!(!is_allowed(refused), "{refused}");
+    }
+    let metadata = metadata();
+    for package in &metadata.packages {
+        let Some(source) = &package.source else {
+            continue;
+        };
+        assert!(
+            source.repr.starts_with("registry+"),
+            "{} is from {source}",
+            package.name
+        );
+        let licence = package.license.as_deref().unwrap_or_default();
+        assert!(is_allowed(licence), "{} is under {licence:?}", package.name);
+    }
 }
