@@ -5,8 +5,7 @@
 mod rig;
 
 use fathom::actors::Ended;
-use fathom::config::{Origin, load};
-use fathom::stack::{Options, Stack};
+use fathom::stack::Stack;
 use fathom_kernel::Command;
 use fathom_kernel::view::{Panels, View};
 
@@ -42,22 +41,6 @@ interval = "1s"
 after = ["fake_detector"]
 "#;
 
-fn started(folder: &std::path::Path) -> Stack {
-    let file = folder.join("supervisor.toml");
-    std::fs::write(&file, CONFIGURATION).unwrap();
-    let origin = Origin {
-        file,
-        data_dir: Some(folder.join("data")),
-        ..Origin::default()
-    };
-    let loaded = load(&origin).unwrap_or_else(|report| panic!("{}", report.render(false)));
-    let options = Options {
-        program: Some(env!("CARGO_BIN_EXE_fathom").into()),
-        ..Options::default()
-    };
-    Stack::start(loaded.plan, options).unwrap()
-}
-
 /// Points of each panel.
 fn points(stack: &Stack) -> Vec<usize> {
     let Some(entry) = stack.board.entry("rttc") else {
@@ -83,7 +66,7 @@ fn cell(stack: &Stack, output: &str, row: &str) -> serde_json::Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn round_trip_times_go_on_after_the_manager_forgot_and_constants_are_found() {
     let folder = tempfile::tempdir().unwrap();
-    let mut stack = started(folder.path());
+    let mut stack = configured(folder.path(), CONFIGURATION);
     wait_for(|| points(&stack).iter().any(|n| *n >= 2)).await;
     let forget = Command::Request {
         name: "manager".to_owned(),

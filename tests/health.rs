@@ -231,7 +231,6 @@ async fn a_held_service_is_not_restarted_until_it_is_released() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_broker_tells_whether_a_tag_flows() {
     let (folder, silent) = (tempfile::tempdir().unwrap(), Arc::<AtomicBool>::default());
-    let path = folder.path().join("supervisor.toml");
     // A broker, a client of it that is no service, and a program that shall write when tags flow.
     let text = r#"
         [service.ligier]
@@ -243,17 +242,7 @@ async fn a_real_broker_tells_whether_a_tag_flows() {
         after = ["ligier"]
         flow = [{ in = "tag:IO_SUM", out = "file:nothing", max_age = "2s", patience = "1s", grace = "0s" }]
     "#;
-    let origin = fathom::config::Origin {
-        file: path,
-        text: Some(text.to_owned()),
-        data_dir: Some(folder.path().to_owned()),
-        ..fathom::config::Origin::default()
-    };
-    let loaded = fathom::config::load(&origin);
-    let plan = loaded
-        .unwrap_or_else(|report| panic!("{}", report.render(false)))
-        .plan;
-    let mut stack = Stack::start(plan, fathom::stack::Options::default()).unwrap();
+    let mut stack = configured(folder.path(), text);
     until_health(&stack, "writer", Health::Idle).await;
     let address = *stack.addresses.watch().borrow().get("ligier").unwrap();
     let sending = tokio::spawn(send(address, silent.clone()));

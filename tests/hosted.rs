@@ -5,8 +5,7 @@
 mod rig;
 
 use fathom::actors::Ended;
-use fathom::config::{Origin, load};
-use fathom::stack::{Options, Stack};
+use fathom::stack::Stack;
 use fathom_kernel::{Command, Reply, State};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -42,22 +41,6 @@ interval = "100ms"
 after = ["fake_detector"]
 "#;
 
-fn started(folder: &std::path::Path) -> Stack {
-    let file = folder.join("supervisor.toml");
-    std::fs::write(&file, CONFIGURATION).unwrap();
-    let origin = Origin {
-        file,
-        data_dir: Some(folder.join("data")),
-        ..Origin::default()
-    };
-    let loaded = load(&origin).unwrap_or_else(|report| panic!("{}", report.render(false)));
-    let options = Options {
-        program: Some(env!("CARGO_BIN_EXE_fathom").into()),
-        ..Options::default()
-    };
-    Stack::start(loaded.plan, options).unwrap()
-}
-
 /// Waits for the start with this number, and for pictures that it has made.
 async fn works(stack: &Stack, incarnation: u64) -> Pid {
     let now = until(stack, "hosted", |now| {
@@ -86,7 +69,7 @@ async fn report(stack: &Stack, name: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hosted_kind_that_crashes_or_hangs_comes_back_and_one_without_memory_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
-    let mut stack = started(folder.path());
+    let mut stack = configured(folder.path(), CONFIGURATION);
     let pid = works(&stack, 1).await;
     kill(pid, Signal::SIGILL).unwrap();
     let pid = works(&stack, 2).await;

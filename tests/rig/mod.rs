@@ -15,11 +15,28 @@ use fathom::config::plan::{
     LogFormat, LogPlan, OnFatal, OwnLog, Placement, Plan, ProcessPlan, Ready, Restart, Run,
     ServicePlan, StopPlan, Strategy,
 };
+use fathom::config::{Origin, load};
 use fathom::stack::{Options, Stack};
 use fathom_kernel::{
     Answer, BoxFuture, Caller, Command, FromConfig, Kind, Outcome, Reply, Service, ServiceCx,
     ServiceError, ServiceStatus, Setup, Size, State, Verdict,
 };
+
+/// Starts the stack of a configuration; hosted kinds run in children of the real binary.
+pub fn configured(folder: &Path, text: &str) -> Stack {
+    let origin = Origin {
+        file: folder.join("supervisor.toml"),
+        text: Some(text.to_owned()),
+        data_dir: Some(folder.join("data")),
+        ..Origin::default()
+    };
+    let loaded = load(&origin).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let options = Options {
+        program: Some(env!("CARGO_BIN_EXE_fathom").into()),
+        ..Options::default()
+    };
+    Stack::start(loaded.plan, options).unwrap()
+}
 
 /// Does as a test says.
 pub struct Puppet(

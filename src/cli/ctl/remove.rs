@@ -19,19 +19,7 @@ impl Remove {
         let mut code = 0;
         for group in &self.groups {
             let done = session.client.remove_group(group).await;
-            let line = match done.map_err(CtlError::from) {
-                Ok(_) => format!("{group}: removed process group"),
-                Err(error) if error.is_unreachable() => return Err(error),
-                Err(error) => {
-                    code = 1;
-                    format!("{group}: ERROR ({error})")
-                }
-            };
-            if session.json {
-                session.value(&serde_json::json!({ "group": group, "result": line }))?;
-            } else {
-                session.line(&line)?;
-            }
+            code = code.max(session.group_done(group, done, "removed process group")?);
         }
         Ok(code)
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::CtlError;
 use crate::config::nearest;
-use crate::control::{Client, Problem};
+use crate::control::{Client, ClientError, Problem};
 
 /// One run of `ctl`.
 pub(super) struct Session {
@@ -41,6 +41,26 @@ impl Session {
     pub(super) fn value(&mut self, value: &impl Serialize) -> Result<(), CtlError> {
         let text = serde_json::to_string(value).map_err(std::io::Error::other)?;
         self.line(&text)
+    }
+
+    /// Prints what became of a group; returns the exit code.
+    pub(super) fn group_done<T>(
+        &mut self,
+        group: &str,
+        done: Result<T, ClientError>,
+        well: &str,
+    ) -> Result<u8, CtlError> {
+        let (line, code) = match done.map_err(CtlError::from) {
+            Ok(_) => (format!("{group}: {well}"), 0),
+            Err(error) if error.is_unreachable() => return Err(error),
+            Err(error) => (format!("{group}: ERROR ({error})"), 1),
+        };
+        if self.json {
+            self.value(&serde_json::json!({ "group": group, "result": line }))?;
+        } else {
+            self.line(&line)?;
+        }
+        Ok(code)
     }
 
     /// Returns the status of targets that exist, and the names of those that do not.

@@ -227,27 +227,33 @@ async fn stop_all(
         })
         .await?;
     Ok(entries(services, &outcomes, |outcome| {
-        match outcome.result {
-            Verdict::Stopped => Ok(()),
-            Verdict::NotRunning => Err(Code::NotRunning),
-            Verdict::Started
-            | Verdict::Signalled
-            | Verdict::AlreadyStarted
-            | Verdict::SpawnError
-            | Verdict::AbnormalTermination
-            | Verdict::TimedOut
-            | Verdict::BadSignal
-            | Verdict::Held
-            | Verdict::Released
-            | Verdict::Cleared
-            | Verdict::Rotated
-            | Verdict::Failed
-            | Verdict::Added
-            | Verdict::Removed
-            | Verdict::Updated
-            | Verdict::Untouched => Err(Code::Failed),
-        }
+        reached(outcome, Verdict::Stopped)
     }))
+}
+
+/// Judges an outcome by the one that was wanted.
+fn reached(outcome: &Outcome, wanted: Verdict) -> Result<(), Code> {
+    match outcome.result {
+        verdict if verdict == wanted => Ok(()),
+        Verdict::NotRunning => Err(Code::NotRunning),
+        Verdict::Started
+        | Verdict::Stopped
+        | Verdict::Signalled
+        | Verdict::AlreadyStarted
+        | Verdict::SpawnError
+        | Verdict::AbnormalTermination
+        | Verdict::TimedOut
+        | Verdict::BadSignal
+        | Verdict::Held
+        | Verdict::Released
+        | Verdict::Cleared
+        | Verdict::Rotated
+        | Verdict::Failed
+        | Verdict::Added
+        | Verdict::Removed
+        | Verdict::Updated
+        | Verdict::Untouched => Err(Code::Failed),
+    }
 }
 
 async fn signal_all(
@@ -271,26 +277,7 @@ async fn signal_all(
     };
     let outcomes = desk.outcomes(command).await?;
     Ok(entries(services, &outcomes, |outcome| {
-        match outcome.result {
-            Verdict::Signalled => Ok(()),
-            Verdict::NotRunning => Err(Code::NotRunning),
-            Verdict::Started
-            | Verdict::Stopped
-            | Verdict::AlreadyStarted
-            | Verdict::SpawnError
-            | Verdict::AbnormalTermination
-            | Verdict::TimedOut
-            | Verdict::BadSignal
-            | Verdict::Held
-            | Verdict::Released
-            | Verdict::Cleared
-            | Verdict::Rotated
-            | Verdict::Failed
-            | Verdict::Added
-            | Verdict::Removed
-            | Verdict::Updated
-            | Verdict::Untouched => Err(Code::Failed),
-        }
+        reached(outcome, Verdict::Signalled)
     }))
 }
 
