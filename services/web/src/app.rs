@@ -19,7 +19,8 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::access::{Access, guard};
 use crate::api::{
-    ask, config, control, events, faulty, incidents, live, logs, messages, outputs, plots, status,
+    alarms, ask, config, control, events, faulty, incidents, live, logs, messages, outputs, plots,
+    status,
 };
 use crate::assets::{self, Assets};
 use crate::hub::Hub;
@@ -67,6 +68,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/live", get(live::stream))
         .route("/api/status", get(status::show))
         .route("/api/alarms", get(status::alarms))
+        .route("/api/alarms/{verb}", post(alarms::order))
         .route("/api/life", get(status::life))
         .route("/api/messages", get(messages::search))
         .route("/api/messages/live", get(messages::follow))

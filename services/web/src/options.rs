@@ -83,7 +83,7 @@ pub enum Role {
     /// Looks at everything.
     #[default]
     Viewer,
-    /// Is on shift.
+    /// Is on shift: acknowledges and mutes alarms.
     Shifter,
     /// Starts and stops services.
     Operator,

@@ -34,6 +34,7 @@ pub(crate) async fn show(
         "user": identity.user.as_deref(),
         "role": identity.role,
         "can_control": identity.role >= Role::Operator,
+        "can_acknowledge": identity.role >= Role::Shifter,
         "stale_after": Output::STALE_AFTER,
         "pages": app.pages,
         "palette": PALETTE,

@@ -1,5 +1,6 @@
 //! The routes of the data API.
 
+pub(crate) mod alarms;
 pub(crate) mod ask;
 pub(crate) mod config;
 pub(crate) mod control;

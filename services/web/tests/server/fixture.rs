@@ -200,9 +200,12 @@ fn services() -> Vec<ServiceStatus> {
             "questions": questions,
         })
     };
+    let mut engine = service("alerts:alarms", &[]);
+    engine["kind"] = json!("alarms");
     let list = json!([
         service("monitoring:x", &QUESTIONS),
-        service("monitoring:y", &[])
+        service("monitoring:y", &[]),
+        engine,
     ]);
     serde_json::from_value(list).unwrap()
 }

@@ -4,6 +4,7 @@
     reason = "a test that cannot set up its server shall panic"
 )]
 
+mod alarms;
 mod ask;
 mod events;
 mod fixture;

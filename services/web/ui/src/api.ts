@@ -225,6 +225,8 @@ export interface Config {
   version: string;
   boot: string;
   can_control: boolean;
+  // May take care of alarms.
+  can_acknowledge: boolean;
   stale_after: number;
   pages: Page[];
   palette: string[];
@@ -299,4 +301,8 @@ export interface Outcome {
 export async function act(service: string, verb: "start" | "stop" | "restart"): Promise<Outcome[]> {
   const response = await fetch(`/api/services/${encodeURIComponent(service)}/${verb}`, { method: "POST" });
   return (await json<{ outcomes: Outcome[] }>(response)).outcomes;
+}
+
+export async function orderAlarm(verb: "acknowledge" | "mute" | "unmute", args: Record<string, string>): Promise<void> {
+  await json<unknown>(await fetch(`/api/alarms/${verb}?${new URLSearchParams(args)}`, { method: "POST" }));
 }

@@ -2,11 +2,12 @@
 
 import { useEffect, useState } from "preact/hooks";
 
+import { Alarms } from "./alarms";
 import type { Page, Stack } from "./api";
 import { utcTime } from "./format";
 import { go, serverNow, useLive } from "./live";
 import { Logs } from "./logs";
-import { Alarms, PlotPage, Rows } from "./pages";
+import { PlotPage, Rows } from "./pages";
 import { Services } from "./services";
 
 const normal = (path: string) => (path === "/index.html" ? "/" : path);
@@ -58,7 +59,7 @@ export function App() {
           <a class="brand" href="/">{live.config.stack}</a>
           <nav>{pages.map((p) => <a key={p.path} href={p.path} aria-current={p === page ? "page" : undefined}>{p.title}</a>)}</nav>
           <StackBadge stack={live.stack} />
-          <Alarms alarms={live.alarms} unlisted={live.unlisted} />
+          <Alarms />
           <span class={live.connected ? "badge good" : "badge bad"} title="Live connection">
             {live.connected ? "live" : "no connection"}
           </span>

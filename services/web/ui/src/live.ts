@@ -3,8 +3,9 @@
 
 import { useEffect, useState } from "preact/hooks";
 
+import { type Case, casesOf, ENGINE_OUTPUT } from "./cases";
 import type { Alarm, Config, OutputHead, Stack } from "./api";
-import { fetchAlarms, fetchConfig, fetchOutputs, fetchStatus } from "./api";
+import { fetchAlarms, fetchConfig, fetchOutput, fetchOutputs, fetchStatus } from "./api";
 
 export interface Live {
   connected: boolean;
@@ -14,6 +15,8 @@ export interface Live {
   alarms: Map<string, Alarm>;
   // Conditions that hold beyond those that are listed.
   unlisted: number;
+  // The alarms of the engine; null without one.
+  cases: Case[] | null;
   // Server clock minus browser clock [ms]: ages are computed with the server's clock.
   skew_ms: number;
   error: string | null;
@@ -29,7 +32,7 @@ const ALARMS_MAX = 1000;
 const RETRY_MS = 2000;
 
 export const live: Live = {
-  connected: false, config: null, stack: null, outputs: new Map(), alarms: new Map(), unlisted: 0, skew_ms: 0, error: null,
+  connected: false, config: null, stack: null, outputs: new Map(), alarms: new Map(), unlisted: 0, cases: null, skew_ms: 0, error: null,
 };
 const listeners = new Set<() => void>();
 let pending = false;
@@ -57,6 +60,24 @@ export function mergeAlarm(alarm: Alarm, into: Map<string, Alarm>) {
   else if (into.size < ALARMS_MAX || into.has(key)) into.set(key, alarm);
 }
 
+let casesVersion = -1;
+
+// Fetches the alarms of the engine when they are newer than those that are there; one at a time.
+async function loadCases() {
+  const version = live.outputs.get(ENGINE_OUTPUT)?.version;
+  if (version === undefined) {
+    live.cases = null;
+    casesVersion = -1;
+    return;
+  }
+  if (version === casesVersion) return;
+  casesVersion = version;
+  const output = await fetchOutput(ENGINE_OUTPUT).catch(() => null);
+  if (output?.view.form === "table") live.cases = casesOf(output.view);
+  else if (output === null) casesVersion = -1;
+  changed();
+}
+
 async function load() {
   const [config, outputs, alarms] = await Promise.all([fetchConfig(), fetchOutputs(), fetchAlarms()]);
   live.config = config;
@@ -67,6 +88,9 @@ async function load() {
   // Versions start anew when the server was restarted, so older ones must not win.
   live.outputs = new Map(outputs.outputs.map((head) => [head.name, head]));
   live.error = null;
+  // Versions start anew when the server was restarted.
+  casesVersion = -1;
+  await loadCases();
   // The page works without the supervisor's answer; the next status event brings it.
   live.stack = await fetchStatus().catch(() => live.stack);
 }
@@ -89,6 +113,7 @@ function listen() {
   on<{ now_ms: number; outputs: OutputHead[] }>("outputs", ({ now_ms, outputs }) => {
     live.skew_ms = now_ms - Date.now();
     mergeHeads(outputs, live.outputs);
+    void loadCases();
   });
   on<Stack>("status", (stack) => { live.stack = stack; });
   on<Alarm>("alarm", (alarm) => mergeAlarm(alarm, live.alarms));

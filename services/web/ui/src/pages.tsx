@@ -1,9 +1,6 @@
-// Rows of plots, a single large plot, and the list of alarms.
+// Rows of plots, and a single large plot.
 
-import { useState } from "preact/hooks";
-
-import type { Alarm } from "./api";
-import { isGlob, matching, utcDateTime } from "./format";
+import { isGlob, matching } from "./format";
 import { useLive } from "./live";
 import { EventPage, HistoryPage } from "./asked";
 import { PlotCard } from "./card";
@@ -40,45 +37,4 @@ export function PlotPage({ name, search }: { name: string; search: string }) {
   if (form === "panels" && asks("event")) return <EventPage name={name} service={service} search={search} />;
   if (asks("history") && new URLSearchParams(search).has("dom_id")) return <HistoryPage name={name} service={service} search={search} />;
   return <section class="row single"><PlotCard key={name} name={name} large /></section>;
-}
-
-const RANK: Record<string, number> = { alert: 0, warning: 1, info: 2 };
-
-// The worst first, then the newest.
-export function ranked(alarms: Iterable<Alarm>): Alarm[] {
-  const rank = (alarm: Alarm) => RANK[alarm.severity] ?? 1;
-  return [...alarms].sort((a, b) => rank(a) - rank(b) || (b.at ?? "").localeCompare(a.at ?? ""));
-}
-
-const when = (at: string | undefined) => {
-  const ms = Date.parse(at ?? "");
-  return Number.isFinite(ms) ? `${utcDateTime(ms)} UTC` : "";
-};
-
-export function Alarms({ alarms, unlisted }: { alarms: Map<string, Alarm>; unlisted: number }) {
-  const [open, setOpen] = useState(false);
-  const { config, outputs } = useLive();
-  const list = ranked(alarms.values());
-  const total = list.length + unlisted;
-  const worst = list.some((a) => a.severity === "alert") ? "bad" : list.length > 0 ? "warn" : "good";
-  const page = outputs.has("alarms") ? config?.pages.find((p) => p.rows.flat().includes("alarms")) : undefined;
-  return (
-    <div class="alarms">
-      <button type="button" class={`badge ${worst}`} aria-expanded={open} onClick={() => setOpen(!open)}>
-        {total} alarm{total === 1 ? "" : "s"}
-      </button>
-      {open && (
-        <ul>
-          {page && <li><a href={page.path} onClick={() => setOpen(false)}>All alarms, acknowledged and muted ones, and their history</a></li>}
-          {list.length === 0 && <li>No condition holds that this page has heard of.</li>}
-          {list.map((a) => (
-            <li key={`${a.service} ${a.rule} ${a.subject}`} class={a.severity}>
-              <b>{a.rule}</b> {a.subject}: {a.text} <small>{when(a.at)}</small>
-            </li>
-          ))}
-          {unlisted > 0 && <li>and {unlisted} more</li>}
-        </ul>
-      )}
-    </div>
-  );
 }

@@ -4,7 +4,8 @@ import { expect, test } from "vitest";
 
 import type { Alarm, Axis, Colours, HitColumn, HitMapView, Layer, Output, Panel, PanelsView } from "./api";
 import { appendColumns, joined } from "./card";
-import { absent, ranked } from "./pages";
+import { casesOf, ranked, stateOf, worstOf } from "./cases";
+import { absent } from "./pages";
 import { fraction, gridOf, heightOf, panelAt, rangeOf, valueAt } from "./plots/grid";
 import { near, pixels, raster, slotsOf } from "./plots/hitmap";
 import { binAt, found, sizeOf } from "./plots/layers";
@@ -182,4 +183,16 @@ test("the worst alarm stands first, and one without a time does no harm", () => 
   const alarm = (severity: string, at?: string) => ({ severity, at, rule: `${severity} ${at}` }) as Alarm;
   const list = ranked([alarm("info", "2026-01-03"), alarm("alert", undefined), alarm("alert", "2026-01-01"), alarm("warning", "2026-01-02"), alarm("other")]);
   expect(list.map((a) => a.rule)).toEqual(["alert 2026-01-01", "alert undefined", "warning 2026-01-02", "other undefined", "info 2026-01-03"]);
+});
+
+test("the banner has the alarms of the engine with what became of them", () => {
+  const columns = ["id", "severity", "state", "rule", "subject", "text", "since", "changed", "by", "until", "service"];
+  const row = (id: number, state: string, by: string, until: string | null) => [id, "alert", state, "r", "DU 1", "text", "2026-01-01T00:00:00Z", "", by, until, "m"];
+  const rows = [row(1, "firing", "", null), row(2, "acknowledged", "anna", null), row(3, "muted", "ben", "2026-01-02T03:00:00Z"), row(4, "pending", "", null), row(5, "resolved", "", null), ["x"]];
+  const cases = casesOf({ form: "table", columns, rows });
+  expect(cases.map((c) => c.id)).toEqual([1, 2, 3]);
+  expect(cases.map(stateOf)).toEqual(["firing", "acknowledged by anna", "muted until 2026-01-02 03:00:00 UTC by ben"]);
+  expect(cases[0]).toMatchObject({ rule: "r", subject: "DU 1", service: "m", until: null });
+  expect(casesOf({ form: "table", columns: ["a"], rows: [[1]] })).toEqual([]);
+  expect([[], ["warning", "info"], ["info", "alert"]].map(worstOf)).toEqual(["good", "warn", "bad"]);
 });
