@@ -24,7 +24,7 @@ use fathom_kernel::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::cycle::{Cycle, History};
 use self::kept::OnDisk;
@@ -211,7 +211,11 @@ impl Monitor for Acoustics {
     fn on_request(&mut self, verb: &str, args: &Value) -> Result<Value, String> {
         match verb {
             "history" => self.history_of(args),
-            _ => self.faulty.answer(verb, args, ", history {\"dom_id\": ID}"),
+            _ => self.faulty.answer(
+                verb,
+                args,
+                ", history {\"dom_id\": ID} or {\"du\": N, \"floor\": N}",
+            ),
         }
     }
 
@@ -385,11 +389,15 @@ impl Acoustics {
 
     /// Returns the pings of one module in all cycles that are kept.
     fn history_of(&self, args: &Value) -> Result<Value, String> {
-        let dom_id = args.get("dom_id").unwrap_or(args).as_u64();
-        let rank = dom_id
-            .and_then(|id| self.places.rank(u32::try_from(id).ok()?))
-            .ok_or("which module? expected {\"dom_id\": ID} of a known one")?;
-        Ok(self.history.of(rank))
+        let rank = self.places.asked(args)?;
+        let place = &self.places.list()[rank];
+        let cycles = self.history.of(rank, |number| self.end_ms(number));
+        Ok(json!({
+            "dom_id": place.dom_id,
+            "du": place.du,
+            "floor": place.floor,
+            "cycles": cycles,
+        }))
     }
 
     fn put(&self, name: &str, title: &str, view: impl Into<View>, out: &mut Outputs) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use fathom_formats::km3net::{DetectorId, Header};
 use fathom_kernel::view::{Colours, Detail, Map, RowLabel, Table};
 use fathom_kernel::{Outputs, Setup};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clock::{ms_of_header, text_of_ms};
 
@@ -124,6 +124,23 @@ impl Places {
     /// Returns the rank of a module that is already placed.
     pub(crate) fn rank(&self, dom_id: u32) -> Option<usize> {
         self.index.get(&dom_id).copied()
+    }
+
+    /// Returns the rank of the module that somebody asks for: by its id, `{"dom_id": N}` or `N`, or by
+    /// its place, `{"du": N, "floor": N}`.
+    pub(crate) fn asked(&self, args: &Value) -> Result<usize, String> {
+        let place = args.get("du").zip(args.get("floor"));
+        if let Some((du, floor)) = place {
+            let place = (du.as_i64(), floor.as_i64());
+            let is_it = |p: &Place| (Some(p.du.into()), Some(p.floor.into())) == place;
+            let rank = self.list.iter().position(is_it);
+            return rank.ok_or_else(|| format!("there is no module on DU {du} floor {floor}"));
+        }
+        let dom_id = args.get("dom_id").unwrap_or(args).as_u64();
+        let dom_id =
+            dom_id.ok_or("which module? expected {\"dom_id\": N} or {\"du\": N, \"floor\": N}")?;
+        let rank = u32::try_from(dom_id).ok().and_then(|id| self.rank(id));
+        rank.ok_or_else(|| format!("DOM {dom_id} is not in the detector"))
     }
 
     /// Makes a map of one value per module.
@@ -328,6 +345,28 @@ mod tests {
         assert_eq!(places.find(1), Found::Dom(2));
         assert_eq!(places.find(7), Found::Base);
         assert_eq!(places.find(8), Found::Unknown);
+    }
+
+    #[test]
+    fn a_module_is_asked_for_by_its_id_or_its_place() {
+        let at = |du, floor, dom_id| Place { du, floor, dom_id };
+        let places = Places::new(vec![at(2, 1, 30), at(2, 2, 40)], HashSet::default(), true);
+        for args in [
+            json!(40),
+            json!({ "dom_id": 40 }),
+            json!({ "du": 2, "floor": 2 }),
+        ] {
+            assert_eq!(places.asked(&args), Ok(1), "{args}");
+        }
+        for (args, why) in [
+            (json!({ "du": 2, "floor": 3 }), "no module on DU 2 floor 3"),
+            (json!({ "dom_id": 50 }), "DOM 50 is not in the detector"),
+            (json!({ "du": 2 }), "which module?"),
+            (json!(null), "which module?"),
+        ] {
+            let said = places.asked(&args).unwrap_err();
+            assert!(said.contains(why), "{said}");
+        }
     }
 
     #[test]

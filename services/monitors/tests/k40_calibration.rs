@@ -406,6 +406,11 @@ fn all_modules_are_reached_not_only_the_eighteen_of_one_picture() {
         of_second["intradom"]["panels"].as_array().unwrap().len(),
         18
     );
+    // The page draws it like any view.
+    assert_eq!(of_second["intradom"]["form"], "panels");
+    let first = json!({"du": 1, "floor": 1});
+    let first = bench.monitor.on_request("dom", &first).unwrap();
+    assert_eq!(first["dom_id"], all[0].id.0);
     let asked = json!({"dom_ids": [all[0].id.0, all[35].id.0]});
     assert_eq!(
         bench.monitor.on_request("show", &asked).unwrap()["modules"],

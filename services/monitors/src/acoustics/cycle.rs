@@ -178,15 +178,20 @@ impl History {
         self.cycles.iter().filter(heard).count()
     }
 
-    /// Returns all that a module heard.
-    pub(super) fn of(&self, rank: usize) -> Value {
+    /// Returns all that a module heard; `end_ms` tells when a cycle ended.
+    pub(super) fn of(&self, rank: usize, end_ms: impl Fn(i64) -> i64) -> Value {
         let cycle = |cycle: &Cycle| {
             let heard: Vec<_> = cycle
                 .of(rank)
                 .iter()
                 .map(|r| json!({ "emitter": r.emitter, "pings": r.pings, "quality": r.quality }))
                 .collect();
-            json!({ "cycle": cycle.number, "has_data": cycle.has_data, "heard": heard })
+            json!({
+                "cycle": cycle.number,
+                "end_ms": end_ms(cycle.number),
+                "has_data": cycle.has_data,
+                "heard": heard,
+            })
         };
         self.cycles.iter().map(cycle).collect()
     }

@@ -1,5 +1,6 @@
 //! Answers questions of operators: any module, whether its DU is drawn or not.
 
+use fathom_kernel::view::View;
 use serde_json::{Value, json};
 
 use super::dom::Dom;
@@ -12,7 +13,7 @@ use crate::places::Place;
 const ASKED_MAX: usize = 96;
 
 impl K40Calibration {
-    /// `dom {"dom_id": N}`: the last result of a module.
+    /// `dom {"dom_id": N}`, or `{"du": N, "floor": N}`: the last result of a module.
     pub(super) fn answer_dom(&self, args: &Value) -> Result<Value, String> {
         let (place, dom) = self.asked(args)?;
         let done = dom.last.as_ref();
@@ -43,8 +44,8 @@ impl K40Calibration {
     pub(super) fn answer_intradom(&self, args: &Value) -> Result<Value, String> {
         let seen = self.seen_of(&Shown::asked(args)?);
         Ok(json!({
-            "intradom": views::intradom(&seen, self.config.tmax),
-            "angular_k40rate_distribution": views::angular_rates(&seen),
+            "intradom": View::from(views::intradom(&seen, self.config.tmax)),
+            "angular_k40rate_distribution": View::from(views::angular_rates(&seen)),
         }))
     }
 
@@ -68,19 +69,11 @@ impl K40Calibration {
     }
 
     fn asked(&self, args: &Value) -> Result<(&Place, &Dom), String> {
-        let expected = "expected {\"dom_id\": N}";
-        let dom_id = args
-            .get("dom_id")
-            .unwrap_or(args)
-            .as_u64()
-            .ok_or(expected)?;
-        let rank = u32::try_from(dom_id)
-            .ok()
-            .and_then(|id| self.places.rank(id));
-        let rank = rank.ok_or_else(|| format!("DOM {dom_id} is not in the detector"))?;
+        let rank = self.places.asked(args)?;
+        let place = &self.places.list()[rank];
         let dom = self.doms.get(rank).and_then(|dom| dom.as_deref());
-        let dom = dom.ok_or_else(|| format!("nothing was counted of DOM {dom_id}"))?;
-        Ok((&self.places.list()[rank], dom))
+        let dom = dom.ok_or_else(|| format!("nothing was counted of DOM {}", place.dom_id))?;
+        Ok((place, dom))
     }
 }
 

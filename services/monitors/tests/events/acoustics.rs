@@ -190,8 +190,13 @@ fn a_lost_beacon_is_an_alarm_and_its_pings_are_followed() {
         .monitor
         .on_request("history", &json!({ "dom_id": 101 }))
         .unwrap();
-    assert_eq!(history.as_array().unwrap().len(), 8);
-    assert_eq!(history[3]["heard"].as_array().unwrap().len(), 1);
+    let cycles = &history["cycles"];
+    assert_eq!(cycles.as_array().unwrap().len(), 8);
+    assert_eq!(cycles[3]["heard"].as_array().unwrap().len(), 1);
+    assert_eq!(cycles[3]["end_ms"], T0 + 4 * 600_000);
+    // People know where a module is and not its id.
+    let place = json!({ "du": history["du"], "floor": history["floor"] });
+    assert_eq!(bench.monitor.on_request("history", &place), Ok(history));
     assert!(bench.monitor.on_request("history", &json!(7)).is_err());
 }
 

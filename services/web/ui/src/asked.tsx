@@ -13,7 +13,7 @@ const AGAIN_MS = 1000;
 const TRIES_MAX = 5;
 
 // Asks anew when the question or the version changes; an old answer stays until the new one is there.
-function useAnswer<T>(service: string, verb: string, args: Arguments, version: number): [T | null, string | null] {
+export function useAnswer<T>(service: string, verb: string, args: Arguments, version: number): [T | null, string | null] {
   const path = askPath(service, verb, args);
   const [answer, setAnswer] = useState<{ path: string; value: T } | null>(null);
   const [error, setError] = useState<string | null>(null);
@@ -36,7 +36,7 @@ function useAnswer<T>(service: string, verb: string, args: Arguments, version: n
   return [answer?.path === path ? answer.value : null, error];
 }
 
-function AskedCard({ name, path, error, children, ...heading }: { name: string; path: string; error: string | null; title: ComponentChildren; children: ComponentChildren }) {
+export function AskedCard({ name, path, error, children, ...heading }: { name: string; path: string; error: string | null; title: ComponentChildren; children: ComponentChildren }) {
   return (
     <article id={`plot-${name}`} class="large asked">
       <h2>

@@ -4,7 +4,8 @@ import { isGlob, matching } from "./format";
 import { useLive } from "./live";
 import { EventPage, HistoryPage } from "./asked";
 import { PlotCard } from "./card";
-import { answers } from "./questions";
+import { CalibratedPage, HeardPage } from "./module_pages";
+import { answers, kindOf } from "./questions";
 
 // A wall shows what there is and says no more.
 export function Rows({ rows, wall = false }: { rows: string[][]; wall?: boolean }) {
@@ -35,6 +36,9 @@ export function PlotPage({ name, search }: { name: string; search: string }) {
   const { service, form } = head;
   const asks = (verb: string) => answers(live, service, verb);
   if (form === "panels" && asks("event")) return <EventPage name={name} service={service} search={search} />;
+  const kind = kindOf(live, service);
+  if (kind === "acoustics" && asks("history")) return <HeardPage name={name} service={service} search={search} />;
+  if (kind === "k40_calibration" && asks("dom")) return <CalibratedPage name={name} service={service} search={search} />;
   if (asks("history") && new URLSearchParams(search).has("dom_id")) return <HistoryPage name={name} service={service} search={search} />;
   return <section class="row single"><PlotCard key={name} name={name} large /></section>;
 }

@@ -6,6 +6,7 @@ import type { MapView, OutputHead } from "./api";
 import { Clicks } from "./plots/click";
 import { gridOf, placeOf } from "./plots/map";
 import { ask, answers, eventOf, eventPlot, eventTitle, eventWish, historySeries, isPlain, linkTo, numbersOf, wishArguments, wishLink } from "./questions";
+import { heardSeries, moduleArguments, moduleWish, pmtTable } from "./modules";
 
 beforeEach(() => { vi.useFakeTimers(); });
 afterEach(() => {
@@ -101,4 +102,27 @@ test("a service is asked by name and verb, and its refusal is an error", async (
 test("the history of a DOM is three curves", () => {
   const view = historySeries({ dom_id: 8, du: 1, floor: 2, level: "1s", times_ms: [0, 1000], mean_khz: [2, 3], min_khz: [1, 2], max_khz: [4, 5] }, ["a", "b", "c"]);
   expect(view.curves.map((curve) => [curve.name, curve.colour, curve.values[1]])).toEqual([["lowest", "c", 2], ["highest", "b", 5], ["mean", "a", 3]]);
+});
+
+test("a module is asked for by its id or its place, a DU as a whole", () => {
+  expect(moduleArguments(moduleWish("?dom_id=808&du=1"))).toEqual({ dom_id: "808" });
+  expect(moduleArguments(moduleWish("?du=3&floor=0"))).toEqual({ du: "3", floor: "0" });
+  expect(moduleArguments(moduleWish("?du=3&floor=x"))).toEqual({ du: "3" });
+  expect(moduleArguments(moduleWish("?floor=3"))).toBeNull();
+});
+
+test("what a module heard is a curve per beacon, with gaps where nothing is known", () => {
+  const cycle = (end_ms: number, has_data: boolean, ...heard: [number, number][]) => ({ end_ms, has_data, heard: heard.map(([emitter, pings]) => ({ emitter, pings, quality: 1 })) });
+  const view = heardSeries({ dom_id: 8, du: 1, floor: 0, cycles: [cycle(10, true, [12, 3]), cycle(20, false), cycle(30, true, [7, 9])] }, ["a", "b"]);
+  expect(view.times_ms).toEqual([10, 20, 30]);
+  expect(view.curves.map(({ name, values }) => [name, values])).toEqual([["beacon 7", [0, null, 9]], ["beacon 12", [3, null, 0]]]);
+});
+
+test("the calibration of a module has a row per PMT", () => {
+  const two = [1, null];
+  const result = { dom_id: 8, du: 1, floor: 2, from: "", until: "", livetime: 1, coincidences: 2, pairs_used: 3, pairs_failed: 0, pairs_weak: 0, chi2_per_ndf: null, t0s: two, t0s_error: two, sigma: two, qe: two, qe_error: two, shift: [0.5, null], shift_error: two, t0_file: two, t0_new: two };
+  const table = pmtTable(result);
+  expect(table.rows.map((row) => row[0])).toEqual([0, 1]);
+  expect(table.rows[0]?.[table.columns.indexOf("shift [ns]")]).toBe(0.5);
+  expect(new Set(table.rows.map((row) => row.length))).toEqual(new Set([table.columns.length]));
 });

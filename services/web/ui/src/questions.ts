@@ -18,6 +18,11 @@ export function answers({ stack }: Known, service: string, verb: string): boolea
   return stack?.services.find((s) => s.name === service)?.questions?.includes(verb) ?? false;
 }
 
+// What kind of service answers, as far as it is known.
+export function kindOf({ stack }: { stack: { services: Pick<Service, "name" | "kind">[] } | null }, service: string): string | null {
+  return stack?.services.find((s) => s.name === service)?.kind ?? null;
+}
+
 // The plot in which single events can be shown, if any.
 export function eventPlot(known: Known): string | null {
   for (const head of known.outputs.values()) {
