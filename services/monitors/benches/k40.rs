@@ -44,6 +44,8 @@ impl Chance {
 enum Hits {
     /// Pairs within 10 ns, in order of time, as L1 data have them.
     Pairs,
+    /// Such pairs, channel after channel.
+    PairsByChannel,
     /// At any time, in no order.
     Random,
     /// At any time, in order of time within each channel, channel after channel, as L0 data are.
@@ -58,7 +60,7 @@ fn slice(doms: u32, hits: usize, how: Hits) -> Vec<u8> {
             while list.len() < hits {
                 let time_ns = chance.small(100_000_000);
                 list.push(chance.hit(time_ns));
-                if matches!(how, Hits::Pairs) {
+                if matches!(how, Hits::Pairs | Hits::PairsByChannel) {
                     let apart_ns = chance.small(10);
                     list.push(chance.hit(time_ns + apart_ns));
                 }
@@ -66,7 +68,9 @@ fn slice(doms: u32, hits: usize, how: Hits) -> Vec<u8> {
             match how {
                 Hits::Pairs => list.sort_by_key(SliceHit::time_ns),
                 Hits::Random => {}
-                Hits::ByChannel => list.sort_by_key(|hit| (hit.channel(), hit.time_ns())),
+                Hits::PairsByChannel | Hits::ByChannel => {
+                    list.sort_by_key(|hit| (hit.channel(), hit.time_ns()))
+                }
             }
             list
         })
@@ -107,6 +111,12 @@ fn counting(c: &mut Criterion) {
         ("4140_doms_40_hits_pairs", 4140_u32, 40, Hits::Pairs),
         ("2070_doms_100_hits_random", 2070, 100, Hits::Random),
         ("2070_doms_100_hits_pairs", 2070, 100, Hits::Pairs),
+        (
+            "2070_doms_100_hits_pairs_by_channel",
+            2070,
+            100,
+            Hits::PairsByChannel,
+        ),
         ("1_dom_21700_hits_by_channel", 1, 21_700, Hits::ByChannel),
     ] {
         let body = slice(doms, hits, how);

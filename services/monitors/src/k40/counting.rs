@@ -9,6 +9,7 @@
 use fathom_formats::km3net::{CHANNEL_BITS, CHANNELS, HIT_TIME_MAX_NS, SuperFrame};
 
 use super::pairs::{PAIRS, ROWS};
+use meetings::Meetings;
 
 /// Largest distance of two hits that can be asked for (ns).
 pub const TMAX_MAX_NS: u32 = 20;
@@ -99,6 +100,11 @@ pub enum Excluded {
 pub struct Counter {
     tmax_ns: u32,
     keys: Vec<u32>,
+    meetings: Meetings,
+    /// The hits of a place where more than two meet.
+    crowd: Vec<u32>,
+    /// Which counts go up by one.
+    found: Vec<u32>,
     spread: Spread,
 }
 
@@ -186,6 +192,18 @@ impl Table {
         size_of_val(&*self.counts) + self.missed.as_ref().map_or(0, |m| size_of_val(&**m))
     }
 
+    /// Adds one to each of some counts.
+    fn add(&mut self, indices: &[u32]) {
+        let counts = &mut *self.counts;
+        let mut full = false;
+        for index in indices {
+            let count = &mut counts[*index as usize];
+            *count = count.saturating_add(1);
+            full |= *count == u16::MAX;
+        }
+        self.full |= full;
+    }
+
     fn miss(&mut self, silent: u32) {
         let missed = self.missed.get_or_insert_with(|| Box::new([0; PAIRS]));
         for (missed, (i, j)) in missed.iter_mut().zip(super::pairs::pair_list()) {
@@ -200,6 +218,9 @@ impl Counter {
         Self {
             tmax_ns: tmax_ns.min(TMAX_MAX_NS),
             keys: Vec::new(),
+            meetings: Meetings::default(),
+            crowd: Vec::new(),
+            found: Vec::new(),
             spread: Spread::default(),
         }
     }
@@ -226,10 +247,10 @@ impl Counter {
         if channels.count_ones() < 2 {
             return Err(Excluded::Vetoed);
         }
-        let hits = self
-            .sorted(frame, channels, live)
+        self.look(frame, channels, live)
             .ok_or(Excluded::Defective)?;
-        count_pairs(&self.keys[..hits + 1], self.tmax_ns, table);
+        // Apart from the search, so that the memory of many counts is fetched at once.
+        table.add(&self.found);
         table.frames += 1;
         if live.channels & silent != 0 {
             table.miss(live.channels & silent);
@@ -237,36 +258,72 @@ impl Counter {
         Ok(())
     }
 
-    /// Brings the hits of some channels in order of time, behind them a key that no hit has; returns
-    /// their number, or `None` when a hit cannot be.
-    fn sorted(&mut self, frame: &SuperFrame<'_>, channels: u32, live: &Live) -> Option<usize> {
+    /// Takes the hits of some channels and finds the pairs among them; `None` when a hit cannot be.
+    fn look(&mut self, frame: &SuperFrame<'_>, channels: u32, live: &Live) -> Option<()> {
         if self.keys.len() <= frame.hits.len() {
             self.keys.resize(frame.hits.len() + 1, 0);
         }
         let keys = &mut self.keys[..frame.hits.len() + 1];
         let (mut number, mut wrong) = (0, false);
+        let (mut last, mut in_order) = (0, true);
         for hit in frame.hits {
             let (channel, time_ns) = (hit.channel().0, hit.time_ns());
             wrong |= usize::from(channel) >= CHANNELS || time_ns > HIT_TIME_MAX_NS;
             let channel = u32::from(channel) & CHANNEL_KEY_MASK;
             let time_ns = time_ns.wrapping_add(live.shift_ns[channel as usize]);
-            keys[number] = time_ns << CHANNEL_KEY_BITS | channel;
+            let key = time_ns << CHANNEL_KEY_BITS | channel;
+            keys[number] = key;
             // Kept when its channel counts, else overwritten by the next one.
             number += (channels >> channel & 1) as usize;
+            in_order &= last <= key;
+            last = key;
         }
-        self.spread.sort(&mut keys[..number]);
-        keys[number] = u32::MAX;
-        (!wrong).then_some(number)
+        if wrong {
+            return None;
+        }
+        let keys = &mut keys[..number];
+        self.found.clear();
+        if !in_order && self.meetings.find(keys, self.tmax_ns) {
+            self.take_met(number);
+        } else {
+            if !in_order {
+                self.spread.sort(keys);
+            }
+            // Behind them a key that no hit has.
+            self.keys[number] = u32::MAX;
+            find_pairs(&self.keys[..number + 1], self.tmax_ns, &mut self.found);
+        }
+        Some(())
+    }
+
+    /// Takes what the meetings among so many hits found.
+    fn take_met(&mut self, hits: usize) {
+        let pairs = self.meetings.pairs();
+        self.found.resize(pairs.len(), 0);
+        let mut number = 0;
+        for [a, b] in pairs {
+            let (index, counts) = count_of(*a.min(b), *a.max(b), self.tmax_ns);
+            // Kept when it counts, else overwritten by the next one.
+            self.found[number] = index;
+            number += usize::from(counts);
+        }
+        self.found.truncate(number);
+        for crowd in self.meetings.crowds(&self.keys[..hits]) {
+            self.crowd.clear();
+            self.crowd.extend(crowd);
+            self.crowd.sort_unstable();
+            self.crowd.push(u32::MAX);
+            find_pairs(&self.crowd, self.tmax_ns, &mut self.found);
+        }
     }
 }
 
-/// Counts hits with exactly one other one in the time after them; groups of more are skipped. The
+/// Finds hits with exactly one other one in the time after them; groups of more are skipped. The
 /// last key is no hit.
-fn count_pairs(keys: &[u32], tmax_ns: u32, table: &mut Table) {
-    let bins = bins(tmax_ns);
+fn find_pairs(sorted: &[u32], tmax_ns: u32, found: &mut Vec<u32>) {
     let reach = tmax_ns << CHANNEL_KEY_BITS;
     let mut at = 0;
-    while let [first, second, rest @ ..] = &keys[at..] {
+    while let [first, second, rest @ ..] = &sorted[at..] {
         // The latest key that is not more than tmax after the first.
         let last = (first | CHANNEL_KEY_MASK).saturating_add(reach);
         if *second > last {
@@ -279,22 +336,27 @@ fn count_pairs(keys: &[u32], tmax_ns: u32, table: &mut Table) {
             continue;
         }
         at += 1;
-        let (a, b) = (first & CHANNEL_KEY_MASK, second & CHANNEL_KEY_MASK);
-        if a == b {
-            continue;
+        let (index, counts) = count_of(*first, *second, tmax_ns);
+        if counts {
+            found.push(index);
         }
-        let apart_ns = (second >> CHANNEL_KEY_BITS) - (first >> CHANNEL_KEY_BITS);
-        // Time of the higher channel minus that of the lower one.
-        let bin = if a < b {
-            tmax_ns + apart_ns
-        } else {
-            tmax_ns - apart_ns
-        };
-        let pair = usize::from(ROWS[a.min(b) as usize]) + a.max(b) as usize - 1;
-        let count = &mut table.counts[pair * bins + bin as usize];
-        *count = count.saturating_add(1);
-        table.full |= *count == u16::MAX;
     }
+}
+
+/// Returns which count of a table two hits belong to, and whether they do: not when they are of the
+/// same channel, or more than tmax apart.
+fn count_of(first: u32, second: u32, tmax_ns: u32) -> (u32, bool) {
+    let (a, b) = (first & CHANNEL_KEY_MASK, second & CHANNEL_KEY_MASK);
+    let apart_ns = (second >> CHANNEL_KEY_BITS) - (first >> CHANNEL_KEY_BITS);
+    // Time of the higher channel minus that of the lower one.
+    let bin = if a < b {
+        tmax_ns.wrapping_add(apart_ns)
+    } else {
+        tmax_ns.wrapping_sub(apart_ns)
+    };
+    let pair = (u32::from(ROWS[a.min(b) as usize]) + a.max(b)).wrapping_sub(1);
+    let index = pair.wrapping_mul(2 * tmax_ns + 1).wrapping_add(bin);
+    (index, a != b && apart_ns <= tmax_ns)
 }
 
 impl Spread {
@@ -362,6 +424,8 @@ fn insert(keys: &mut [u32]) -> bool {
 fn bins(tmax_ns: u32) -> usize {
     2 * tmax_ns.min(TMAX_MAX_NS) as usize + 1
 }
+
+mod meetings;
 
 #[cfg(test)]
 mod tests;

@@ -157,3 +157,96 @@ fn times_are_shifted_by_what_the_detector_file_says() {
     assert_eq!(table.pair(pair_index(2, 4))[2], 1);
     assert_eq!(table.coincidences(), 1);
 }
+
+/// Numbers that look random.
+struct Chance(u32);
+
+impl Chance {
+    fn below(&mut self, limit: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        u32::try_from((u64::from(self.0) * u64::from(limit)) >> 32).unwrap()
+    }
+}
+
+/// Counts as the sentence says: a hit with exactly one other one in the 10 ns after it.
+fn expected(list: &[(u8, u32)]) -> Table {
+    let mut table = Table::new(10);
+    let mut sorted = list.to_vec();
+    sorted.sort_by_key(|(channel, ns)| (*ns, *channel));
+    let mut left = &sorted[..];
+    while let [(a, first_ns), rest @ ..] = left {
+        let near = rest.iter().take_while(|(_, ns)| ns - first_ns <= 10);
+        match near.count() {
+            1 => {
+                let (b, ns) = rest[0];
+                let apart = usize::try_from(ns - first_ns).unwrap();
+                let (i, j) = (usize::from(*a.min(&b)), usize::from(*a.max(&b)));
+                let bin = if *a < b { 10 + apart } else { 10 - apart };
+                if *a != b {
+                    table.counts[pair_index(i, j) * 21 + bin] += 1;
+                }
+                left = rest;
+            }
+            skipped => left = &rest[skipped..],
+        }
+    }
+    table.frames = 1;
+    table
+}
+
+#[test]
+fn pairs_are_the_same_however_hits_lie_and_whatever_way_finds_them() {
+    let mut chance = Chance(7);
+    // Spread over the frame, about the ends of its places, in crowds, and too many to be found unsorted.
+    let shapes = [
+        (100, 100_000_000),
+        (40, 2_000_000),
+        (200, 400_000),
+        (60, 3000),
+        (700, 100_000_000),
+    ];
+    let (mut sum, mut counter) = (0, Counter::new(10));
+    for round in 0..400_u32 {
+        let (number, span_ns) = shapes[round as usize % shapes.len()];
+        let mut list = Vec::new();
+        while list.len() < number {
+            let ns = match chance.below(3) {
+                0 => (chance.below(span_ns) >> 15 << 15) + chance.below(12),
+                _ => chance.below(span_ns),
+            };
+            let members = 1 + chance.below(5) / 2;
+            for _ in 0..members {
+                let channel = u8::try_from(chance.below(31)).unwrap();
+                list.push((channel, ns.saturating_sub(chance.below(12))));
+            }
+        }
+        if round % 3 == 0 {
+            list.sort_by_key(|(_, ns)| *ns);
+        }
+        let mut table = Table::new(10);
+        counter
+            .count(&frame(fine(), &hits(&list)), &all(), &mut table)
+            .unwrap();
+        assert_eq!(table, expected(&list), "round {round}");
+        sum += table.coincidences();
+    }
+    assert!(sum > 10_000, "{sum}");
+}
+
+#[test]
+fn what_another_frame_left_in_a_place_meets_no_hit_of_this_one() {
+    let mut counter = Counter::new(10);
+    let mut table = Table::new(10);
+    // More frames than numbers of frames, one of two hits in turn.
+    for n in 0..5000_u32 {
+        let list = if n % 2 == 0 {
+            [(4, 100), (5, 50)]
+        } else {
+            [(7, 103), (3, 20)]
+        };
+        counter
+            .count(&frame(fine(), &hits(&list)), &all(), &mut table)
+            .unwrap();
+    }
+    assert_eq!(table.coincidences(), 0);
+}
