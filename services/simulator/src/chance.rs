@@ -109,7 +109,13 @@ pub(crate) fn poisson(mean: f64, tables: Tables, rng: &mut SmallRng) -> u32 {
     reason = "a cast from float saturates"
 )]
 pub(crate) fn round_u32(value: f64) -> u32 {
-    value.round() as u32
+    // Halves are rounded up; what lies below zero is cast to zero.
+    (value + 0.5) as u32
+}
+
+/// Returns a number below `limit`, at most 2^32, from the upper 32 of random bits; 0 if there is none below.
+pub(crate) fn below(bits: u64, limit: usize) -> usize {
+    (((bits >> 32) * limit as u64) >> 32) as usize
 }
 
 fn table_index(bits: u64) -> usize {

@@ -1,10 +1,10 @@
 //! Hits of time slices: genuine and random coincidences inside a module.
 
-use fathom_formats::km3net::{ChannelId, SliceHit};
-use rand::Rng;
+use fathom_formats::km3net::{CHANNELS, ChannelId, SliceHit};
 use rand::rngs::SmallRng;
+use rand::{Rng, RngCore};
 
-use crate::chance::{Purpose, Tables, generator, round_u32};
+use crate::chance::{Purpose, Tables, below, generator, round_u32};
 use crate::fault::DomFault;
 use crate::layout::vector::dot;
 use crate::layout::{Dom, Layout};
@@ -26,12 +26,14 @@ const VETO_HITS: u32 = 2000;
 const GROUP_NS: u32 = 300;
 /// Most coincidences of one module in one frame; a saturated module sends no more.
 const GROUPS_MAX: usize = 4000;
+/// How often a channel is drawn before the sums are asked.
+const TRIES_MAX: usize = 8;
 const FRAME_NS: f64 = FRAME_S * 1e9;
 
 /// Makes the hits of time slices.
 #[derive(Debug, Clone)]
 pub(crate) struct Coincidences {
-    pairs: Vec<Pairs>,
+    pairs: Pairs,
     rng: SmallRng,
     tables: Tables,
 }
@@ -47,9 +49,8 @@ pub(crate) struct Module<'a> {
 
 impl Coincidences {
     pub(crate) fn new(layout: &Layout, pmts: &[DomPmts], seed: u64, purpose: Purpose) -> Self {
-        let pairs = layout.doms.iter().zip(pmts);
         Self {
-            pairs: pairs.map(|(dom, pmts)| Pairs::of(dom, pmts)).collect(),
+            pairs: Pairs::of(&layout.doms, pmts),
             rng: generator(seed, purpose),
             tables: Tables::new(),
         }
@@ -57,9 +58,9 @@ impl Coincidences {
 
     /// Appends the coincidences of two and more PMTs: decays, and hits that meet by chance.
     pub(crate) fn pairs_and_more(&mut self, module: &Module<'_>, out: &mut Vec<SliceHit>) {
-        let genuine_hz = self.pairs[module.index].rate_hz() * (1.0 + FURTHER_PMT);
-        let heard = module.counted.without_veto();
-        let random_hz = random_rate_hz(&heard);
+        let genuine_hz = self.pairs.rate_hz(module.index) * (1.0 + FURTHER_PMT);
+        let heard = Channels::of(&module.counted.without_veto());
+        let random_hz = random_rate_hz(heard.total);
         let first = out.len();
         let mut at_ns = 0.0;
         for _ in 0..GROUPS_MAX {
@@ -82,7 +83,7 @@ impl Coincidences {
     /// veto only those before it began.
     pub(crate) fn all_hits(&mut self, module: &Module<'_>, out: &mut Vec<SliceHit>) {
         let first = out.len();
-        let genuine_hz = self.pairs[module.index].rate_hz();
+        let genuine_hz = self.pairs.rate_hz(module.index);
         let mut at_ns = self.gap_ns(genuine_hz);
         while at_ns < FRAME_NS {
             self.decay(module, at_ns, 0, out);
@@ -130,7 +131,7 @@ impl Coincidences {
 
     /// Appends the coincidences of four and more PMTs, as the supernova filter keeps them.
     pub(crate) fn four_and_more(&mut self, module: &Module<'_>, out: &mut Vec<SliceHit>) {
-        let rate_hz = self.pairs[module.index].rate_hz() * SUPERNOVA_SHARE;
+        let rate_hz = self.pairs.rate_hz(module.index) * SUPERNOVA_SHARE;
         let first = out.len();
         let mut at_ns = self.gap_ns(rate_hz);
         while at_ns < FRAME_NS {
@@ -148,15 +149,16 @@ impl Coincidences {
 
     /// A decay seen by two PMTs and `extra` further ones.
     fn decay(&mut self, module: &Module<'_>, at_ns: f64, extra: u32, out: &mut Vec<SliceHit>) {
-        let pairs = &self.pairs[module.index];
-        let Some((a, b)) = pairs.draw(&mut self.rng) else {
+        let (index, efficiency) = (module.index, &module.pmts.efficiency);
+        let mut draw = || self.pairs.draw(index, efficiency, &mut self.rng);
+        let Some((a, b)) = draw() else {
             return;
         };
         let mut seen = 1_u32 << a | 1 << b;
         for _ in 0..extra {
             // The partner in a drawn pair with one of the PMTs already hit is likely near them.
             let near = (0..8).find_map(|_| {
-                let (c, d) = pairs.draw(&mut self.rng)?;
+                let (c, d) = draw()?;
                 let both = 1_u32 << c | 1 << d;
                 ((seen & both).count_ones() == 1).then_some(both)
             });
@@ -171,12 +173,12 @@ impl Coincidences {
     fn chance(
         &mut self,
         module: &Module<'_>,
-        heard: &DomCounts,
+        heard: &Channels,
         at_ns: f64,
         out: &mut Vec<SliceHit>,
     ) {
-        let a = draw_channel(heard, &mut self.rng);
-        let b = draw_channel(heard, &mut self.rng);
+        let a = heard.draw(&mut self.rng);
+        let b = heard.draw(&mut self.rng);
         if a == b {
             return;
         }
@@ -207,21 +209,52 @@ impl Coincidences {
 
 /// Returns how often two hits of a module meet in the window (Hz). Two of the same channel are
 /// included: they are drawn as often, and then left out.
-fn random_rate_hz(heard: &DomCounts) -> f64 {
-    let rate_hz = f64::from(heard.total) / FRAME_S;
+fn random_rate_hz(total: u32) -> f64 {
+    let rate_hz = f64::from(total) / FRAME_S;
     rate_hz * rate_hz * WINDOW_NS * 1e-9
 }
 
-/// Draws a channel as often as it counts.
-pub(crate) fn draw_channel(counted: &DomCounts, rng: &mut SmallRng) -> ChannelId {
-    let mut left = rng.random_range(0..counted.total.max(1));
-    for (channel, count) in ChannelId::all().zip(counted.counts) {
-        match left.checked_sub(count) {
-            Some(rest) => left = rest,
-            None => return channel,
+/// The channels of a module, to be drawn as often as they count.
+pub(crate) struct Channels {
+    counts: [u32; CHANNELS],
+    total: u32,
+    most: u32,
+}
+
+impl Channels {
+    pub(crate) fn of(counted: &DomCounts) -> Self {
+        Self {
+            counts: counted.counts,
+            total: counted.total,
+            most: counted.counts.iter().copied().max().unwrap_or(0),
         }
     }
-    ChannelId(0)
+
+    /// Draws a channel: any one, which is taken as often as its count is of the highest one. Channels that
+    /// count about the same are mostly taken at once; if none is, one is drawn along their sums.
+    pub(crate) fn draw(&self, rng: &mut SmallRng) -> ChannelId {
+        for _ in 0..TRIES_MAX {
+            let bits = rng.next_u64();
+            let channel = below(bits, CHANNELS);
+            let taken = u64::from(self.counts[channel]) << 32;
+            if (bits & u64::from(u32::MAX)) * u64::from(self.most) < taken {
+                return channel_id(channel);
+            }
+        }
+        let mut left = rng.random_range(0..self.total.max(1));
+        for (channel, count) in ChannelId::all().zip(self.counts) {
+            match left.checked_sub(count) {
+                Some(rest) => left = rest,
+                None => return channel,
+            }
+        }
+        ChannelId(0)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "channels are below 31")]
+fn channel_id(channel: usize) -> ChannelId {
+    ChannelId(channel as u8)
 }
 
 /// Brings the hits from `newest` on into time order with those from `first` on, which are in order.
@@ -239,7 +272,6 @@ fn settle(hits: &mut [SliceHit], first: usize, newest: usize) {
 #[cfg(test)]
 mod tests {
     use fathom_formats::detx::{Detector, Layout as Geometry};
-    use fathom_formats::km3net::CHANNELS;
 
     use super::*;
     use crate::physics::k40::pair_rate_hz;
@@ -306,6 +338,29 @@ mod tests {
             }
         }
         assert!(checked.iter().all(|n| *n >= 10), "{checked:?}");
+    }
+
+    #[test]
+    fn channels_are_drawn_as_often_as_they_count_even_if_one_counts_most() {
+        let mut counts = [0; CHANNELS];
+        (counts[3], counts[4], counts[30]) = (1000, 3, 1);
+        let counted = DomCounts {
+            counts,
+            total: 1004,
+            ..DomCounts::default()
+        };
+        let channels = Channels::of(&counted);
+        let mut rng = generator(5, Purpose::Slices);
+        let mut drawn = [0_u32; CHANNELS];
+        for _ in 0..1_004_000 {
+            drawn[usize::from(channels.draw(&mut rng).0)] += 1;
+        }
+        // 3000 and 1000 of them, within five sigma.
+        assert_eq!(drawn.iter().filter(|n| **n > 0).count(), 3);
+        assert!((2726..3274).contains(&drawn[4]), "{}", drawn[4]);
+        assert!((842..1158).contains(&drawn[30]), "{}", drawn[30]);
+        let silent = Channels::of(&DomCounts::default());
+        assert_eq!(silent.draw(&mut rng), ChannelId(0));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use fathom_formats::km3net::{
-    CHANNELS, ChannelId, Event, Header, SnapshotHit, TriggerMask, TriggeredHit,
+    CHANNELS, ChannelId, DomId, Event, Header, SnapshotHit, TriggerMask, TriggeredHit,
 };
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -15,7 +15,7 @@ use crate::layout::vector::{Vector, along, direction};
 use crate::options::EventOptions;
 use crate::timeline::FRAME_S;
 
-use super::coincidences::draw_channel;
+use super::coincidences::Channels;
 use super::light::{Arrival, Source, acceptance};
 use super::pmts::{DomPmts, Pulse};
 use super::rates::DomCounts;
@@ -58,6 +58,8 @@ pub(crate) struct Events {
     hits: Vec<Hit>,
     triggered: Vec<TriggeredHit>,
     snapshot: Vec<SnapshotHit>,
+    /// Id and centre (m) of each module, close together for those who go over all of them.
+    places: Vec<(DomId, Vector)>,
     rng: SmallRng,
     tables: Tables,
 }
@@ -86,6 +88,11 @@ impl Events {
             hits: Vec::new(),
             triggered: Vec::new(),
             snapshot: Vec::new(),
+            places: layout
+                .doms
+                .iter()
+                .map(|dom| (dom.id, dom.position_m))
+                .collect(),
             rng: generator(seed, Purpose::Events),
             tables: Tables::new(),
         };
@@ -188,11 +195,14 @@ impl Events {
     /// Finds the hits of a source in all modules.
     fn light_up(&mut self, source: &Source, at_ns: f64, around: &Surroundings<'_>) {
         self.hits.clear();
-        let modules = around.layout.doms.iter().zip(around.faults).enumerate();
-        for (at, (dom, fault)) in modules.filter(|(_, (_, fault))| !fault.dead) {
-            let Some(arrival) = source.at(dom.position_m) else {
+        for at in 0..around.layout.doms.len() {
+            let Some(arrival) = source.at(self.places[at].1) else {
                 continue;
             };
+            let (dom, fault) = (&around.layout.doms[at], &around.faults[at]);
+            if fault.dead {
+                continue;
+            }
             let silent = around.counts[at].hrv | fault.veto;
             let efficiency = &around.pmts[at].efficiency;
             for (channel, pmt) in dom.channels() {
@@ -312,7 +322,7 @@ impl Events {
             return;
         }
         let tot_ns = Pulse::draw(hit.photoelectrons, self.tables, &mut self.rng).tot_ns;
-        let dom_id = around.layout.doms[hit.dom].id;
+        let dom_id = self.places[hit.dom].0;
         let wire = SnapshotHit::new(dom_id, ChannelId(hit.channel), round_u32(time_ns), tot_ns);
         self.snapshot.push(wire);
         if hit.triggered {
@@ -322,7 +332,7 @@ impl Events {
 
     fn noise(&mut self, dom: usize, (from_ns, to_ns): (f64, f64), around: &Surroundings<'_>) {
         let counted = &around.counts[dom];
-        let channel = draw_channel(counted, &mut self.rng);
+        let channel = Channels::of(counted).draw(&mut self.rng);
         let true_ns = self.rng.random_range(from_ns..to_ns);
         let time_ns = true_ns + around.pmts[dom].raw_offset_ns[usize::from(channel.0) % CHANNELS];
         // A channel in veto counts at the start of the frame only, long before most events.
@@ -330,9 +340,8 @@ impl Events {
             return;
         }
         let tot_ns = Pulse::draw(1, self.tables, &mut self.rng).tot_ns;
-        let dom_id = around.layout.doms[dom].id;
         self.snapshot.push(SnapshotHit::new(
-            dom_id,
+            self.places[dom].0,
             channel,
             round_u32(time_ns),
             tot_ns,

@@ -47,6 +47,8 @@ impl DomPmts {
     }
 }
 
+/// Mean length of the pulse of one photoelectron, usual and small (ns).
+const SINGLE_NS: [f64; 2] = [26.4, 13.0];
 /// Above this normal number one pulse in eight lies.
 const SMALL_PULSE: f32 = 1.1503;
 
@@ -67,11 +69,13 @@ impl Pulse {
     pub(crate) fn draw(photoelectrons: u32, tables: Tables, rng: &mut SmallRng) -> Self {
         let [delay, length, small, ..] = tables.five_normal(rng);
         let length = f64::from(length);
-        let tot_ns = match photoelectrons {
-            0 | 1 if small > SMALL_PULSE => 13.0 + 4.0 * length,
-            0 | 1 => 26.4 + 4.0 * length,
-            more => 26.4 * (1.0 + 0.45 * f64::from(more).ln()) + 4.0 * length,
+        let mean_ns = if photoelectrons <= 1 {
+            // By index, because a branch would go wrong as often as pulses are small.
+            SINGLE_NS[usize::from(small > SMALL_PULSE)]
+        } else {
+            SINGLE_NS[0] * (1.0 + 0.45 * f64::from(photoelectrons).ln())
         };
+        let tot_ns = mean_ns + 4.0 * length;
         Self {
             delay_ns: TRANSIT_SPREAD_NS * f64::from(delay),
             tot_ns: u8::try_from(round_u32(tot_ns).max(3)).unwrap_or(u8::MAX),
