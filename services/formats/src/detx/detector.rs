@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::by_id::ById;
 use crate::km3net::{ChannelId, DetectorId, DomId};
 
 /// Bits of module and PMT status words; a set bit means "do not use".
@@ -42,7 +43,7 @@ pub struct Detector {
     /// Product ids of the boards by module, where a table of the data base told them.
     pub(super) upis: BTreeMap<DomId, String>,
     modules: Vec<Module>,
-    by_id: Vec<(DomId, usize)>,
+    by_id: ById,
     by_place: Vec<(Place, usize)>,
     dus: Vec<u32>,
     max_floor: u32,
@@ -121,13 +122,7 @@ pub struct Pmt {
 impl Detector {
     /// Makes a detector; of modules with the same id or place the first is found by it.
     pub fn new(id: DetectorId, modules: Vec<Module>) -> Self {
-        let mut by_id: Vec<_> = modules
-            .iter()
-            .enumerate()
-            .map(|(at, m)| (m.id, at))
-            .collect();
-        by_id.sort_unstable();
-        by_id.dedup_by_key(|(id, _)| *id);
+        let by_id = ById::of(modules.iter().map(|m| m.id));
         let mut by_place: Vec<_> = modules
             .iter()
             .enumerate()
@@ -170,8 +165,7 @@ impl Detector {
 
     /// Returns the index of a module, for tables beside [`Detector::modules`].
     pub fn index_of(&self, id: DomId) -> Option<usize> {
-        let at = self.by_id.binary_search_by_key(&id, |(id, _)| *id).ok()?;
-        self.by_id.get(at).map(|(_, index)| *index)
+        self.by_id.find(id)
     }
 
     /// Returns the product id of the central logic board in a module, such as

@@ -2,6 +2,7 @@
 //!
 //! [`Detector`] is the same whatever version it was read from.
 
+mod by_id;
 mod detector;
 mod digest;
 mod error;

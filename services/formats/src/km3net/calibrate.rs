@@ -44,20 +44,31 @@ pub enum Slewing {
 #[derive(Debug, Clone, Default)]
 pub struct EventHits {
     hits: Vec<CalibratedHit>,
-    /// Keys of the triggered hits, sorted.
-    triggered: Vec<u128>,
+    triggered: Triggered,
     unknown: Vec<DomId>,
 }
+
+/// The triggered hits of an event, to be asked for each hit whether it is one of them.
+#[derive(Debug, Clone, Default)]
+struct Triggered {
+    /// Keys, sorted.
+    keys: Vec<u128>,
+    /// One bit for each value that keys spread to: most hits are not triggered, and most of those
+    /// find their bit not set.
+    bits: Box<[u64]>,
+}
+
+/// As many bits as this are asked first, as a power of two: 2 kB.
+const SPREAD_BITS: u32 = 14;
 
 impl EventHits {
     /// Takes the snapshot hits of an event, in their order, in place of what was here.
     pub fn calibrate(&mut self, event: &Event<'_>, detector: &Detector, slewing: Slewing) {
         self.hits.clear();
         self.unknown.clear();
-        self.triggered.clear();
+        self.hits.reserve(event.snapshot.len());
         let keys = event.triggered.iter().map(|hit| key(hit.hit()));
-        self.triggered.extend(keys);
-        self.triggered.sort_unstable();
+        self.triggered.set(keys);
         // Hits come DOM by DOM more often than not.
         let mut last = None;
         for hit in event.snapshot {
@@ -81,7 +92,7 @@ impl EventHits {
                 place: module.place,
                 channel: hit.channel(),
                 tot_ns: hit.tot_ns(),
-                is_triggered: self.triggered.binary_search(&key(hit)).is_ok(),
+                is_triggered: self.triggered.has(key(hit)),
                 multiplicity: 1,
                 group: 0,
                 time_ns: f64::from(hit.time_ns()) + pmt.t0_ns - late_ns,
@@ -128,6 +139,40 @@ impl EventHits {
         let triggered = self.hits.iter().filter(|hit| hit.is_triggered);
         triggered.map(|hit| hit.time_ns).min_by(f64::total_cmp)
     }
+}
+
+impl Triggered {
+    fn set(&mut self, keys: impl Iterator<Item = u128>) {
+        self.keys.clear();
+        self.keys.extend(keys);
+        self.keys.sort_unstable();
+        let words = (1 << SPREAD_BITS) / u64::BITS as usize;
+        if self.bits.len() == words {
+            self.bits.fill(0);
+        } else {
+            self.bits = vec![0; words].into();
+        }
+        for key in &self.keys {
+            let (word, bit) = spread(*key);
+            if let Some(word) = self.bits.get_mut(word) {
+                *word |= bit;
+            }
+        }
+    }
+
+    fn has(&self, key: u128) -> bool {
+        let (word, bit) = spread(key);
+        self.bits.get(word).is_some_and(|word| word & bit != 0)
+            && self.keys.binary_search(&key).is_ok()
+    }
+}
+
+/// Returns the word and the bit that a key spreads to.
+#[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
+fn spread(key: u128) -> (usize, u64) {
+    let both = key as u64 ^ ((key >> 64) as u64).rotate_left(32);
+    let at = both.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - SPREAD_BITS);
+    ((at / 64) as usize, 1 << (at % 64))
 }
 
 /// Returns how many of the items, sorted by time, make one group with the first one: those until

@@ -73,7 +73,13 @@ impl ChannelId {
 
     /// Iterates over the valid channels whose bit is set in a bitmap such as the veto word.
     pub fn of_bits(bits: u32) -> impl Iterator<Item = Self> + Clone {
-        Self::all().filter(move |c| bits >> c.0 & 1 == 1)
+        let mut left = bits & super::status::CHANNEL_BITS;
+        std::iter::from_fn(move || {
+            // 32 when no bit is left.
+            let lowest = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            u8::try_from(lowest).ok().filter(|n| *n < 32).map(Self)
+        })
     }
 }
 
