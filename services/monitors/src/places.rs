@@ -47,6 +47,9 @@ pub(crate) struct Places {
     index: HashMap<u32, usize, Quick>,
     bases: HashSet<u32, Quick>,
     described: bool,
+    /// For each rank the one that was looked up after it: messages come in the same order again and again.
+    after: Vec<usize>,
+    last: usize,
 }
 
 impl Places {
@@ -81,6 +84,8 @@ impl Places {
             .map(|(n, p)| (p.dom_id, n))
             .collect();
         Self {
+            after: vec![0; list.len()],
+            last: 0,
             list,
             index,
             bases,
@@ -90,7 +95,20 @@ impl Places {
 
     /// Looks an id up.
     pub(crate) fn find(&mut self, dom_id: u32) -> Found {
+        let expected = self.after.get(self.last).copied().unwrap_or_default();
+        if self.list.get(expected).is_some_and(|p| p.dom_id == dom_id) {
+            self.last = expected;
+            return Found::Dom(expected);
+        }
+        self.find_anywhere(dom_id)
+    }
+
+    fn find_anywhere(&mut self, dom_id: u32) -> Found {
         if let Some(&rank) = self.index.get(&dom_id) {
+            if let Some(after) = self.after.get_mut(self.last) {
+                *after = rank;
+            }
+            self.last = rank;
             return Found::Dom(rank);
         }
         if self.bases.contains(&dom_id) {
@@ -106,13 +124,14 @@ impl Places {
             floor: number % UNDESCRIBED_FLOORS + 1,
             dom_id,
         });
+        self.after.push(0);
         self.index.insert(dom_id, rank);
         Found::Dom(rank)
     }
 
     /// Returns roughly how much memory the lists take.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.list.len() * (size_of::<Place>() + size_of::<(u32, usize)>())
+        self.list.len() * (size_of::<Place>() + size_of::<(u32, usize, usize)>())
             + self.bases.len() * size_of::<u32>()
     }
 
