@@ -389,6 +389,29 @@ mod tests {
     }
 
     #[test]
+    fn modules_are_found_whatever_came_before_them() {
+        let list = (1..100).map(|n| Place {
+            du: 1,
+            floor: n,
+            dom_id: n.unsigned_abs() * 7,
+        });
+        let mut described = Places::new(list.collect(), HashSet::from_iter([1]), true);
+        let mut places = Places::of(&Setup::default());
+        for n in 1..100 {
+            places.find(n * 7);
+        }
+        for step in [1, 1, 5, 41, 1, 98, 98] {
+            for n in (0..99).map(|n| n * step % 99) {
+                let rank = Found::Dom(n as usize);
+                assert_eq!(described.find((n + 1) * 7), rank);
+                assert_eq!(places.find((n + 1) * 7), rank);
+                assert_eq!(described.find(2), Found::Unknown);
+                assert_eq!(described.find(1), Found::Base);
+            }
+        }
+    }
+
+    #[test]
     fn data_of_another_detector_are_told_and_counted() {
         let layout = fathom_formats::detx::Layout::orca(1);
         let detector = fathom_formats::detx::Detector::generated(&layout);
