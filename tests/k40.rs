@@ -86,12 +86,6 @@ fn numbers(dom: &Value, name: &str) -> Vec<f64> {
     list.map(|number| number.as_f64().unwrap()).collect()
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
-}
-
 /// Mean square of the distances in units of their errors.
 fn chi2(found: &[f64], errors: &[f64], expected: impl Fn(usize) -> f64) -> f64 {
     let pulls = found.iter().zip(errors).enumerate();
@@ -116,8 +110,10 @@ fn time_offsets_and_efficiencies_of_the_simulated_pmts_come_back_within_their_er
             errors.iter().all(|error| (0.01..0.2).contains(error)),
             "{errors:?}"
         );
-        let middle = median(truth.iter().map(|pmt| pmt.late_ns));
-        of_t0 += chi2(&shifts, &errors, |n| truth[n].late_ns - middle) / 3.0;
+        // Shifts count from the middle PMT: its own error, which all have in common, is taken out.
+        let late_ns = truth.iter().map(|pmt| pmt.late_ns).sum::<f64>() / 31.0;
+        let common_ns = shifts.iter().sum::<f64>() / 31.0 - late_ns;
+        of_t0 += chi2(&shifts, &errors, |n| truth[n].late_ns + common_ns) / 3.0;
         let (found, errors) = (numbers(dom, "qe"), numbers(dom, "qe_error"));
         let mean = truth.iter().map(|pmt| pmt.efficiency).sum::<f64>() / 31.0;
         let usual = found.iter().sum::<f64>() / 31.0 / mean;
@@ -125,7 +121,8 @@ fn time_offsets_and_efficiencies_of_the_simulated_pmts_come_back_within_their_er
         let [before, after] = [0, 1].map(|n| dom["rms_means"][n].as_f64().unwrap());
         assert!(after < 0.7 * before, "{before} {after}");
     }
-    // 93 PMTs: by chance the mean square is off 1 by 0.15.
+    // 93 PMTs: by chance the mean square is off 1 by 0.15; over a hundred seeds it is 1.0 and 1.15, and spreads
+    // by 0.2, because the results of a module hang together.
     assert!((0.5..1.5).contains(&of_t0), "{of_t0}");
     assert!((0.5..1.5).contains(&of_qe), "{of_qe}");
 }
