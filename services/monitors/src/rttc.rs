@@ -255,7 +255,7 @@ impl Monitor for Rttc {
         let content = match fetched.content {
             Ok(Content::Bytes(bytes, _)) => Ok(bytes),
             Ok(Content::Unchanged) => Err("unchanged, though nothing was known".to_owned()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(manager::without_query(&error.to_string())),
         };
         match self.manager.answered(&fetched.name, content, self.now_ms) {
             Answer::Nothing => {}

@@ -574,3 +574,26 @@ fn a_data_base_that_cannot_be_asked_is_refused() {
     let why = Rttc::check(&without_du, &setup).unwrap_err();
     assert!(why.contains("expected {du}, {upi} or {dom_id}"), "{why}");
 }
+
+/// The alarm had the whole address of the subscription in it, five parameters of every DU.
+#[test]
+fn the_alarm_of_a_silent_manager_does_not_repeat_its_whole_question() {
+    let mut bench = bench(&(1..=20).collect::<Vec<_>>());
+    for s in 0..70 {
+        bench.tick(T0 + 1000 * s);
+        for fetch in asked(&mut bench) {
+            let failed = FetchError::Failed {
+                location: fetch.from.to_string(),
+                why: "connection refused".to_owned(),
+            };
+            answer(&mut bench, &fetch, Err(failed));
+        }
+    }
+    assert_eq!(
+        bench.alarms(),
+        [("rttc_unavailable", "Detector Manager", true)]
+    );
+    let expected = "no round-trip times for 60 s: \
+                    http://127.0.0.1:1302/monshortdef: connection refused";
+    assert_eq!(bench.out.alarms[0].text, expected);
+}

@@ -220,6 +220,17 @@ fn fetch(name: String, url: String) -> Fetch {
     fetch
 }
 
+/// Takes the query out of the address that an error begins with: that of a subscription has 5 kB.
+pub(super) fn without_query(error: &str) -> String {
+    match error.split_once('?') {
+        Some((place, rest)) => match rest.split_once(": ") {
+            Some((_, why)) => format!("{place}: {why}"),
+            None => place.to_owned(),
+        },
+        None => error.to_owned(),
+    }
+}
+
 fn subscribed(body: &[u8]) -> Result<(), String> {
     match body.trim_ascii() {
         b"OK" => Ok(()),
