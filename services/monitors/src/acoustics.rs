@@ -179,7 +179,9 @@ impl Monitor for Acoustics {
         self.host_ms = now.as_millisecond();
         let data_ms = self.data_ms();
         if let Some(source) = &mut self.source {
+            let before = source.fault().is_some();
             source.tick(data_ms, self.host_ms, out);
+            self.redraw |= source.fault().is_some() != before;
         }
         if std::mem::take(&mut self.is_restored) {
             self.say_again(now, out);

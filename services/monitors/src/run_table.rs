@@ -11,6 +11,8 @@ pub(crate) const RUN_TABLE: &str = "run_table";
 const EVERY_MS: i64 = 300_000;
 /// The same after a failure (ms).
 const EVERY_MS_FAILED: i64 = 60_000;
+/// What is wrong when the table has no run of the time asked for.
+pub(crate) const NO_RUN: &str = "the table of runs has no run of this time";
 /// Largest table.
 const BYTES_MAX: usize = 16 << 20;
 
@@ -21,6 +23,7 @@ pub(crate) struct RunTable {
     /// Beginnings (ms) and runs, by time.
     starts: Vec<(i64, i32)>,
     version: Option<String>,
+    is_read: bool,
     due_ms: i64,
 }
 
@@ -34,6 +37,7 @@ impl RunTable {
             from: place.into(),
             starts: Vec::new(),
             version: None,
+            is_read: false,
             due_ms: i64::MIN,
         }
     }
@@ -60,7 +64,10 @@ impl RunTable {
             Err(error) => Err(error.to_string()),
         };
         match taken {
-            Ok(taken) => (self.starts, self.version) = taken,
+            Ok(taken) => {
+                (self.starts, self.version) = taken;
+                self.is_read = true;
+            }
             Err(why) => {
                 self.due_ms = now_ms.saturating_add(EVERY_MS_FAILED);
                 return Err(why);
@@ -78,6 +85,11 @@ impl RunTable {
         let within = self.starts.get(first.saturating_sub(1)..end)?;
         let runs = within.iter().map(|(_, run)| *run);
         Some((runs.clone().min()?, runs.max()?))
+    }
+
+    /// Tells whether the table was read, so that a run that is not in it does not exist.
+    pub(crate) fn is_read(&self) -> bool {
+        self.is_read
     }
 
     /// Returns roughly how much memory the table takes.
@@ -120,13 +132,13 @@ mod tests {
     #[test]
     fn the_run_that_was_going_on_belongs_to_the_time_asked_for() {
         let mut table = table();
-        assert_eq!(table.between(0, 5000), None);
+        assert_eq!((table.between(0, 5000), table.is_read()), (None, false));
         let text = "RUN\tUNIXSTARTTIME\tJOB\n8\t2000\tx\n7\t1000\tx\n9\t3000\tx\n10\t\tx\nx\n";
         table.take(answer(text), 0).unwrap();
         assert_eq!(table.between(2500, 2600), Some((8, 8)));
         assert_eq!(table.between(2500, 3001), Some((8, 9)));
         assert_eq!(table.between(0, 9000), Some((7, 9)));
-        assert_eq!(table.between(0, 900), None);
+        assert_eq!((table.between(0, 900), table.is_read()), (None, true));
         assert_eq!(table.between(3000, 3000), None);
         // A detector whose run numbers were set back.
         table

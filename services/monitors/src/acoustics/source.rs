@@ -9,7 +9,7 @@ use fathom_kernel::{Content, Fetch, FetchError, Fetched, Location, Outputs, Setu
 use super::Config;
 use super::table;
 use crate::clock::{is_due, ms_of};
-use crate::run_table::{RUN_TABLE, RunTable};
+use crate::run_table::{NO_RUN, RUN_TABLE, RunTable};
 
 /// What the fetch of arrivals is called; that of one module has its id behind it.
 const ARRIVALS: &str = "arrivals";
@@ -91,6 +91,9 @@ impl Source {
         }
         let reach_ms = 2 * (ms_of(self.config.period) + ms_of(self.config.delay));
         let Some(place) = self.place_of(data_ms - reach_ms, data_ms) else {
+            if self.runs.as_ref().is_some_and(RunTable::is_read) {
+                self.fault = Some(NO_RUN.to_owned());
+            }
             return;
         };
         self.asked_ms = Some(host_ms);

@@ -12,7 +12,7 @@ use fathom_kernel::{
 use super::Config;
 use super::baseline::Baseline;
 use crate::clock::ms_of;
-use crate::run_table::{RUN_TABLE, RunTable};
+use crate::run_table::{NO_RUN, RUN_TABLE, RunTable};
 use crate::stream_table::StreamTable;
 
 /// The parameters in the order of [`super::baseline::Values`].
@@ -146,6 +146,9 @@ impl DataBase {
             return;
         }
         let Some(place) = self.place_of(now_ms) else {
+            if self.runs.as_ref().is_some_and(RunTable::is_read) {
+                self.fault = Some(NO_RUN.to_owned());
+            }
             return;
         };
         self.place = place;

@@ -405,6 +405,17 @@ fn the_data_base_is_asked_by_module_and_by_the_runs_of_the_time() {
 }
 
 #[test]
+fn a_table_of_runs_without_the_run_of_the_time_is_told() {
+    let mut bench = Bench::<Acoustics>::new(by_module(), &setup(2));
+    let first = asked(&mut bench, T0);
+    let runs = format!("RUN\tUNIXSTARTTIME\n70\t{}\n", T0 + 9_000_000);
+    answer(&mut bench, &first[0].name, runs);
+    assert!(asked(&mut bench, T0 + 1000).is_empty());
+    let fault = bench.cell("acoustics_counts", "source", 1);
+    assert_eq!(fault, json!("the table of runs has no run of this time"));
+}
+
+#[test]
 fn a_source_that_cannot_be_asked_is_refused() {
     assert_eq!(Acoustics::check(&by_module(), &setup(12)), Ok(()));
     let without_runs = Config {
