@@ -117,6 +117,12 @@ fn counting(c: &mut Criterion) {
             100,
             Hits::PairsByChannel,
         ),
+        (
+            "1035_doms_340_hits_pairs_by_channel",
+            1035,
+            340,
+            Hits::PairsByChannel,
+        ),
         ("1_dom_21700_hits_by_channel", 1, 21_700, Hits::ByChannel),
     ] {
         let body = slice(doms, hits, how);

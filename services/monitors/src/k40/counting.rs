@@ -101,10 +101,6 @@ pub struct Counter {
     tmax_ns: u32,
     keys: Vec<u32>,
     meetings: Meetings,
-    /// The hits of a place where more than two meet.
-    crowd: Vec<u32>,
-    /// Which counts go up by one.
-    found: Vec<u32>,
     spread: Spread,
 }
 
@@ -192,16 +188,11 @@ impl Table {
         size_of_val(&*self.counts) + self.missed.as_ref().map_or(0, |m| size_of_val(&**m))
     }
 
-    /// Adds one to each of some counts.
-    fn add(&mut self, indices: &[u32]) {
-        let counts = &mut *self.counts;
-        let mut full = false;
-        for index in indices {
-            let count = &mut counts[*index as usize];
-            *count = count.saturating_add(1);
-            full |= *count == u16::MAX;
-        }
-        self.full |= full;
+    /// Adds one to a count.
+    fn add(&mut self, index: usize) {
+        let count = &mut self.counts[index];
+        *count = count.saturating_add(1);
+        self.full |= *count == u16::MAX;
     }
 
     fn miss(&mut self, silent: u32) {
@@ -219,8 +210,6 @@ impl Counter {
             tmax_ns: tmax_ns.min(TMAX_MAX_NS),
             keys: Vec::new(),
             meetings: Meetings::default(),
-            crowd: Vec::new(),
-            found: Vec::new(),
             spread: Spread::default(),
         }
     }
@@ -247,10 +236,9 @@ impl Counter {
         if channels.count_ones() < 2 {
             return Err(Excluded::Vetoed);
         }
-        self.look(frame, channels, live)
-            .ok_or(Excluded::Defective)?;
-        // Apart from the search, so that the memory of many counts is fetched at once.
-        table.add(&self.found);
+        let taken = self.take(frame, channels, live);
+        let (hits, in_order) = taken.ok_or(Excluded::Defective)?;
+        self.count_taken(hits, in_order, table);
         table.frames += 1;
         if live.channels & silent != 0 {
             table.miss(live.channels & silent);
@@ -258,8 +246,14 @@ impl Counter {
         Ok(())
     }
 
-    /// Takes the hits of some channels and finds the pairs among them; `None` when a hit cannot be.
-    fn look(&mut self, frame: &SuperFrame<'_>, channels: u32, live: &Live) -> Option<()> {
+    /// Takes the hits of some channels; returns their number and whether they came in order, or `None` when
+    /// a hit cannot be.
+    fn take(
+        &mut self,
+        frame: &SuperFrame<'_>,
+        channels: u32,
+        live: &Live,
+    ) -> Option<(usize, bool)> {
         if self.keys.len() <= frame.hits.len() {
             self.keys.resize(frame.hits.len() + 1, 0);
         }
@@ -278,49 +272,32 @@ impl Counter {
             in_order &= last <= key;
             last = key;
         }
-        if wrong {
-            return None;
-        }
-        let keys = &mut keys[..number];
-        self.found.clear();
-        if !in_order && self.meetings.find(keys, self.tmax_ns) {
-            self.take_met(number);
-        } else {
-            if !in_order {
-                self.spread.sort(keys);
-            }
-            // Behind them a key that no hit has.
-            self.keys[number] = u32::MAX;
-            find_pairs(&self.keys[..number + 1], self.tmax_ns, &mut self.found);
-        }
-        Some(())
+        (!wrong).then_some((number, in_order))
     }
 
-    /// Takes what the meetings among so many hits found.
-    fn take_met(&mut self, hits: usize) {
-        let pairs = self.meetings.pairs();
-        self.found.resize(pairs.len(), 0);
-        let mut number = 0;
-        for [a, b] in pairs {
-            let (index, counts) = count_of(*a.min(b), *a.max(b), self.tmax_ns);
-            // Kept when it counts, else overwritten by the next one.
-            self.found[number] = index;
-            number += usize::from(counts);
+    /// Counts the pairs among the hits taken.
+    fn count_taken(&mut self, hits: usize, in_order: bool, table: &mut Table) {
+        let tmax_ns = self.tmax_ns;
+        let keys = &mut self.keys[..hits];
+        if !in_order && self.meetings.find(keys, tmax_ns) {
+            for [a, b] in self.meetings.pairs() {
+                count_pair(*a.min(b), *a.max(b), tmax_ns, table);
+            }
+            count_pairs(self.meetings.crowd(), tmax_ns, table);
+            return;
         }
-        self.found.truncate(number);
-        for crowd in self.meetings.crowds(&self.keys[..hits]) {
-            self.crowd.clear();
-            self.crowd.extend(crowd);
-            self.crowd.sort_unstable();
-            self.crowd.push(u32::MAX);
-            find_pairs(&self.crowd, self.tmax_ns, &mut self.found);
+        if !in_order {
+            self.spread.sort(keys);
         }
+        // Behind them a key that no hit has.
+        self.keys[hits] = u32::MAX;
+        count_pairs(&self.keys[..hits + 1], tmax_ns, table);
     }
 }
 
-/// Finds hits with exactly one other one in the time after them; groups of more are skipped. The
+/// Counts hits with exactly one other one in the time after them; groups of more are skipped. The
 /// last key is no hit.
-fn find_pairs(sorted: &[u32], tmax_ns: u32, found: &mut Vec<u32>) {
+fn count_pairs(sorted: &[u32], tmax_ns: u32, table: &mut Table) {
     let reach = tmax_ns << CHANNEL_KEY_BITS;
     let mut at = 0;
     while let [first, second, rest @ ..] = &sorted[at..] {
@@ -336,27 +313,25 @@ fn find_pairs(sorted: &[u32], tmax_ns: u32, found: &mut Vec<u32>) {
             continue;
         }
         at += 1;
-        let (index, counts) = count_of(*first, *second, tmax_ns);
-        if counts {
-            found.push(index);
-        }
+        count_pair(*first, *second, tmax_ns, table);
     }
 }
 
-/// Returns which count of a table two hits belong to, and whether they do: not when they are of the
-/// same channel, or more than tmax apart.
-fn count_of(first: u32, second: u32, tmax_ns: u32) -> (u32, bool) {
+/// Counts two hits, the earlier first, unless they are of the same channel or more than tmax apart.
+fn count_pair(first: u32, second: u32, tmax_ns: u32, table: &mut Table) {
     let (a, b) = (first & CHANNEL_KEY_MASK, second & CHANNEL_KEY_MASK);
     let apart_ns = (second >> CHANNEL_KEY_BITS) - (first >> CHANNEL_KEY_BITS);
+    if a == b || apart_ns > tmax_ns {
+        return;
+    }
     // Time of the higher channel minus that of the lower one.
     let bin = if a < b {
-        tmax_ns.wrapping_add(apart_ns)
+        tmax_ns + apart_ns
     } else {
-        tmax_ns.wrapping_sub(apart_ns)
+        tmax_ns - apart_ns
     };
-    let pair = (u32::from(ROWS[a.min(b) as usize]) + a.max(b)).wrapping_sub(1);
-    let index = pair.wrapping_mul(2 * tmax_ns + 1).wrapping_add(bin);
-    (index, a != b && apart_ns <= tmax_ns)
+    let pair = usize::from(ROWS[a.min(b) as usize]) + a.max(b) as usize - 1;
+    table.add(pair * bins(tmax_ns) + bin as usize);
 }
 
 impl Spread {

@@ -203,7 +203,7 @@ fn pairs_are_the_same_however_hits_lie_and_whatever_way_finds_them() {
         (40, 2_000_000),
         (200, 400_000),
         (60, 3000),
-        (700, 100_000_000),
+        (1200, 100_000_000),
     ];
     let (mut sum, mut counter) = (0, Counter::new(10));
     for round in 0..400_u32 {
@@ -211,7 +211,7 @@ fn pairs_are_the_same_however_hits_lie_and_whatever_way_finds_them() {
         let mut list = Vec::new();
         while list.len() < number {
             let ns = match chance.below(3) {
-                0 => (chance.below(span_ns) >> 15 << 15) + chance.below(12),
+                0 => (chance.below(span_ns) >> 14 << 14) + chance.below(12),
                 _ => chance.below(span_ns),
             };
             let members = 1 + chance.below(5) / 2;
