@@ -32,6 +32,8 @@ pub(crate) struct Bursts {
     active: Vec<Burst>,
     extra_hz: Vec<[f32; CHANNELS]>,
     lit: Vec<usize>,
+    /// Where the modules are (m), close together, because each burst asks all of them.
+    centres_m: Vec<Vector>,
     wait_s: f64,
     rng: SmallRng,
     tables: Tables,
@@ -58,6 +60,7 @@ impl Bursts {
             active: Vec::new(),
             extra_hz: vec![[0.0; CHANNELS]; layout.doms.len()],
             lit: Vec::new(),
+            centres_m: layout.doms.iter().map(|dom| dom.position_m).collect(),
             wait_s: 0.0,
             rng: generator(seed, Purpose::Bursts),
             tables: Tables::new(),
@@ -118,8 +121,12 @@ impl Bursts {
             * 1000.0
             * (PEAK_SPREAD * self.tables.normal(&mut self.rng)).exp();
         let decay_s = self.options.decay.seconds() * (0.3 + self.tables.exponential(&mut self.rng));
-        let seen = layout.doms.iter().enumerate();
-        let seen = seen.filter_map(|(at, dom)| Some((at, seen_by(dom, place_m, peak_hz)?)));
+        let modules = self.centres_m.iter().enumerate();
+        let near = modules.filter(|(_, centre_m)| is_near(**centre_m, place_m));
+        let seen = near.filter_map(|(at, _)| {
+            let dom = &layout.doms[at];
+            Some((at, seen_by(dom, place_m, peak_hz)?))
+        });
         self.active.push(Burst {
             age_s: 0.0,
             decay_s,
@@ -145,11 +152,14 @@ impl Burst {
     }
 }
 
-/// Returns the rates that the PMTs of a module see of a flash; `None` when it is too far away.
+fn is_near(centre_m: Vector, place_m: Vector) -> bool {
+    length(minus(centre_m, place_m)) < REACH_M
+}
+
+/// Returns the rates that the PMTs of a near module see of a flash; `None` when the flash is at its centre.
 fn seen_by(dom: &Dom, place_m: Vector, peak_hz: f64) -> Option<[f32; CHANNELS]> {
     let light = minus(dom.position_m, place_m);
     let distance_m = length(light);
-    (distance_m < REACH_M).then_some(())?;
     let direction = unit(light)?;
     let near = (REFERENCE_M / distance_m.max(1.0)).powi(2).min(4.0);
     let at_dom_hz = peak_hz * near * (-(distance_m - REFERENCE_M) / ATTENUATION_M).exp();
