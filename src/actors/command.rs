@@ -385,6 +385,8 @@ impl Supervisor {
 /// Tells whether a dependency is down and must be started to fulfil a condition.
 fn is_down(observed: &Observed, until: Until, exit_ok: &[i32]) -> bool {
     match observed.phase {
+        // It is as good as any other end of a start.
+        _ if until == Until::Settled => false,
         Phase::Done => until != Until::Done || !is_finished(observed, exit_ok),
         Phase::Idle | Phase::Fatal { .. } => true,
         _ => observed.want == Want::Down,

@@ -154,7 +154,7 @@ impl Council {
             on: plan.services[on].name.to_string(),
             fatal: false,
         });
-        held.or_else(|| clearance::blocker(plan, view.observed, index))
+        held.or_else(|| clearance::blocker(plan, view, index))
     }
 }
 

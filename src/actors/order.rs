@@ -7,7 +7,7 @@ use fathom_kernel::{Exit, Outcome, State, Verdict, Want};
 use super::observed::Observed;
 use super::phase::{Input, Phase};
 use super::status::is_finished;
-use crate::config::plan::{ServicePlan, Until};
+use crate::config::plan::{After, ServicePlan, Until};
 
 /// Longest wait of a start for a service that is not part of the same order, or is and runs, but has
 /// not done yet what is waited for.
@@ -359,7 +359,11 @@ impl Order {
             Phase::Idle => Some((Verdict::AbnormalTermination, "stopped meanwhile".to_owned())),
             Phase::Waiting(on) => {
                 let on = on.as_ref().map(|block| &*block.on);
-                let hopeless = on.is_some_and(|on| self.is_hopeless(on, sight));
+                let hopeless = on.is_some_and(|on| {
+                    let mut after = plan.after.iter();
+                    let gives_way = |a: &After| a.until == Until::Settled && *a.name == *on;
+                    !after.any(gives_way) && self.is_hopeless(on, sight)
+                });
                 let text = format!("waiting for {}", on.unwrap_or("its turn"));
                 (hopeless || sight.now >= deadline).then_some((Verdict::TimedOut, text))
             }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::EXIT_CONFIG;
 use super::config_args::{ConfigArgs, print_report};
-use crate::config::plan::{Body, Plan, ServicePlan, Until};
+use crate::config::plan::{Body, Plan, ServicePlan};
 use crate::config::{Finding, Gravity, Report};
 
 /// Arguments of `fathom check`.
@@ -110,12 +110,7 @@ fn line(service: &ServicePlan, width: usize) -> String {
         service.run_word()
     );
     if !service.after.is_empty() {
-        let after = service.after.iter().map(|after| match after.until {
-            Until::Ready => after.name.to_string(),
-            Until::Started => format!("{}=started", after.name),
-            Until::Flowing => format!("{}=flowing", after.name),
-            Until::Done => format!("{}=done", after.name),
-        });
+        let after = service.after.iter().map(ToString::to_string);
         line.push_str(&format!("  after {}", after.collect::<Vec<_>>().join(", ")));
     }
     if !service.autostart {

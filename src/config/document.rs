@@ -164,7 +164,7 @@ pub(crate) struct ServiceDoc {
     #[serde(skip_serializing)]
     pub(crate) user: Option<Spanned<String>>,
     /// What must be true before it starts: `group:service`, `group:service=started`, `ready`,
-    /// `flowing` or `done`.
+    /// `flowing`, `done` or `settled`.
     #[schemars(with = "Vec<AfterDoc>")]
     #[serde(skip_serializing)]
     pub(crate) after: Vec<Spanned<AfterDoc>>,

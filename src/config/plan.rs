@@ -350,6 +350,21 @@ pub enum Until {
     Flowing,
     /// It EXITED with a code in `exit_ok`.
     Done,
+    /// Its start is over, whatever came of it: it exists, has failed, has ended, or shall not run.
+    Settled,
+}
+
+impl std::fmt::Display for After {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)?;
+        f.write_str(match self.until {
+            Until::Ready => "",
+            Until::Started => "=started",
+            Until::Flowing => "=flowing",
+            Until::Done => "=done",
+            Until::Settled => "=settled",
+        })
+    }
 }
 
 /// How a service is stopped.

@@ -7,7 +7,7 @@ use fathom_kernel::{Consequence, FieldChange, Span, without_passwords};
 
 use super::plan::{
     After, Body, CommandBody, ControlPlan, GroupPlan, KindBody, LogPlan, Plan, ProcessPlan,
-    ServicePlan, StopPlan, Until,
+    ServicePlan, StopPlan,
 };
 
 /// Parts of the names of keys whose values are not shown.
@@ -332,13 +332,7 @@ fn is_secret(key: &str) -> bool {
 }
 
 fn condition(after: &After) -> String {
-    let name = &after.name;
-    text(&match after.until {
-        Until::Ready => name.to_string(),
-        Until::Started => format!("{name}=started"),
-        Until::Flowing => format!("{name}=flowing"),
-        Until::Done => format!("{name}=done"),
-    })
+    text(&after.to_string())
 }
 
 fn text(text: &str) -> String {

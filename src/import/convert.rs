@@ -307,8 +307,6 @@ impl<'a> Conversion<'a, '_> {
             name,
             group,
             priority,
-            autostart: process.autostart,
-            once: process.once,
             fields: process.fields,
         });
         blocks.push(Block::Service(self.services.len() - 1, around));

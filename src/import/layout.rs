@@ -19,8 +19,9 @@ pub(super) fn preface(source: &Source) -> Vec<Line> {
     let mut text = vec![
         format!("Made from {name} by `fathom import`. `fathom check` reads it, `fathom up` starts it."),
         String::new(),
-        "Priorities stand as conditions: a service starts when those of the next lower priority".into(),
-        "exist. `=ready` instead of `=started` waits until they are ready as well.".into(),
+        "Priorities stand as conditions: a service starts when those of the next lower priority exist,".into(),
+        "or have failed, ended or been stopped (`=settled`): as with supervisord, one that fails keeps".into(),
+        "nobody from starting. `=ready` in place of it waits until they work.".into(),
         "Where nothing is said, fathom's defaults hold, among them: signals to stop go to the whole".into(),
         "process group (supervisord: to its leader), and ten failures in five minutes are FATAL".into(),
         "(supervisord: four short-lived starts in a row).".into(),

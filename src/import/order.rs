@@ -1,6 +1,6 @@
 //! Priorities to conditions: each service after those of the next lower priority.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::outcome::Service;
 
@@ -20,17 +20,12 @@ pub(super) struct Waits {
 type Members<'a> = BTreeMap<&'a str, Vec<&'a Service>>;
 
 /// Returns what each service waits for. Transitive: the next lower priority waits for those below it
-/// itself. supervisord only keeps the order, so it is enough that a process exists; nobody waits for
-/// what is not started by itself, or ends by itself.
+/// itself. supervisord only keeps the order, and goes on when a program cannot be started: so it is
+/// enough that a start is over.
 pub(super) fn order(services: &[Service]) -> Vec<Waits> {
     let mut groups: BTreeMap<i64, Members<'_>> = BTreeMap::new();
     let mut inside: BTreeMap<(&str, i64), Vec<&Service>> = BTreeMap::new();
-    let mut partial = BTreeSet::new();
     for service in services {
-        if !service.autostart || service.once {
-            partial.insert(service.group.as_str());
-            continue;
-        }
         let (of_group, own) = service.priority;
         let members = groups.entry(of_group).or_default();
         members.entry(&service.group).or_default().push(service);
@@ -43,11 +38,10 @@ pub(super) fn order(services: &[Service]) -> Vec<Waits> {
         let mut names: Vec<String> = Vec::new();
         let lower = groups.range(..of_group).next_back();
         for (name, members) in lower.map(|(_, members)| members).into_iter().flatten() {
-            let whole = !partial.contains(name) && members.iter().any(|m| m.group != m.name);
-            if whole {
-                names.push(format!("{name}:*=started"));
+            if members.iter().any(|m| m.group != m.name) {
+                names.push(format!("{name}:*=settled"));
             } else {
-                names.extend(members.iter().take(NAMES_MAX + 1).map(|m| started(m)));
+                names.extend(members.iter().take(NAMES_MAX + 1).map(|m| settled(m)));
             }
             if names.len() > NAMES_MAX {
                 break;
@@ -55,7 +49,7 @@ pub(super) fn order(services: &[Service]) -> Vec<Waits> {
         }
         let before = inside.range((group, i64::MIN)..(group, own)).next_back();
         let before = before.map(|(_, members)| members).into_iter().flatten();
-        names.extend(before.take(NAMES_MAX + 1).map(|member| started(member)));
+        names.extend(before.take(NAMES_MAX + 1).map(|member| settled(member)));
         let cut = names.len() > NAMES_MAX;
         names.truncate(NAMES_MAX);
         Waits { after: names, cut }
@@ -63,8 +57,8 @@ pub(super) fn order(services: &[Service]) -> Vec<Waits> {
     waits.collect()
 }
 
-fn started(service: &Service) -> String {
-    format!("{}=started", service.full_name())
+fn settled(service: &Service) -> String {
+    format!("{}=settled", service.full_name())
 }
 
 #[cfg(test)]
@@ -78,8 +72,6 @@ mod tests {
             name: name.to_owned(),
             group: group.to_owned(),
             priority,
-            autostart: true,
-            once: false,
             fields: Vec::new(),
         }
     }
@@ -104,28 +96,12 @@ mod tests {
             [
                 "",
                 "",
-                "logging:*=started",
-                "logging:*=started monitoring:a=started",
-                "logging:*=started",
-                "alone=started monitoring:*=started",
+                "logging:*=settled",
+                "logging:*=settled monitoring:a=settled",
+                "logging:*=settled",
+                "alone=settled monitoring:*=settled",
             ]
         );
-    }
-
-    #[test]
-    fn nobody_waits_for_what_may_not_be_there() {
-        let mut services = [
-            service("first", (0, 0)),
-            service("logging:dump", (1, 999)),
-            service("logging:once", (1, 999)),
-            service("tools:by_hand", (2, 999)),
-            service("last", (3, 3)),
-        ];
-        services[2].once = true;
-        services[3].autostart = false;
-        let after = after(&services);
-        assert_eq!(after[4], "logging:dump=started");
-        assert_eq!(after[3], "logging:dump=started");
     }
 
     #[test]

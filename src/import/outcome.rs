@@ -34,9 +34,6 @@ pub(super) struct Service {
     pub(super) group: String,
     /// Of its group, then its own; lower ones start first.
     pub(super) priority: (i64, i64),
-    pub(super) autostart: bool,
-    /// Is not started again after it ended: nobody can wait for it to exist.
-    pub(super) once: bool,
     pub(super) fields: Vec<Field>,
 }
 

@@ -33,8 +33,6 @@ pub(super) struct Program<'a, 'b> {
 pub(super) struct Process {
     /// What supervisord calls it.
     pub(super) name: String,
-    pub(super) autostart: bool,
-    pub(super) once: bool,
     pub(super) fields: Vec<Field>,
 }
 
@@ -78,8 +76,6 @@ impl<'a> Program<'a, '_> {
         let name = name.and_then(Result::ok);
         Some(Process {
             name: name.unwrap_or_else(|| self.name.to_owned()),
-            autostart: reading.truth("autostart").unwrap_or(true),
-            once: reading.restart() == "never",
             fields,
         })
     }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use fathom::config::{Environment, Origin, load};
 use fathom::stack::{Options, Stack};
-use fathom_kernel::State;
+use fathom_kernel::{State, Verdict};
 
-use super::rig::{status, until_state};
+use super::rig::{done, restart, results, status, stop, until_state};
 use super::{VARIABLES, import};
 
 /// Says what it was called with and where, then works until it is told to stop.
@@ -77,5 +77,32 @@ async fn a_configuration_of_the_shape_of_km3mon_starts() {
         said("ligier_mirror"),
         "scripts/mirror.sh --from 127.0.0.1:5553 --tags IO_SUM, IO_EVT   agg\n"
     );
+    stack.shutdown().await;
+}
+
+#[tokio::test]
+async fn one_program_that_cannot_start_does_not_keep_those_of_higher_priority_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = "[program:first]\ncommand=/no/such/prog\npriority=1\n\
+                [program:second]\ncommand=sleep 1000\npriority=2\n\
+                [program:third]\ncommand=sh -c \"exit 3\"\npriority=3\n\
+                [program:fourth]\ncommand=sleep 1000\npriority=4\n";
+    std::fs::write(folder.path().join("supervisord.conf"), conf).unwrap();
+    let ran = import(folder.path(), &["-o", "supervisor.toml"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let loaded = load(&Origin {
+        file: folder.path().join("supervisor.toml"),
+        data_dir: Some(folder.path().join("fathom")),
+        ..Origin::default()
+    });
+    let plan = loaded.unwrap_or_else(|_| panic!("it loads")).plan;
+    let mut stack = Stack::start(plan, Options::default()).unwrap();
+    until_state(&stack, "second", State::Running).await;
+    until_state(&stack, "fourth", State::Running).await;
+    // What an operator has stopped keeps nobody from coming back, and is not started for others.
+    done(&stack, stop("second")).await;
+    let again = done(&stack, restart("fourth")).await;
+    assert_eq!(results(&again), [("fourth", Verdict::Started)]);
+    assert_eq!(status(&stack, "second").await.state, State::Stopped);
     stack.shutdown().await;
 }
