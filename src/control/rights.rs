@@ -192,7 +192,13 @@ impl Guard {
         if let Some(given) = given.and_then(|value| value.strip_prefix("Bearer ")) {
             return self.by_token(given.trim());
         }
+        let reads = matches!(*method, Method::GET | Method::HEAD);
         if let Some(given) = given.and_then(|value| value.strip_prefix("Basic ")) {
+            // A browser keeps such a login and sends it along with the form of any page.
+            if !reads && !is_own_page(headers) {
+                let refused = "changes are for programs, and for pages of this address";
+                return Err(Failure::new(StatusCode::FORBIDDEN, "origin", refused));
+            }
             return match credentials(given) {
                 // Who can only send a user and a password may send the token as such.
                 Some(sent) if self.token.is(&sent.password) => Ok(Pass::Known("token".to_owned())),
@@ -200,7 +206,6 @@ impl Guard {
                 None => Err(unauthorized("the credentials cannot be read")),
             };
         }
-        let reads = matches!(*method, Method::GET | Method::HEAD);
         if reads && (self.reading_open || path == "/healthz") || self.is_open_call(path, headers) {
             return Ok(Pass::Known("anyone".to_owned()));
         }
@@ -252,6 +257,17 @@ impl Guard {
             || name.parse::<IpAddr>().is_ok()
             || self.hosts.iter().any(|h| h.eq_ignore_ascii_case(name))
     }
+}
+
+/// Tells whether a request comes from a program, or from a page that was loaded from here.
+pub(super) fn is_own_page(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return true;
+    };
+    let text = |value: &header::HeaderValue| value.to_str().map(str::to_owned).ok();
+    let origin = text(origin).and_then(|o| o.split_once("://").map(|(_, host)| host.to_owned()));
+    let host = headers.get(header::HOST).and_then(text);
+    origin.is_some() && origin == host
 }
 
 fn unauthorized(message: &str) -> Failure {
@@ -374,6 +390,49 @@ mod tests {
             password_hash: String::new(),
         }));
         assert!(matches!(basic(&guard, "shift:wrong"), Ok(Pass::Login(..))));
+    }
+
+    #[test]
+    fn pages_of_other_sites_are_told_apart() {
+        let headers = |origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "localhost:9001".parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            headers
+        };
+        assert!(is_own_page(&headers(None)));
+        assert!(is_own_page(&headers(Some("http://localhost:9001"))));
+        for foreign in ["http://evil.example", "http://localhost:80", "null"] {
+            assert!(!is_own_page(&headers(Some(foreign))), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_login_that_a_browser_kept_changes_nothing_for_the_page_of_another_site() {
+        let guard = guard("127.0.0.1:80");
+        let decide = |method: Method, origin: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            let login = BASE64_STANDARD.encode(format!("any:{SECRET}"));
+            let login = format!("Basic {login}").parse().expect("text");
+            headers.insert(header::AUTHORIZATION, login);
+            headers.insert(header::HOST, HeaderValue::from_static("localhost:80"));
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            let decided = guard.decide(&method, "/api/services/a/stop", &headers);
+            decided.map_or_else(
+                |failure| failure.into_response().status(),
+                |_| StatusCode::OK,
+            )
+        };
+        let (own, foreign) = (Some("http://localhost:80"), Some("http://evil.example"));
+        assert_eq!(decide(Method::POST, foreign), StatusCode::FORBIDDEN);
+        assert_eq!(decide(Method::POST, Some("null")), StatusCode::FORBIDDEN);
+        assert_eq!(decide(Method::POST, own), StatusCode::OK);
+        assert_eq!(decide(Method::POST, None), StatusCode::OK);
+        assert_eq!(decide(Method::GET, foreign), StatusCode::OK);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::response::sse::Event as Sse;
 use fathom_kernel::{Event, Filter, Limits, Subscription, Timestamp, Topic};
@@ -18,6 +18,7 @@ use super::extract::Query;
 use super::streams::{place, sse};
 use crate::chronicle::{Batch, Entry, Follow, Since, Subject, Subjects};
 use crate::control::console::Console;
+use crate::control::rights::is_own_page;
 use crate::control::wire::{
     Announcement, EventQuery, LAGGED_EVENT, LOG_EVENT, Lagged, OUTPUT_EVENT, Problem,
 };
@@ -114,17 +115,6 @@ async fn converse(mut socket: WebSocket, mut follower: Follower) {
             return;
         }
     }
-}
-
-/// Tells whether a request comes from a program, or from a page that was loaded from here.
-fn is_own_page(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else {
-        return true;
-    };
-    let text = |value: &header::HeaderValue| value.to_str().map(str::to_owned).ok();
-    let origin = text(origin).and_then(|o| o.split_once("://").map(|(_, host)| host.to_owned()));
-    let host = headers.get(header::HOST).and_then(text);
-    origin.is_some() && origin == host
 }
 
 /// One client.
@@ -296,23 +286,6 @@ fn since(query: &EventQuery, headers: &HeaderMap) -> Result<Since, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pages_of_other_sites_are_told_apart() {
-        let headers = |origin: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, "localhost:9001".parse().unwrap());
-            if let Some(origin) = origin {
-                headers.insert(header::ORIGIN, origin.parse().unwrap());
-            }
-            headers
-        };
-        assert!(is_own_page(&headers(None)));
-        assert!(is_own_page(&headers(Some("http://localhost:9001"))));
-        for foreign in ["http://evil.example", "http://localhost:80", "null"] {
-            assert!(!is_own_page(&headers(Some(foreign))), "{foreign}");
-        }
-    }
 
     #[test]
     fn a_follower_begins_where_it_was() {
