@@ -28,10 +28,12 @@ const STEP_S: i64 = 3600;
 /// Steps between two checkpoints.
 const KEEP_STEPS: u64 = 32;
 
-/// Options instead of those of the example, which would draw thousands of bins and fit every hour.
-const LIGHTER: [(&str, &str); 2] = [
+/// Options instead of those of the example, which would draw thousands of bins, fit every hour, and
+/// keep more messages than come.
+const LIGHTER: [(&str, &str); 3] = [
     ("timeslice_rates", "interval = \"1m\""),
     ("k40_calibration", "cycle = \"10d\""),
+    ("weblog", "kept = 1000"),
 ];
 
 struct Watched {
