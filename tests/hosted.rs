@@ -17,6 +17,11 @@ const CONFIGURATION: &str = r#"
 geometry = "orca"
 dus = 2
 
+# It has clients, but the data do not come through it.
+[service.ligier]
+kind = "ligier"
+listen = "127.0.0.1:0"
+
 [service.fake_detector]
 kind = "fake_detector"
 
@@ -24,7 +29,7 @@ kind = "fake_detector"
 kind = "dom_rates"
 run = "process"
 interval = "100ms"
-after = ["fake_detector"]
+after = ["ligier", "fake_detector"]
 flow = [{ out = "bus:output", in = "tag:IO_SUM", max_age = "1s", grace = "2s" }]
 stop = { wait = "200ms" }
 

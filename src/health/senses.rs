@@ -248,9 +248,9 @@ impl Senses {
         }
     }
 
-    /// Reads a tag: its messages at the brokers and, when the service is a client of theirs that gave
-    /// its name, also whether anything went from or to it. Without brokers, what its queue or its
-    /// own counter says.
+    /// Reads a tag: its messages at the brokers and also whether anything went from or to the service,
+    /// as a client of theirs that gave its name, or over the bus. A tag that no broker knows, and a
+    /// stack without brokers, leave what the bus says: data need not go through a broker.
     fn tag(&self, service: Names<'_>, tag: &str, side: Side) -> Reading {
         if self.tables.is_empty() {
             return self.topic(service, Topic::Frame, side);
@@ -260,18 +260,29 @@ impl Senses {
         }
         let tables = || self.tables.iter().flatten().flatten();
         let totals = tables().filter_map(|tables| tables.tags.get(tag));
-        let Some(total) = totals.copied().reduce(|a, b| a + b) else {
-            return Reading::default();
-        };
+        let total = totals.copied().reduce(|a, b| a + b);
         let clients = tables().flat_map(|tables| tables.of_service(service));
-        let own = clients.map(|client| match side {
+        let as_client = clients.map(|client| match side {
             Side::In => client.sent + client.queued,
             Side::Out => client.received,
         });
-        Reading::of(Some(match own.reduce(|a, b| a + b) {
-            Some(own) => Mark::Both(total, own),
-            None => Mark::Count(total),
-        }))
+        let as_client = as_client.reduce(|a, b| a + b);
+        match (total, as_client) {
+            (None, Some(_)) => Reading::default(),
+            (None, None) => self.topic(service, Topic::Frame, side),
+            (Some(total), own) => {
+                let own = own.or_else(|| self.put_on_bus(service).filter(|_| side == Side::In));
+                Reading::of(Some(
+                    own.map_or(Mark::Count(total), |own| Mark::Both(total, own)),
+                ))
+            }
+        }
+    }
+
+    /// Returns the messages that the bus ever had for a service; `None` when it takes none from there.
+    fn put_on_bus(&self, service: Names<'_>) -> Option<u64> {
+        let queues = self.queues.iter().filter(|queue| service.is(&queue.name));
+        queues.map(|queue| queue.delivered).reduce(|a, b| a + b)
     }
 
     fn topic(&self, service: Names<'_>, topic: Topic, side: Side) -> Reading {

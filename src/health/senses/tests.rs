@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use fathom_kernel::view::Scalar;
-use fathom_kernel::{Alarm, Event, Filter, Limits, Output, Severity, Timestamp};
+use fathom_kernel::{Alarm, Event, Filter, Frame, Limits, Output, Severity, Timestamp, tags};
 
 use serde_json::json;
 
@@ -37,6 +37,15 @@ fn senses() -> Senses {
     })
 }
 
+fn frame() -> Frame {
+    Frame {
+        source: "x".into(),
+        tag: tags::IO_EVT,
+        received: Timestamp::UNIX_EPOCH,
+        body: Default::default(),
+    }
+}
+
 /// A broker that counts how often it is asked.
 fn broker(asked: &Arc<AtomicU64>) -> Asker {
     let asked = asked.clone();
@@ -63,6 +72,36 @@ async fn a_broker_that_was_removed_and_added_again_is_asked_and_not_the_one_befo
     }
     // Two questions a round: its tags and its clients.
     assert_eq!(asked.map(|asked| asked.load(Relaxed)), [4, 0, 2]);
+}
+
+#[tokio::test]
+async fn a_tag_that_comes_over_the_bus_flows_beside_a_broker_that_never_saw_it() {
+    let name = Arc::from("reader");
+    for (tag, expected) in [
+        // The broker counts IO_SUM, and nothing else.
+        ("tag:IO_EVT", [Mark::Count(0), Mark::Count(1)]),
+        ("tag:IO_SUM", [Mark::Both(0, 0), Mark::Both(2, 1)]),
+    ] {
+        let (plan, mut senses) = (plan("reader", tag), senses());
+        let brokers = std::iter::once((Arc::from("ligier"), broker(&Arc::default())));
+        senses.look_at((&plan, &Heirs::default()), brokers);
+        let bus = senses.places.bus.clone();
+        let _queue = bus.subscribe(&name, Filter::all_frames(), Limits::default());
+        let mut marks = Vec::new();
+        for frames in [0, 1] {
+            for _ in 0..frames {
+                bus.publish(Event::Frame(frame()));
+            }
+            senses.ask(Instant::now()).await;
+            senses.gather(Instant::now(), HashMap::new());
+            let names = Names {
+                name: &name,
+                alias: None,
+            };
+            marks.extend(senses.source(names, &tag.parse().unwrap(), Side::In).mark);
+        }
+        assert_eq!(marks, expected, "{tag}");
+    }
 }
 
 #[tokio::test]
