@@ -93,6 +93,8 @@ LOGS = [
     ("tail -6 tools:teller", "three\n\n", 0),
     ("tail nosuch", "nosuch: ERROR (no such process name)\n", 1),
     ("tail nofile", "nofile: ERROR (no log file)\n", 1),
+    # It has written nothing yet.
+    ("tail webserver", "\n", 0),
     ("clear tools:teller", "tools:teller: cleared\n", 0),
     ("tail tools:teller", "\n", 0),
     ("clear nosuch", "nosuch: ERROR (no such process)\n", 1),

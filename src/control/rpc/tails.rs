@@ -33,14 +33,16 @@ pub(super) async fn answer(desk: Desk, method: Method, path: &str) -> Response {
     if method != Method::GET {
         return (StatusCode::BAD_REQUEST, "logs are asked for by GET").into_response();
     }
-    let Some(path) = wanted(&desk, path).await else {
+    let Some((path, begun)) = wanted(&desk, path).await else {
         return (StatusCode::NOT_FOUND, "no such log").into_response();
     };
     let Some(place) = desk.console.follower() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many clients follow").into_response();
     };
-    let Some(changed) = changed(&path).await else {
-        return (StatusCode::NOT_FOUND, "no such log").into_response();
+    let changed = match changed(&path).await {
+        Some(changed) => changed,
+        None if begun => Timestamp::now(),
+        None => return (StatusCode::NOT_FOUND, "no such log").into_response(),
     };
     let pieces = Growth::from_end(path, PAST_BYTES).stream();
     let pieces = pieces
@@ -58,10 +60,11 @@ pub(super) async fn answer(desk: Desk, method: Method, path: &str) -> Response {
     response
 }
 
-/// Finds the log that a path means.
-async fn wanted(desk: &Desk, path: &str) -> Option<PathBuf> {
+/// Finds the log that a path means; tells whether something may be written into it at any time,
+/// should it not be there.
+async fn wanted(desk: &Desk, path: &str) -> Option<(PathBuf, bool)> {
     if path == OWN {
-        return Some(desk.console.parts().logs.own()?.path().to_owned());
+        return Some((desk.console.parts().logs.own()?.path().to_owned(), false));
     }
     let mut parts = path.strip_prefix(OF_SERVICE)?.split('/');
     let name = percent_decode_str(parts.next()?).decode_utf8().ok()?;
@@ -71,7 +74,8 @@ async fn wanted(desk: &Desk, path: &str) -> Option<PathBuf> {
         _ => return None,
     };
     let service = desk.service(&name).await.ok()?;
-    path_of(desk, &service, stream)
+    let path = path_of(desk, &service, stream)?;
+    Some((path, service.started.is_some()))
 }
 
 /// Returns when a file was changed last; `None` when there is none.
