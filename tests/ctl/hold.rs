@@ -24,6 +24,20 @@ async fn a_service_is_held_for_a_time_written_either_way() {
 }
 
 #[tokio::test]
+async fn a_mistyped_time_holds_nobody() {
+    let fake = Fake::start(example()).await;
+    for words in [
+        &["hold", "rttc", "for", "1x"][..],
+        &["hold", "rttc", "for"],
+        &["hold", "rttc", "for", "1h", "webserver"],
+        &["hold", "rttc", "for", "1h", "--for=2h"],
+    ] {
+        let refused = fake.ctl(words).await;
+        assert_eq!(refused.code, 2, "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_held_service_is_released() {
     let fake = Fake::start(example()).await;
     insta::assert_snapshot!(fake.ctl(&["unhold", "rttc"]).await, @r"

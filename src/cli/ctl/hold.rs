@@ -23,15 +23,19 @@ pub(super) struct Hold {
 
 impl Hold {
     pub(super) async fn run(mut self, session: &mut Session) -> Result<u8, CtlError> {
-        if self.time.is_none()
-            && let [.., word, time] = self.targets.as_slice()
-            && word == "for"
-            && let Ok(time) = time.parse()
-        {
-            self.time = Some(time);
-            self.targets.truncate(self.targets.len() - 2);
+        // Not the first word: a service may have that name.
+        if let Some(at) = self.targets.iter().skip(1).position(|word| word == "for") {
+            let time = self.targets.split_off(at + 1);
+            self.time = match (&self.time, time.as_slice()) {
+                (None, [_, time]) => Some(time.parse().map_err(|_| not_a_time())?),
+                (Some(_), _) | (None, _) => return Err(not_a_time()),
+            };
         }
         let time = self.time;
         carry_out(session, Action::Hold { time }, self.targets).await
     }
+}
+
+fn not_a_time() -> CtlError {
+    CtlError::Usage("expected one time behind `for`, such as 1h or 90s".to_owned())
 }
