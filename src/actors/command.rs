@@ -203,7 +203,7 @@ impl Supervisor {
                 let (result, message) = match (sent, state) {
                     (true, _) => (Verdict::Signalled, String::new()),
                     (false, State::Starting | State::Running | State::Stopping) => {
-                        (Verdict::BadSignal, "has no process".to_owned())
+                        (Verdict::Failed, "has no process".to_owned())
                     }
                     (false, _) => (Verdict::NotRunning, String::new()),
                 };

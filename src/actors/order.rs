@@ -200,7 +200,7 @@ impl Order {
     pub(super) fn supersede(&mut self, indexes: &[usize]) {
         for item in &mut self.items {
             if indexes.contains(&item.index) && !matches!(item.stage, Stage::Done(..)) {
-                item.stage = Stage::Done(Verdict::TimedOut, "superseded by another order".into());
+                item.stage = Stage::Done(Verdict::Failed, "superseded by another order".into());
             }
         }
     }
@@ -365,7 +365,11 @@ impl Order {
                     !after.any(gives_way) && self.is_hopeless(on, sight)
                 });
                 let text = format!("waiting for {}", on.unwrap_or("its turn"));
-                (hopeless || sight.now >= deadline).then_some((Verdict::TimedOut, text))
+                let verdict = match hopeless {
+                    true => Verdict::Failed,
+                    false => Verdict::TimedOut,
+                };
+                (hopeless || sight.now >= deadline).then_some((verdict, text))
             }
             Phase::Lost { .. } => Some((Verdict::TimedOut, "killed and still exists".to_owned())),
             // These end by the deadlines of the life cycle.
