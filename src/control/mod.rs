@@ -23,7 +23,7 @@ pub(crate) use server::serve_guests;
 pub use server::{Doors, SOCKET_NAME, ServeError, Server, TcpDoor, serve};
 pub use tree::{Branch, Leaf, Tree};
 pub use wire::{
-    AddressBook, Announcement, HoldBody, LAGGED_EVENT, LOG_EVENT, Lagged, LogPart, OUTPUT_EVENT,
-    Problem, Readiness, ReloadBody, RequestBody, ShutdownBody, SignalBody, UpdateBody, Usage,
-    UsageReport,
+    AddressBook, Announcement, HoldBody, LAGGED_EVENT, LIVE_EVENT, LOG_EVENT, Lagged, LogPart,
+    OUTPUT_EVENT, Problem, Readiness, ReloadBody, RequestBody, ShutdownBody, SignalBody,
+    UpdateBody, Usage, UsageReport,
 };

@@ -14,6 +14,8 @@ pub const LAGGED_EVENT: &str = "lagged";
 pub const OUTPUT_EVENT: &str = "output";
 /// Name of the server-sent event that carries a log line.
 pub const LOG_EVENT: &str = "log";
+/// Name of the server-sent event between the lines that a log had and those that come.
+pub const LIVE_EVENT: &str = "live";
 
 /// Why a request was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -299,6 +299,11 @@ impl Inner {
 }
 
 impl Follow {
+    /// Takes what is there already.
+    pub fn past(&mut self) -> Batch {
+        self.take()
+    }
+
     /// Waits for lines. Cancel-safe: nothing is taken before it returns.
     pub async fn next(&mut self) -> Batch {
         loop {

@@ -247,12 +247,17 @@ impl Fake {
 
     /// Writes a line into a service's log.
     pub(crate) fn write(&self, service: &str, line: &str) {
+        self.write_at(service, line, 0);
+    }
+
+    /// Writes a line into a service's log, in this second since 1970.
+    pub(crate) fn write_at(&self, service: &str, line: &str, second: i64) {
         self.records.push(LogLine {
             service: service.to_owned(),
             incarnation: 1,
             stream: LogStream::Stdout,
             line: line.to_owned(),
-            at: Timestamp::UNIX_EPOCH,
+            at: Timestamp::from_second(second).expect("a time"),
         });
     }
 

@@ -17,10 +17,18 @@ async fn several_logs_with_the_name_before_each_line() {
 #[tokio::test]
 async fn followed_logs_are_merged() {
     let mut fake = Fake::start(example()).await;
-    fake.write("webserver", "before");
+    fake.write_at("webserver", "at last", 2);
+    fake.write_at("monitoring_process:rttc", "before", 1);
     let socket = fake.socket.display().to_string();
     let mut logs = fake.spawn(&["ctl", "-s", &socket, "logs", "-f"]);
-    assert_eq!(logs.line().await, "webserver | before\n");
+    let before = [logs.line().await, logs.line().await];
+    assert_eq!(
+        before,
+        [
+            "monitoring_process:rttc | before\n",
+            "webserver | at last\n"
+        ]
+    );
     fake.write("monitoring_process:rttc", "after");
     assert_eq!(logs.line().await, "monitoring_process:rttc | after\n");
     fake.close().await;

@@ -1,14 +1,14 @@
 //! `ctl logs`: the ends of several logs, or all of them as they grow.
 
 use clap::Args;
-use fathom_kernel::{Span, Timestamp};
+use fathom_kernel::{LogLine, Span, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::CtlError;
 use super::session::Session;
 use super::tail::print;
-use crate::control::Signal;
+use crate::control::{LIVE_EVENT, LOG_EVENT, Signal};
 use crate::telemetry::shown;
 
 /// Lines waiting to be printed; the readers wait when it is full, and the supervisor drops for them.
@@ -53,14 +53,7 @@ impl Logs {
             }
             all.extend(part.lines);
         }
-        // Each log is in order, and stays so.
-        all.sort_by_key(|line| line.at);
-        for line in all {
-            match session.json {
-                true => session.value(&line)?,
-                false => session.line(&format!("{} | {}", line.service, shown(&line)))?,
-            }
-        }
+        merged(session, all)?;
         Ok(0)
     }
 
@@ -82,11 +75,37 @@ impl Logs {
             });
         }
         drop(to);
+        // What was there of all is shown in order, then what comes as it does.
+        let (mut past, mut pasts) = (Vec::new(), readers.len());
         while let Some((name, signal)) = from.recv().await {
-            print(session, &signal, Some(&name))?;
+            match signal.name.as_str() {
+                LIVE_EVENT => {
+                    pasts -= 1;
+                    if pasts == 0 {
+                        merged(session, std::mem::take(&mut past))?;
+                    }
+                }
+                LOG_EVENT if pasts > 0 => {
+                    past.extend(serde_json::from_str::<LogLine>(&signal.data))
+                }
+                _ => print(session, &signal, Some(&name))?,
+            }
         }
+        merged(session, past)?;
         Ok(0)
     }
+}
+
+/// Prints lines of several logs in the order of time; each log is in order, and stays so.
+fn merged(session: &mut Session, mut lines: Vec<LogLine>) -> Result<(), CtlError> {
+    lines.sort_by_key(|line| line.at);
+    for line in lines {
+        match session.json {
+            true => session.value(&line)?,
+            false => session.line(&format!("{} | {}", line.service, shown(&line)))?,
+        }
+    }
+    Ok(())
 }
 
 /// Reads a time, or a span before now.

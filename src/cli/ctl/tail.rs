@@ -5,7 +5,7 @@ use fathom_kernel::LogLine;
 
 use super::CtlError;
 use super::session::Session;
-use crate::control::{LAGGED_EVENT, LOG_EVENT, Lagged, Signal};
+use crate::control::{LAGGED_EVENT, LIVE_EVENT, LOG_EVENT, Lagged, Signal};
 use crate::telemetry::shown;
 
 /// Arguments of `tail`.
@@ -57,6 +57,9 @@ pub(super) fn print(
     signal: &Signal,
     name: Option<&str>,
 ) -> Result<(), CtlError> {
+    if signal.name == LIVE_EVENT {
+        return Ok(());
+    }
     if session.json {
         return session.line(&signal.data);
     }

@@ -18,7 +18,9 @@ use super::Failure;
 use super::extract::{Query, Target, Who};
 use super::status::one;
 use crate::control::console::Console;
-use crate::control::wire::{LAGGED_EVENT, LOG_EVENT, Lagged, LogPart, LogQuery, Problem, Stream};
+use crate::control::wire::{
+    LAGGED_EVENT, LIVE_EVENT, LOG_EVENT, Lagged, LogPart, LogQuery, Problem, Stream,
+};
 use crate::logs::{self, Past, Question, ReadError};
 use crate::telemetry::{Follow, shown};
 
@@ -45,7 +47,8 @@ pub(super) async fn own_log(
     send_log(&console, String::new(), query).await
 }
 
-/// Returns the end of a service's log, or follows it (events `log` and `lagged`).
+/// Returns the end of a service's log, or follows it (events `log` and `lagged`; `live` once, behind
+/// what was there).
 #[utoipa::path(
     get,
     path = "/api/logs/{name}",
@@ -107,21 +110,27 @@ async fn look_back(console: &Console, name: String, question: Question) -> Resul
 async fn follow(console: &Console, name: String, question: Question) -> Result<Response, Failure> {
     let place = place(console)?;
     let records = &console.parts().records;
-    let (past, follow) = match records.recall(&name, question) {
-        Some(_) => (Past::default(), records.follow(&name, question.lines)),
+    let since = question.since.unwrap_or(Timestamp::MIN);
+    let (mut first, follow): (Vec<_>, _) = match records.recall(&name, question) {
+        Some(_) => {
+            let mut follow = records.follow(&name, question.lines);
+            let past = follow.past().lines.into_iter();
+            let past = past.filter(|line| line.at >= since);
+            (
+                past.map(|line| message(LOG_EVENT, &*line)).collect(),
+                follow,
+            )
+        }
         // First, so that what comes while files are read is not missed.
         None => {
             let follow = records.follow(&name, 0);
-            (look_back(console, name, question).await?, follow)
+            let past = look_back(console, name, question).await?.lines;
+            let past = past.iter().map(|line| message(LOG_EVENT, line));
+            (past.collect(), follow)
         }
     };
-    let first: Vec<_> = past
-        .lines
-        .iter()
-        .map(|line| message(LOG_EVENT, line))
-        .collect();
-    let since = question.since.unwrap_or(Timestamp::MIN);
-    let batches = stream::unfold((follow, since, place), next_batch).flat_map(stream::iter);
+    first.push(Sse::default().event(LIVE_EVENT).data("{}"));
+    let batches = stream::unfold((follow, place), next_batch).flat_map(stream::iter);
     Ok(sse(console, stream::iter(first).chain(batches)))
 }
 
@@ -185,18 +194,15 @@ pub(super) fn sse(
         .into_response()
 }
 
-type Follower = (Follow, Timestamp, OwnedSemaphorePermit);
+type Follower = (Follow, OwnedSemaphorePermit);
 
-async fn next_batch((mut follow, since, place): Follower) -> Option<(Vec<Sse>, Follower)> {
+async fn next_batch((mut follow, place): Follower) -> Option<(Vec<Sse>, Follower)> {
     let batch = follow.next().await;
     let missed = batch.missed;
     let lagged = (missed > 0).then(|| message(LAGGED_EVENT, &Lagged { missed }));
-    let lines = batch.lines.iter().filter(|line| line.at >= since);
+    let lines = batch.lines.iter();
     let lines = lines.map(|line| message(LOG_EVENT, &**line));
-    Some((
-        lagged.into_iter().chain(lines).collect(),
-        (follow, since, place),
-    ))
+    Some((lagged.into_iter().chain(lines).collect(), (follow, place)))
 }
 
 fn message(name: &str, data: &impl Serialize) -> Sse {
