@@ -158,6 +158,11 @@ async fn nonsense_and_strangers_are_refused_with_a_reason() {
             json!({"name": "x", "title": "", "interval_s": 1, "view": curve}),
             "curve `a` has 1 values",
         ),
+        (
+            "/outputs",
+            json!({"name": "x", "title": "", "interval_s": -1, "view": {"form": "scalar", "value": 1, "unit": ""}}),
+            "interval_s",
+        ),
         ("/outputs", json!({"name": "x"}), "missing field"),
         (
             "/alarms",
@@ -184,6 +189,14 @@ async fn nonsense_and_strangers_are_refused_with_a_reason() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
     }
     assert!(stack.board.entries().is_empty());
+    for (method, path, expected) in [
+        (Method::GET, "/nowhere", StatusCode::NOT_FOUND),
+        (Method::GET, "/ready", StatusCode::METHOD_NOT_ALLOWED),
+    ] {
+        let (status, text) = voice.say(method, path, &json!({})).await;
+        assert_eq!(status, expected, "{path}");
+        assert!(text.contains("\"error\""), "{path}: {text}");
+    }
     // The token ends with the incarnation.
     done(&stack, stop("guest")).await;
     assert_eq!(

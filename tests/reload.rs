@@ -306,6 +306,12 @@ async fn a_data_folder_cannot_change_while_it_is_used() {
         matches!(refused, Err(ControlError::BadConfig(_))),
         "{refused:?}"
     );
+    // Who does not wait for the end of a reload hears as well that it does not begin.
+    let refused = ask(&bench.stack, Command::Reload { wait: false }).await;
+    assert!(
+        matches!(refused, Err(ControlError::BadConfig(_))),
+        "{refused:?}"
+    );
     bench.end().await;
 }
 

@@ -39,8 +39,9 @@ enum Purpose {
     Show,
     /// It is put in force as far as these targets say.
     Update(Vec<String>, Expected),
-    /// Everything is stopped, and starts with it.
-    Reload,
+    /// Everything is stopped, and starts with it; who asked may wait for that, or only hear that it
+    /// begins.
+    Reload { wait: bool },
 }
 
 impl Revision {
@@ -82,22 +83,21 @@ impl Supervisor {
         ctx: &mut Context<Self>,
     ) {
         let why = format!("reload requested by {caller}");
-        if wait {
-            return self.begin(Purpose::Reload, why, reply, ctx);
-        }
-        // Who does not wait for the end hears all the same whether it begins.
-        if let Err(error) = self.check_quiet() {
-            return answer(Some(reply), Err(error));
-        }
-        answer(Some(reply), Ok(Reply::Done(Vec::new())));
+        self.begin(Purpose::Reload { wait }, why, reply, ctx);
+    }
+
+    /// Makes the reply of a reload whose end nobody waits for.
+    fn unheard(&self, ctx: &mut Context<Self>) -> To {
         let (reply, told) = oneshot::channel();
-        self.begin(Purpose::Reload, why, reply, ctx);
-        let then = told.into_actor(self).map(|done, _, _| match done {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => warn!(%error, "the reload has failed"),
-            Err(_) => warn!("the reload was given up"),
-        });
+        let then = told
+            .into_actor(self)
+            .map(|done: Result<Answer, _>, _, _| match done {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => warn!(%error, "the reload has failed"),
+                Err(_) => warn!("the reload was given up"),
+            });
         ctx.spawn(then);
+        reply
     }
 
     /// Returns the plan that was read last.
@@ -165,9 +165,14 @@ impl Supervisor {
                         Err(error) => Err(error),
                     }
                 }
-                (Ok((loaded, diff)), Purpose::Reload) => {
+                (Ok((loaded, diff)), Purpose::Reload { wait }) => {
                     match supervisor.decide_reload(&loaded, &diff, why) {
-                        Ok(work) => return supervisor.stop_for(work, reply, ctx),
+                        Ok(work) if wait => return supervisor.stop_for(work, reply, ctx),
+                        Ok(work) => {
+                            answer(Some(reply), Ok(Reply::Done(Vec::new())));
+                            let reply = supervisor.unheard(ctx);
+                            return supervisor.stop_for(work, reply, ctx);
+                        }
                         Err(error) => Err(error),
                     }
                 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,9 @@ const ALIVE_EVERY: Duration = Duration::from_secs(15);
 const REASONS_MAX: usize = 64;
 const REASON_BYTES_MAX: usize = 64;
 
+/// Time between two outputs that a program may promise [s]: up to a month.
+const INTERVAL_S: RangeInclusive<f64> = 0.001..=2_678_400.0;
+
 /// Longest texts of an alarm [bytes].
 const ALARM_BYTES_MAX: usize = 4096;
 
@@ -58,6 +62,8 @@ pub(crate) fn router(guests: Guests, closing: CancellationToken) -> Router {
         .route("/alarms", post(alarm))
         .route("/counters", post(counters))
         .route("/bus", get(bus))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
         .with_state(Door { guests, closing })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE_MAX))
@@ -105,6 +111,15 @@ impl<T: for<'de> Deserialize<'de>> axum::extract::FromRequest<Door> for Body<T> 
     }
 }
 
+async fn no_such_path() -> Fault {
+    Fault(StatusCode::NOT_FOUND, "no such path".to_owned())
+}
+
+async fn no_such_method() -> Fault {
+    let why = "not by this method";
+    Fault(StatusCode::METHOD_NOT_ALLOWED, why.to_owned())
+}
+
 /// Tells a program who it is.
 async fn about(Known(guest): Known) -> Json<Value> {
     Json(json!({
@@ -128,6 +143,10 @@ async fn output(Known(guest): Known, Body(output): Body<Output>) -> Result<Statu
     let refused = match output.view.fault() {
         _ if !Output::is_valid_name(&output.name) => {
             Some("name: expected 1 to 100 letters, digits, `_`, `-`, `.`".to_owned())
+        }
+        _ if !INTERVAL_S.contains(&output.interval_s) => {
+            let (least, most) = (INTERVAL_S.start(), INTERVAL_S.end());
+            Some(format!("interval_s: expected {least} to {most}"))
         }
         fault => fault.map(|why| format!("view: {why}")),
     };
