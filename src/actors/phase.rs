@@ -42,7 +42,7 @@ pub enum Input {
     GroupExhausted,
     /// It shall not run, and what runs is killed at once.
     Kill(String),
-    /// It goes by this from now on; deadlines that are set stay as they are.
+    /// It goes by this from now on.
     Amend(Box<Policy>),
 }
 

@@ -1,12 +1,12 @@
 //! What a life makes of orders: from operators, from what it depends on, from its group.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fathom_kernel::Want;
 
 use super::Life;
 use crate::actors::phase::{After, Block, Effect, Phase};
-use crate::actors::policy::Policy;
+use crate::actors::policy::{self, Policy};
 use crate::config::plan::OnFatal;
 
 impl Life {
@@ -54,17 +54,36 @@ impl Life {
         }
     }
 
-    /// Goes by another policy. Only one deadline follows it at once: whoever waits for an operator
-    /// and may now try again by itself does so after the time set for that.
+    /// Goes by another policy. Deadlines that are set follow it; the next attempt only comes sooner,
+    /// and what makes an incarnation ready was settled when it was started.
     pub(super) fn amend(&mut self, policy: Policy, now: Instant) {
         let old = std::mem::replace(&mut self.policy, policy);
-        if let Phase::Fatal { retry_at } = &mut self.phase
-            && old.on_fatal != self.policy.on_fatal
-        {
-            *retry_at = match self.policy.on_fatal {
-                OnFatal::Retry(time) => Some(now + time),
-                OnFatal::Keep | OnFatal::Shutdown => None,
-            };
+        let new = &self.policy;
+        match &mut self.phase {
+            Phase::Spawning { ready_by } | Phase::Warming { ready_by, .. } => {
+                *ready_by = moved(*ready_by, old.ready_timeout, new.ready_timeout);
+            }
+            Phase::Delay { retry_at } if old.backoff != new.backoff => {
+                let delay = policy::delay(&new.backoff, self.streak, 0.0);
+                *retry_at = (now + delay).min(*retry_at);
+            }
+            Phase::Term { kill_at, .. } => {
+                *kill_at = moved(*kill_at, old.stop_wait, new.stop_wait);
+            }
+            Phase::Fatal { retry_at } if old.on_fatal != new.on_fatal => {
+                *retry_at = match new.on_fatal {
+                    OnFatal::Retry(time) => Some(now + time),
+                    OnFatal::Keep | OnFatal::Shutdown => None,
+                };
+            }
+            Phase::Idle
+            | Phase::Waiting(_)
+            | Phase::Up { .. }
+            | Phase::Delay { .. }
+            | Phase::Kill { .. }
+            | Phase::Lost { .. }
+            | Phase::Done
+            | Phase::Fatal { .. } => {}
         }
         self.prune(now);
     }
@@ -156,4 +175,11 @@ impl Life {
             }
         }
     }
+}
+
+/// Returns a deadline as if it had been set with another time.
+fn moved(deadline: Instant, old: Duration, new: Duration) -> Instant {
+    deadline
+        .checked_sub(old)
+        .map_or(deadline, |begun| begun + new)
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use fathom_kernel::{Exit, State, Want};
+use fathom_kernel::{Exit, Span, State, Want};
 
 use super::*;
 use crate::actors::phase::{Block, Phase};
@@ -469,4 +469,32 @@ fn a_start_skips_the_delay_and_the_attempt_counts() {
     let effects = sim.order(Input::Start);
     assert!(effects.contains(&Effect::AskClearance));
     assert_eq!((sim.life.streak(), sim.life.failures.len()), (2, 2));
+}
+
+#[test]
+fn another_policy_moves_the_deadlines_that_are_set() {
+    let amend = |change: fn(&mut Policy)| {
+        let mut policy = policy();
+        change(&mut policy);
+        Input::Amend(Box::new(policy))
+    };
+    let mut sim = Sim::new(policy());
+    sim.order(Input::Start);
+    sim.spawn();
+    sim.pass(secs(5));
+    sim.tell(amend(|policy| policy.ready_timeout = secs(8)));
+    assert_eq!(sim.life.deadline(), Some(sim.now + secs(3)));
+    sim.pass(secs(3));
+    assert!(matches!(sim.life.phase(), Phase::Term { .. }));
+    sim.tell(amend(|policy| policy.stop_wait = secs(60)));
+    assert_eq!(sim.life.deadline(), Some(sim.now + secs(60)));
+
+    // A longer delay is for the next time.
+    sim.tell(amend(|policy| policy.backoff.first = Span::from_secs(20)));
+    sim.end(Exit::Code(1));
+    assert_eq!(sim.life.deadline(), Some(sim.now + secs(20)));
+    sim.tell(amend(|policy| policy.backoff.first = Span::from_secs(90)));
+    assert_eq!(sim.life.deadline(), Some(sim.now + secs(20)));
+    sim.tell(amend(|policy| policy.backoff.first = Span::from_secs(1)));
+    assert_eq!(sim.life.deadline(), Some(sim.now + secs(1)));
 }
