@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use fathom_kernel::{Health, RuleStatus, without_passwords};
 
 use super::reading::{FlowReading, Trace};
+use super::record::{Activity, Stage};
 use crate::config::plan::FlowRule;
 
 /// Ticks come a little early or late.
@@ -175,13 +176,25 @@ impl Flow {
         self.seen_in == Some(incarnation)
     }
 
-    /// Tells, once for each time that it stalls, that it does; and once that it does no more.
-    pub(super) fn news(&mut self, health: Health) -> Option<bool> {
-        let stalled = health == Health::Stalled;
+    /// Tells, once for each time that it stalls, that it does; and once that it does no more: this
+    /// start of it produced something, or need not. A restart alone changes nothing.
+    pub(super) fn news(&mut self, health: Health, activity: Activity) -> Option<bool> {
+        let stalled = match health {
+            _ if matches!(activity.stage, Stage::Down | Stage::Done) => false,
+            Health::Stalled => true,
+            Health::Ok | Health::Lagging => self.told && !self.is_seen(activity.incarnation),
+            Health::Idle => false,
+            Health::Unknown | Health::Failing => self.told,
+        };
         (stalled != self.told).then(|| {
             self.told = stalled;
             stalled
         })
+    }
+
+    /// Tells whether it was told that it stalls, and not yet that it does no more.
+    pub(super) fn is_told(&self) -> bool {
+        self.told
     }
 
     /// Shows the rule.

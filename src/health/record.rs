@@ -80,6 +80,8 @@ pub(super) struct Record {
     flows: Vec<Flow>,
     flow_health: Vec<Health>,
     checks: Vec<Check>,
+    /// Names of rules that are no more, and of which it was told that it stalls.
+    gone: Vec<String>,
     pulse: Pulse,
 }
 
@@ -116,6 +118,7 @@ impl Record {
             flows: Vec::new(),
             flow_health: Vec::new(),
             checks: Vec::new(),
+            gone: Vec::new(),
             pulse: Pulse::default(),
         }
     }
@@ -132,6 +135,9 @@ impl Record {
                 let known = old.iter().find(|(before, _)| before == rule);
                 known.map(|(_, flow)| flow.clone()).unwrap_or_default()
             };
+            let told = old.iter().filter(|(_, flow)| flow.is_told());
+            let gone = told.filter(|(rule, _)| !flow.contains(rule));
+            self.gone.extend(gone.map(|(rule, _)| flow::name(rule)));
             self.flows = flow.iter().map(kept).collect();
             self.flow_health = vec![Health::Unknown; flow.len()];
             self.rules.0 = flow.to_vec();
@@ -275,10 +281,15 @@ impl Record {
 
     /// Returns what stalls now and did not before, and what stalls no more.
     pub(super) fn news(&mut self) -> Vec<News> {
-        let mut news = Vec::new();
+        let gone = self.gone.drain(..).map(|rule| News {
+            rule,
+            stalled: false,
+            text: "the rule has changed".to_owned(),
+        });
+        let mut news: Vec<News> = gone.collect();
         let judged = self.flow_health.iter().zip(&self.rules.0);
         for (flow, (health, rule)) in self.flows.iter_mut().zip(judged) {
-            if let Some(stalled) = flow.news(*health) {
+            if let Some(stalled) = flow.news(*health, self.activity) {
                 let (out, max_age_s) = (rule.out.to_string(), rule.max_age.as_secs_f64());
                 let out = without_passwords(&out);
                 let text = match stalled {

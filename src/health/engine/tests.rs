@@ -207,6 +207,46 @@ fn a_service_without_output_is_told_of_then_restarted_with_the_rule_as_reason() 
 }
 
 #[test]
+fn a_stall_is_told_once_until_something_comes_or_nothing_is_wanted() {
+    for (end, expected) in [
+        ("flow", &[true, false][..]),
+        ("down", &[true, false]),
+        ("", &[true]),
+    ] {
+        let mut stack = Stack::new(&["a"], &[rule(10)]);
+        stack.run(25, |_| (true, false));
+        // Restarted for it, in vain.
+        for incarnation in 2..5 {
+            stack.services[0].activity.stage = Stage::Busy;
+            stack.run(2, |_| (true, false));
+            stack.services[0].activity = Activity {
+                stage: Stage::Up,
+                incarnation,
+            };
+            stack.run(25, |_| (true, false));
+        }
+        match end {
+            "flow" => stack.run(2, |_| (true, true)),
+            "down" => {
+                stack.services[0].activity.stage = Stage::Down;
+                stack.run(2, |_| (true, false));
+            }
+            _ => {}
+        }
+        assert_eq!(stack.services[0].news, expected, "{end}");
+    }
+}
+
+#[test]
+fn a_stall_ends_with_its_rule() {
+    let mut stack = Stack::new(&["a"], &[rule(10)]);
+    stack.run(25, |_| (true, false));
+    stack.services[0].flow = vec![rule(100)];
+    stack.run(1, |_| (true, false));
+    assert_eq!(stack.services[0].news, [true, false]);
+}
+
+#[test]
 fn silent_input_is_no_reason_however_long_and_output_has_all_its_time_when_it_is_back() {
     let mut stack = Stack::new(&["a"], &[rule(10)]);
     stack.run(20, |_| (true, true));
