@@ -349,6 +349,7 @@ impl Life {
         self.world.chronicle.notice("", "end", how.to_string());
         tokio::join!(server.close(CLOSE_WAIT), door.close(CLOSE_WAIT));
         self.world.guard.goodbye().await;
+        self.world.remains.sweep().await;
         self.world.cgroups.remove();
         self.close_books().await;
         drop(lock);

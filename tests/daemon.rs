@@ -150,6 +150,22 @@ async fn nothing_survives_when_the_supervisor_is_killed() {
     wait_for(|| !pids.lines().any(lives) && !daemon.has_socket()).await;
 }
 
+#[tokio::test]
+async fn who_hides_from_its_service_does_not_outlive_the_supervisor() {
+    let mut daemon = Daemon::start(
+        r#"
+[service.hider]
+command = ["sh", "-c", "setsid env -i sh -c 'echo $$ > pids; sleep 300 & echo $! >> pids; wait' & exec sleep 300"]
+"#,
+        &[],
+    );
+    wait_for(|| daemon.read("pids").lines().count() == 2 && daemon.has_socket()).await;
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.code().await, Some(0));
+    let pids = daemon.read("pids");
+    assert!(!pids.lines().any(lives), "{pids}");
+}
+
 /// Ten services that write their numbers down, and whether an elder of theirs still lives.
 fn ten(more: &str) -> String {
     // Zombies, which wait for their new parent, do not live.

@@ -189,14 +189,7 @@ async fn nonsense_and_strangers_are_refused_with_a_reason() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
     }
     assert!(stack.board.entries().is_empty());
-    for (method, path, expected) in [
-        (Method::GET, "/nowhere", StatusCode::NOT_FOUND),
-        (Method::GET, "/ready", StatusCode::METHOD_NOT_ALLOWED),
-    ] {
-        let (status, text) = voice.say(method, path, &json!({})).await;
-        assert_eq!(status, expected, "{path}");
-        assert!(text.contains("\"error\""), "{path}: {text}");
-    }
+    unknown_paths_are_refused_with_a_reason(&voice).await;
     // The token ends with the incarnation.
     done(&stack, stop("guest")).await;
     assert_eq!(
@@ -209,6 +202,17 @@ async fn nonsense_and_strangers_are_refused_with_a_reason() {
         StatusCode::UNAUTHORIZED
     );
     stack.shutdown().await;
+}
+
+async fn unknown_paths_are_refused_with_a_reason(voice: &Voice) {
+    for (method, path, expected) in [
+        (Method::GET, "/nowhere", StatusCode::NOT_FOUND),
+        (Method::GET, "/ready", StatusCode::METHOD_NOT_ALLOWED),
+    ] {
+        let (status, text) = voice.say(method, path, &json!({})).await;
+        assert_eq!(status, expected, "{path}");
+        assert!(text.contains("\"error\""), "{path}: {text}");
+    }
 }
 
 #[tokio::test]

@@ -24,6 +24,11 @@ const WAITING_MAX: usize = 256;
 /// An ended process that nobody of ours waits for within this time was left behind by others.
 const REAP_AFTER: Duration = Duration::from_secs(1);
 
+/// Rounds of killing what is left at the end, each of which may lay open children of the killed; and
+/// the time between two.
+const SWEEPS_MAX: u32 = 50;
+const SWEEP_EVERY: Duration = Duration::from_millis(10);
+
 /// What is left of an incarnation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
@@ -98,6 +103,36 @@ impl Remains {
             Ok(()) => left.await.unwrap_or(Left::Nothing),
             Err(_) => Left::Nothing,
         }
+    }
+}
+
+impl Remains {
+    /// Kills whoever is still there when all services have ended: what hid its mark and left its group
+    /// is nobody's any more, but a child of this process, which is about to go.
+    pub async fn sweep(&self) {
+        if !self.is_subreaper {
+            return;
+        }
+        for _ in 0..SWEEPS_MAX {
+            let orphans = orphans().unwrap_or_default();
+            let left: Vec<_> = orphans.into_iter().filter(|pid| !reaped(*pid)).collect();
+            if left.is_empty() {
+                return;
+            }
+            tracing::warn!(pids = ?left, "killed processes that no service answers for");
+            for pid in left {
+                strike(pid, Some(Signal::SIGKILL));
+            }
+            tokio::time::sleep(SWEEP_EVERY).await;
+        }
+    }
+}
+
+/// Reaps an orphan; tells whether it had ended.
+fn reaped(pid: Pid) -> bool {
+    match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+        Ok(status) => status != WaitStatus::StillAlive,
+        Err(_) => true,
     }
 }
 
