@@ -194,8 +194,10 @@ pub(crate) struct ServiceDoc {
     #[schemars(with = "Option<String>")]
     #[serde(skip_serializing)]
     pub(crate) ready: Option<Spanned<Ready>>,
-    /// Longest time until it is ready.
-    pub(crate) ready_timeout: Span,
+    /// Longest time until it is ready; when nothing is said, with `secs:N` so much longer than N.
+    #[schemars(with = "Span", extend("default" = "30s"))]
+    #[serde(skip_serializing)]
+    pub(crate) ready_timeout: Option<Spanned<Span>>,
     /// How it is stopped.
     #[schemars(with = "StopDoc")]
     #[serde(skip_serializing)]
@@ -260,7 +262,7 @@ impl Default for ServiceDoc {
             budget: Budget::default(),
             on_fatal: OnFatal::Keep,
             ready: None,
-            ready_timeout: Span::from_secs(30),
+            ready_timeout: None,
             stop: None,
             limits: None,
             nice: None,

@@ -116,7 +116,9 @@ pub(crate) fn reason(error: &regex::Error) -> String {
 
 fn seconds(text: &str) -> Option<Duration> {
     let seconds: f64 = text.parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+    let time = Duration::try_from_secs_f64(seconds).ok()?;
+    // No longer than any other length of time in the configuration, so that the clock reaches it.
+    u64::try_from(time.as_nanos()).is_ok().then_some(time)
 }
 
 pub(crate) fn is_host_port(text: &str) -> bool {
@@ -220,8 +222,23 @@ mod tests {
     #[test]
     fn incomplete_forms_say_what_was_expected() {
         for text in [
-            "", "soon", "secs:", "secs:-1", "fd:1", "tcp:80", "tcp::80", "tcp:h:0", "http:x",
-            "https:h", "https://", "exec:", "exec:'", "log:", "file:", "spawn:1",
+            "",
+            "soon",
+            "secs:",
+            "secs:-1",
+            "secs:1e19",
+            "fd:1",
+            "tcp:80",
+            "tcp::80",
+            "tcp:h:0",
+            "http:x",
+            "https:h",
+            "https://",
+            "exec:",
+            "exec:'",
+            "log:",
+            "file:",
+            "spawn:1",
         ] {
             let error = text.parse::<Ready>().unwrap_err().to_string();
             assert!(error.contains("expected"), "{text}: {error}");

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use fathom_kernel::Span;
 use nix::sys::signal::Signal;
 use toml::Spanned;
 
@@ -20,6 +22,9 @@ use super::process::{self, STOP_SIGNALS, StopDoc};
 use super::resolve::Read;
 use super::resolve::split;
 use super::source::Place;
+
+/// Longest time until a service is ready when nothing is said, beyond what it has to live for.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The whole tree in start order.
 #[derive(Default)]
@@ -213,6 +218,7 @@ impl Builder<'_> {
         let body = read.body.clone();
         let backoff = self.backoff(doc.backoff.as_ref());
         let ready = self.ready(doc, body.as_ref());
+        let ready_timeout = self.ready_timeout(doc, &ready);
         let (flow, check) = self.health(read, known.names);
         let stop = self.stop(doc.stop.as_ref());
         let process = process::checked(doc, body.as_ref(), self.problems);
@@ -231,7 +237,7 @@ impl Builder<'_> {
             budget: doc.budget.clone(),
             on_fatal: doc.on_fatal,
             ready,
-            ready_timeout: doc.ready_timeout.duration(),
+            ready_timeout,
             stop,
             limits: doc
                 .limits
@@ -282,7 +288,7 @@ impl Builder<'_> {
         let Some(given) = &doc.ready else {
             return match is_kind {
                 true => Ready::Notify,
-                false => Ready::Secs(std::time::Duration::from_secs(1)),
+                false => Ready::Secs(Duration::from_secs(1)),
             };
         };
         if body.is_some()
@@ -291,6 +297,40 @@ impl Builder<'_> {
             self.problems.push(Problem::error(why).at(given.span()));
         }
         given.get_ref().clone()
+    }
+
+    /// Returns how long a service may take until it is ready: longer than it has to live for that.
+    fn ready_timeout(&mut self, doc: &ServiceDoc, ready: &Ready) -> Duration {
+        let lives = match ready {
+            Ready::Secs(time) => *time,
+            Ready::Spawn
+            | Ready::Notify
+            | Ready::Fd(_)
+            | Ready::Tcp(_)
+            | Ready::Http(_)
+            | Ready::Exec(_)
+            | Ready::Log(_)
+            | Ready::File(_)
+            | Ready::Flow => Duration::ZERO,
+        };
+        let Some(given) = &doc.ready_timeout else {
+            let said = doc.ready.as_ref().map_or(Duration::ZERO, |_| lives);
+            return READY_TIMEOUT.saturating_add(said);
+        };
+        let limit = given.get_ref().duration();
+        if limit <= lives {
+            let least = Span::from(lives);
+            let problem = Problem::error(format!("`ready_timeout` is more than {least}"))
+                .at(given.span())
+                .help("without it there is time enough");
+            self.problems.push(match &doc.ready {
+                Some(ready) if !lives.is_zero() => {
+                    problem.also(ready.span(), "it has to live for so long")
+                }
+                _ => problem,
+            });
+        }
+        limit
     }
 
     /// Checks the rules on the health of a service.

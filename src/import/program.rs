@@ -149,7 +149,6 @@ impl Reading<'_, '_> {
             self.exit_ok(),
             self.budget(),
             self.ready(),
-            self.ready_timeout(),
             self.stop(),
             self.log(),
         ];
@@ -269,15 +268,6 @@ impl Reading<'_, '_> {
             seconds => format!("secs:{seconds}"),
         };
         Some(Field::new("ready", value))
-    }
-
-    /// The default of 30 s would end what shall live longer before it is ready.
-    fn ready_timeout(&mut self) -> Option<Field> {
-        const DEFAULT_S: u64 = 30;
-        const MORE_S: u64 = 10;
-        let seconds = self.seconds("startsecs").filter(|s| *s >= DEFAULT_S)?;
-        let limit = Span::from_secs(seconds + MORE_S).to_string();
-        Some(Field::new("ready_timeout", limit))
     }
 
     fn stop(&mut self) -> Option<Field> {

@@ -258,6 +258,25 @@ fn a_variable_becomes_what_its_key_takes() {
 }
 
 #[test]
+fn whoever_has_to_live_long_to_be_ready_has_more_time_than_that() {
+    let plan = plan(&text(
+        r#"
+        [service.long]
+        command = "true"
+        ready = "secs:60"
+        [service.usual]
+        command = "true"
+        [service.told]
+        command = "true"
+        ready = "secs:60"
+        ready_timeout = "61s"
+        "#,
+    ));
+    let limit = |name: &str| plan.service(name).unwrap().ready_timeout.as_secs();
+    assert_eq!(["long", "usual", "told"].map(limit), [90, 30, 61]);
+}
+
+#[test]
 fn included_files_are_one_with_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();

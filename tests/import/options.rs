@@ -22,10 +22,7 @@ fn options_become_keys() {
         ("autostart=no", &["autostart = false"]),
         ("exitcodes=0, 2", &["exit_ok = [0, 2]"]),
         ("startsecs=5", &["ready = \"secs:5\""]),
-        (
-            "startsecs=60",
-            &["ready = \"secs:60\"", "ready_timeout = \"70s\""],
-        ),
+        ("startsecs=60", &["ready = \"secs:60\""]),
         (
             "startsecs=0",
             &["budget = { restarts = 0 }", "ready = \"spawn\""],
