@@ -177,7 +177,9 @@ pub(crate) struct ServiceDoc {
     /// When it is started again after it ended by itself.
     pub(crate) restart: Restart,
     /// Exit codes that are no failure.
-    pub(crate) exit_ok: Vec<i32>,
+    #[schemars(with = "Vec<i32>", extend("default" = [0]))]
+    #[serde(skip_serializing)]
+    pub(crate) exit_ok: Option<Spanned<Vec<i32>>>,
     /// Delays between restarts.
     #[schemars(with = "Backoff")]
     #[serde(skip_serializing)]
@@ -257,7 +259,7 @@ impl Default for ServiceDoc {
             bind: Vec::new(),
             autostart: true,
             restart: Restart::Always,
-            exit_ok: vec![0],
+            exit_ok: None,
             backoff: None,
             budget: Budget::default(),
             on_fatal: OnFatal::Keep,

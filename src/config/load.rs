@@ -1,5 +1,6 @@
 //! Text to plan: reads everything, checks everything, and returns a plan or all problems.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use fathom_kernel::{Factory, Setup};
@@ -67,6 +68,7 @@ pub fn load(origin: &Origin) -> Result<Loaded, Report> {
         files: FileSet::default(),
         sources: Sources::default(),
         problems: Vec::new(),
+        unnamed: BTreeSet::new(),
     };
     let plan = loader.root().map(|root| loader.plan(root));
     let Loader {
@@ -109,6 +111,8 @@ struct Loader<'a> {
     files: FileSet,
     sources: Sources,
     problems: Vec<Problem>,
+    /// Services whose kind or command holds a variable that has no value.
+    unnamed: BTreeSet<String>,
 }
 
 /// The sections that stand for themselves.
@@ -130,6 +134,7 @@ impl Loader<'_> {
             files: set,
             sources,
             problems,
+            unnamed,
         } = self;
         let mut root = match &origin.text {
             Some(text) => {
@@ -145,7 +150,7 @@ impl Loader<'_> {
             sources,
             problems,
         };
-        overlay.expand(&origin.environment);
+        *unnamed = overlay.expand(&origin.environment);
         overlay.environment(&origin.environment);
         overlay.arguments(&origin.set);
         Some(root)
@@ -314,7 +319,8 @@ impl Loader<'_> {
             let Some((table, place)) = self.table(&mut table, "service.", &name) else {
                 continue;
             };
-            let mut readers = Readers::new(setup, detector_failed, pipeline, &mut self.problems);
+            let (setup, unnamed) = ((setup, detector_failed), &self.unnamed);
+            let mut readers = Readers::new(setup, unnamed, pipeline, &mut self.problems);
             services.extend(readers.service(&name, place, table));
         }
         services

@@ -1,6 +1,7 @@
 //! Single values from the environment and the command line, put over what the files say.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -119,8 +120,9 @@ impl Overlay<'_> {
         understood(patch.text, takes, patch.text_place.clone())
     }
 
-    /// Puts variables into all texts of the table.
-    pub(crate) fn expand(&mut self, environment: &Environment) {
+    /// Puts variables into all texts of the table. Returns the services whose kind or command was
+    /// left out for that.
+    pub(crate) fn expand(&mut self, environment: &Environment) -> BTreeSet<String> {
         let kinds: Vec<(String, String)> = table_at(self.root, "service")
             .into_iter()
             .flat_map(|services| services.keys())
@@ -136,8 +138,10 @@ impl Overlay<'_> {
             problems,
             kinds,
             path: Vec::new(),
+            unnamed: BTreeSet::new(),
         };
         walk.table(self.root);
+        walk.unnamed
     }
 }
 
@@ -148,6 +152,7 @@ struct Walk<'a> {
     problems: &'a mut Vec<Problem>,
     kinds: Vec<(String, String)>,
     path: Vec<String>,
+    unnamed: BTreeSet<String>,
 }
 
 impl Walk<'_> {
@@ -157,6 +162,9 @@ impl Walk<'_> {
         let kept = entries.filter_map(|(key, mut value)| {
             self.path.push(key.get_ref().to_string());
             let keep = self.value(&mut value);
+            if let (false, ["service", name, "kind" | "command"]) = (keep, &*refs(&self.path)) {
+                self.unnamed.insert((*name).to_owned());
+            }
             self.path.pop();
             keep.then_some((key, value))
         });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fathom_kernel::{QuantityError, Span};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// When a service is started again after it ended by itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +59,7 @@ pub struct Budget {
     /// Failures allowed; 0 means never FATAL.
     pub restarts: u32,
     /// Length of the window.
+    #[serde(deserialize_with = "some_time")]
     pub period: Span,
 }
 
@@ -68,6 +69,15 @@ impl Default for Budget {
             restarts: 10,
             period: Span::from_secs(300),
         }
+    }
+}
+
+/// Reads a length of time that is not none.
+fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    let span = Span::deserialize(deserializer)?;
+    match span.is_zero() {
+        true => Err(serde::de::Error::custom("expected a time of more than 0s")),
+        false => Ok(span),
     }
 }
 
@@ -118,6 +128,9 @@ pub enum OnFatalError {
     /// The time after `retry:` cannot be read.
     #[error("in `retry:`: {0}")]
     Time(QuantityError),
+    /// The time after `retry:` is too short to be one.
+    #[error("`{0}` would try again and again; the least is `retry:1s`")]
+    TooSoon(String),
 }
 
 impl FromStr for OnFatal {
@@ -127,7 +140,10 @@ impl FromStr for OnFatal {
         match (text, text.strip_prefix("retry:")) {
             (_, Some(time)) => {
                 let after: Span = time.parse().map_err(OnFatalError::Time)?;
-                Ok(Self::Retry(after.duration()))
+                match after < Span::from_secs(1) {
+                    true => Err(OnFatalError::TooSoon(text.to_owned())),
+                    false => Ok(Self::Retry(after.duration())),
+                }
             }
             ("keep", _) => Ok(Self::Keep),
             ("shutdown", _) => Ok(Self::Shutdown),
@@ -172,5 +188,6 @@ mod tests {
         let error = "retry:5".parse::<OnFatal>().unwrap_err().to_string();
         assert!(error.contains("`5` has no unit"), "{error}");
         assert!("explode".parse::<OnFatal>().is_err());
+        assert!("retry:999ms".parse::<OnFatal>().is_err());
     }
 }

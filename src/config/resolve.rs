@@ -1,6 +1,6 @@
 //! One `[service.NAME]` to its plan, except what needs the other services.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fathom_kernel::{Kind, Setup};
@@ -25,6 +25,8 @@ pub(crate) struct Readers<'a> {
     pub(crate) detector_failed: bool,
     pub(crate) pipeline: &'a mut Pipeline,
     pub(crate) problems: &'a mut Vec<Problem>,
+    /// Services whose kind or command was written, but holds a variable that has no value.
+    unnamed: &'a BTreeSet<String>,
     /// Keys of [`ServiceDoc`].
     common: BTreeSet<String>,
 }
@@ -40,8 +42,8 @@ pub(crate) struct Read {
 impl<'a> Readers<'a> {
     /// Prepares reading.
     pub(crate) fn new(
-        setup: &'a Setup,
-        detector_failed: bool,
+        (setup, detector_failed): (&'a Setup, bool),
+        unnamed: &'a BTreeSet<String>,
         pipeline: &'a mut Pipeline,
         problems: &'a mut Vec<Problem>,
     ) -> Self {
@@ -51,6 +53,7 @@ impl<'a> Readers<'a> {
             detector_failed,
             pipeline,
             problems,
+            unnamed,
             common,
         }
     }
@@ -70,7 +73,9 @@ impl<'a> Readers<'a> {
                 false => options.insert(key, value),
             };
         }
-        let named = common.contains_key("kind") || common.contains_key("command");
+        let named = common.contains_key("kind")
+            || common.contains_key("command")
+            || self.unnamed.contains(name);
         let subject = Subject {
             table: common,
             place: place.clone(),
@@ -199,17 +204,13 @@ impl<'a> Readers<'a> {
             }
         }
         let mut argv = split(command, self.problems)?;
-        argv.extend(
-            doc.args
-                .iter()
-                .flat_map(|args| args.get_ref().iter().cloned()),
-        );
-        let env = doc
-            .env
-            .as_ref()
-            .map(|env| env.get_ref().clone())
-            .unwrap_or_default();
-        let user = doc.user.as_ref().map(|user| user.get_ref().clone());
+        if let Some(args) = &doc.args {
+            self.problems
+                .extend(cut_short(args.get_ref(), &args.span()));
+            argv.extend(args.get_ref().iter().cloned());
+        }
+        let env = self.environment(doc);
+        let user = doc.user.as_ref().map(|user| self.user(user));
         let cwd = doc
             .cwd
             .as_ref()
@@ -220,6 +221,34 @@ impl<'a> Readers<'a> {
             cwd,
             user,
         }))
+    }
+
+    fn environment(&mut self, doc: &ServiceDoc) -> BTreeMap<String, String> {
+        let Some(given) = &doc.env else {
+            return BTreeMap::new();
+        };
+        let env = given.get_ref();
+        for name in env.keys() {
+            if name.is_empty() || name.contains('=') {
+                let problem = Problem::error(format!("`{name}` is not the name of a variable"));
+                self.problems.push(problem.at(given.span()));
+            }
+        }
+        let texts = env.iter().flat_map(|(name, value)| [name, value]);
+        self.problems.extend(cut_short(texts, &given.span()));
+        env.clone()
+    }
+
+    /// Whoever does not exist yet may do so when the service is started, which fails otherwise.
+    fn user(&mut self, given: &Spanned<String>) -> String {
+        let name = given.get_ref();
+        if matches!(nix::unistd::User::from_name(name), Ok(None)) {
+            let problem = Problem::warning(format!("there is no user `{name}` here"));
+            let problem = problem.at(given.span());
+            self.problems
+                .push(problem.help("the service cannot be started without"));
+        }
+        name.clone()
     }
 
     fn unknown_options(&mut self, options: &DeTable<'static>) {
@@ -269,8 +298,18 @@ pub(crate) fn split(
     let problem = match argv {
         None => "the command has an open quote or a trailing \\",
         Some(argv) if argv.first().is_none_or(String::is_empty) => "the command is empty",
-        Some(argv) => return Some(argv),
+        Some(argv) => {
+            problems.extend(cut_short(&argv, &command.span()));
+            return Some(argv);
+        }
     };
     problems.push(Problem::error(problem).at(command.span()));
     None
+}
+
+/// Finds a text that would reach a program only in part.
+fn cut_short<'a>(texts: impl IntoIterator<Item = &'a String>, place: &Place) -> Option<Problem> {
+    let has_nul = |text: &String| text.contains('\0');
+    let found = texts.into_iter().any(has_nul);
+    found.then(|| Problem::error("what a program is given holds no NUL").at(place.clone()))
 }

@@ -220,6 +220,7 @@ impl Builder<'_> {
         let ready = self.ready(doc, body.as_ref());
         let ready_timeout = self.ready_timeout(doc, &ready);
         let (flow, check) = self.health(read, known.names);
+        let exit_ok = self.exit_ok(doc.exit_ok.as_ref());
         let stop = self.stop(doc.stop.as_ref());
         let process = process::checked(doc, body.as_ref(), self.problems);
         let log = self.log(doc.log.as_ref());
@@ -232,7 +233,7 @@ impl Builder<'_> {
             bind,
             autostart: doc.autostart,
             restart: doc.restart,
-            exit_ok: doc.exit_ok.clone(),
+            exit_ok,
             backoff,
             budget: doc.budget.clone(),
             on_fatal: doc.on_fatal,
@@ -371,6 +372,17 @@ impl Builder<'_> {
         }
     }
 
+    fn exit_ok(&mut self, given: Option<&Spanned<Vec<i32>>>) -> Vec<i32> {
+        let Some(given) = given else {
+            return vec![0];
+        };
+        if !given.get_ref().iter().all(|code| (0..=255).contains(code)) {
+            let problem = Problem::error("exit codes are from 0 to 255").at(given.span());
+            self.problems.push(problem);
+        }
+        given.get_ref().clone()
+    }
+
     fn stop(&mut self, stop: Option<&Spanned<StopDoc>>) -> StopPlan {
         let defaults = StopDoc::default();
         let doc = stop.map_or(&defaults, Spanned::get_ref);
@@ -378,6 +390,12 @@ impl Builder<'_> {
             .signal
             .as_ref()
             .map_or(Signal::SIGTERM, |given| self.signal(given));
+        if let (Some(command), Some(stdin)) = (&doc.command, &doc.stdin) {
+            let problem =
+                Problem::error("a program is stopped by a command or by a text, not by both");
+            let problem = problem.at(command.span()).label("command");
+            self.problems.push(problem.also(stdin.span(), "text"));
+        }
         StopPlan {
             signal,
             wait: doc.wait.duration(),

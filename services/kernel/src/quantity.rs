@@ -21,8 +21,8 @@ const SPAN_UNITS: [(&str, u64); 7] = [
     ("ns", 1),
 ];
 
-/// Units of size with their bytes: `k`, `M`, `G`, `T` count in thousands, with `i` in 1024s.
-const SIZE_UNITS: [(&str, u64); 15] = [
+/// Units of size with their bytes: `k` or `K`, `M`, `G`, `T` count in thousands, with `i` in 1024s.
+const SIZE_UNITS: [(&str, u64); 16] = [
     ("TiB", 1 << 40),
     ("TB", 1_000_000_000_000),
     ("T", 1_000_000_000_000),
@@ -37,6 +37,7 @@ const SIZE_UNITS: [(&str, u64); 15] = [
     ("kB", 1_000),
     ("KB", 1_000),
     ("k", 1_000),
+    ("K", 1_000),
     ("B", 1),
 ];
 
@@ -429,6 +430,7 @@ mod tests {
             ("50M", 50_000_000),
             ("2G", 2_000_000_000),
             ("4kB", 4_000),
+            ("4K", 4_000),
             ("4KiB", 4_096),
             ("0.5MiB", 524_288),
             ("512B", 512),
