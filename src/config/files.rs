@@ -228,7 +228,8 @@ impl Files<'_> {
     }
 }
 
-/// Returns the files that a path stands for; `*` and `?` may stand in its last part.
+/// Returns the files that a path stands for; `*` and `?` may stand in its last part, and may fit
+/// none: whoever removes the last of several files wants the others to go on.
 pub(crate) fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(format!("{} is not a file name", path.display()));
@@ -239,17 +240,18 @@ pub(crate) fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
     }
     let unreadable = |e| format!("cannot read folder {}: {e}", folder.display());
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(files),
+        entries => entries.map_err(unreadable)?,
+    };
+    for entry in entries {
         let entry = entry.map_err(unreadable)?;
         if fits(&name, &entry.file_name().to_string_lossy()) {
             files.push(entry.path());
         }
     }
     files.sort();
-    match files.is_empty() {
-        true => Err(format!("no file matches {}", path.display())),
-        false => Ok(files),
-    }
+    Ok(files)
 }
 
 /// Tells whether a name fits a pattern of `*` and `?`.

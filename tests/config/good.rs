@@ -304,6 +304,28 @@ fn included_files_are_one_with_the_file() {
 }
 
 #[test]
+fn a_pattern_whose_last_file_was_removed_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("more")).unwrap();
+    write(
+        "main.toml",
+        "include = [\"more/*.toml\", \"none/*.toml\"]\n",
+    );
+    write("more/a.toml", "[service.a]\ncommand = \"true\"\n");
+    let origin = Origin {
+        file: folder.path().join("main.toml"),
+        ..Origin::default()
+    };
+    let before = loaded(&origin);
+    assert_eq!(before.plan.services.len(), 1);
+    assert!(!before.files.differs());
+    std::fs::remove_file(folder.path().join("more/a.toml")).unwrap();
+    assert!(before.files.differs());
+    assert!(plan(&origin).services.is_empty());
+}
+
+#[test]
 fn options_of_a_plan_make_the_same_service_in_a_child() {
     let plan = plan(&text(
         "[service.a]\nkind = \"dom_rates\"\nlowest_rate = 100\nrun = \"process\"\n",
