@@ -11,6 +11,7 @@ use super::plan::{GroupPlan, ServicePlan};
 use super::policy::{Budget, Strategy};
 use super::problem::Problem;
 use super::resolve::Read;
+use super::source::Place;
 
 /// Groups within groups, the outermost counted.
 const DEPTH_MAX: usize = 4;
@@ -35,6 +36,8 @@ pub(crate) struct GroupDoc {
 /// A group that was declared.
 pub(crate) struct Declared {
     pub(crate) name: String,
+    /// Where its name is written.
+    pub(crate) place: Place,
     pub(crate) doc: GroupDoc,
 }
 

@@ -299,8 +299,8 @@ impl Loader<'_> {
         for (name, place) in in_file_order(&table) {
             self.name(&name, "group", &place);
             if let Some((table, place)) = self.table(&mut table, "group.", &name) {
-                let doc: GroupDoc = self.read(table, place).unwrap_or_default();
-                declared.push(Declared { name, doc });
+                let doc: GroupDoc = self.read(table, place.clone()).unwrap_or_default();
+                declared.push(Declared { name, place, doc });
             }
         }
         declared

@@ -34,6 +34,8 @@ pub(crate) struct Readers<'a> {
 /// A service table, read by itself.
 pub(crate) struct Read {
     pub(crate) name: String,
+    /// Where its name is written.
+    pub(crate) place: Place,
     pub(crate) doc: ServiceDoc,
     /// `None` when it was reported why.
     pub(crate) body: Option<Body>,
@@ -90,7 +92,12 @@ impl<'a> Readers<'a> {
             _ => self.body(name, &place, &doc, options),
         };
         let name = name.to_owned();
-        Some(Read { name, doc, body })
+        Some(Read {
+            name,
+            place,
+            doc,
+            body,
+        })
     }
 
     fn body(

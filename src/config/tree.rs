@@ -96,8 +96,21 @@ impl Builder<'_> {
         }
     }
 
-    /// Checks that services only use groups that are declared.
+    /// Checks that services only use groups that are declared, and that those without one have a
+    /// name for themselves.
     fn groups(&mut self) {
+        for read in self.services.iter().filter(|read| read.doc.group.is_none()) {
+            // It is a group of its own, under its own name.
+            if let Some(group) = self.groups.iter().find(|group| group.name == read.name) {
+                let name = &read.name;
+                let problem =
+                    Problem::error(format!("both a service and a group are called {name}"))
+                        .at(read.place.clone())
+                        .also(group.place.clone(), "group")
+                        .help(format!("write group = \"{name}\" to make it a member"));
+                self.problems.push(problem);
+            }
+        }
         let used = self
             .services
             .iter()

@@ -88,6 +88,7 @@ pub fn import(source: &Source) -> Result<Imported, ImportError> {
         cx: &cx,
         notes,
         services: Vec::new(),
+        programs: rightful(&files),
         names: BTreeSet::new(),
         declared: BTreeSet::new(),
     };
@@ -109,12 +110,23 @@ enum Block {
     Service(usize, ServiceLines),
 }
 
+/// How a process stands among the others.
+#[derive(Clone, Copy)]
+struct Standing {
+    /// Its program is in no group and has no other process.
+    alone: bool,
+    /// Of its group, then its own.
+    priority: (i64, i64),
+}
+
 struct Conversion<'a, 'b> {
     files: &'a Files,
     cx: &'b Context<'a>,
     groups: Groups,
     notes: Notes,
     services: Vec<Service>,
+    /// Names of programs that are taken, or will be.
+    programs: BTreeSet<String>,
     /// Keys of services that are taken.
     names: BTreeSet<String>,
     /// Groups that have a header.
@@ -233,7 +245,8 @@ impl<'a> Conversion<'a, '_> {
     fn program(&mut self, section: &'a Section, name: &str) -> Vec<Block> {
         let options = Options::of(section, self.cx.defaults);
         let in_groups = self.groups.of_program.get(name.trim()).cloned();
-        let name = self.checked_name(&options, name);
+        let name = self.program_name(&options, name, in_groups.is_none());
+        let is_alone = in_groups.is_none();
         let alone = vec![(name.clone(), i64::MIN)];
         let mut blocks = Vec::new();
         for (at, (group, priority)) in in_groups.unwrap_or(alone).into_iter().enumerate() {
@@ -258,6 +271,10 @@ impl<'a> Conversion<'a, '_> {
                 blocks.push(Block::Lines(lines));
             }
             let last = processes.len().saturating_sub(1);
+            let standing = Standing {
+                alone: is_alone && last == 0,
+                priority: (priority, own),
+            };
             let behind = std::mem::take(&mut around.behind);
             for (number, process) in processes.into_iter().enumerate() {
                 if self.services.len() >= SERVICES_MAX {
@@ -269,7 +286,7 @@ impl<'a> Conversion<'a, '_> {
                 if number == last {
                     around.behind.clone_from(&behind);
                 }
-                blocks.extend(self.service(&program, process, (priority, own), around));
+                blocks.extend(self.service(&program, process, standing, around));
             }
         }
         blocks
@@ -279,7 +296,7 @@ impl<'a> Conversion<'a, '_> {
         &mut self,
         program: &Program<'a, '_>,
         process: Process,
-        priority: (i64, i64),
+        standing: Standing,
         around: ServiceLines,
     ) -> Vec<Block> {
         let group = program.group.to_owned();
@@ -297,7 +314,8 @@ impl<'a> Conversion<'a, '_> {
             }
         };
         let mut blocks = Vec::new();
-        if group != name && self.needs_header(&group) {
+        let alone = standing.alone && group == name;
+        if !alone && self.needs_header(&group) {
             self.declared.insert(group.clone());
             let header = Line::Header(vec!["group".to_owned(), group.clone()]);
             blocks.push(Block::Lines(vec![header, Line::Gap]));
@@ -306,7 +324,8 @@ impl<'a> Conversion<'a, '_> {
             section: program.options.section.name.clone(),
             name,
             group,
-            priority,
+            alone,
+            priority: standing.priority,
             fields: process.fields,
         });
         blocks.push(Block::Service(self.services.len() - 1, around));
@@ -315,12 +334,8 @@ impl<'a> Conversion<'a, '_> {
 
     /// Tells whether a group has no header and will get none.
     fn needs_header(&self, group: &str) -> bool {
-        let mut sections = self.files.sections.iter();
-        let own = sections.any(|section| {
-            let name = section.name.strip_prefix("group:");
-            name.is_some_and(|name| plain_name(name) == group)
-        });
-        !own && !self.declared.contains(group)
+        let mut groups = group_names(self.files);
+        groups.all(|own| own != group) && !self.declared.contains(group)
     }
 
     /// Returns a key that no service has yet.
@@ -343,6 +358,28 @@ impl<'a> Conversion<'a, '_> {
             options.say_of_all(&mut self.notes, Gravity::Changed, &message);
         }
         plain
+    }
+
+    /// Returns a name for a program that fathom takes and no other has a right to; who is alone is a
+    /// group as well.
+    fn program_name(&mut self, options: &Options<'_>, name: &str, alone: bool) -> String {
+        let plain = plain_name(name);
+        let groups: BTreeSet<String> = match alone {
+            true => group_names(self.files).collect(),
+            false => BTreeSet::new(),
+        };
+        let is_own = plain == name.trim() && !groups.contains(&plain);
+        let mut is_free =
+            |name: &str| !groups.contains(name) && self.programs.insert(name.to_owned());
+        if is_own || is_free(&plain) {
+            return self.checked_name(options, name);
+        }
+        let mut others = (2..).map(|number: u64| format!("{plain}_{number}"));
+        let other = others.find(|other| is_free(other));
+        let other = other.unwrap_or_else(|| plain.clone());
+        let message = format!("called {other}, because there is another {plain}");
+        options.say_of_all(&mut self.notes, Gravity::Changed, &message);
+        other
     }
 
     fn finish(mut self, blocks: Vec<Block>) -> Imported {
@@ -372,6 +409,21 @@ impl<'a> Conversion<'a, '_> {
             notes: self.notes.finish(&self.files.paths),
         }
     }
+}
+
+/// Returns the names of the programs that can keep theirs, which nobody else may get.
+fn rightful(files: &Files) -> BTreeSet<String> {
+    let programs = files.sections.iter().filter_map(|section| {
+        let name = section.name.strip_prefix("program:")?.trim();
+        (plain_name(name) == name).then(|| name.to_owned())
+    });
+    programs.collect()
+}
+
+/// Returns the names of groups in the new file.
+fn group_names(files: &Files) -> impl Iterator<Item = String> + '_ {
+    let names = files.sections.iter();
+    names.filter_map(|section| section.name.strip_prefix("group:").map(plain_name))
 }
 
 fn is_main_interface(section: &Section) -> bool {

@@ -94,7 +94,7 @@ pub(super) fn service_lines(
     /// What a service is; before what must be true for it.
     const FIRST: [&str; 6] = ["group", "command", "cwd", "env", "user", "umask"];
     let mut fields = service.fields.clone();
-    if service.group != service.name {
+    if !service.alone {
         fields.insert(0, Field::new("group", service.group.clone()));
     }
     if !after.is_empty() {

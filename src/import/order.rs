@@ -71,6 +71,7 @@ mod tests {
             section: String::new(),
             name: name.to_owned(),
             group: group.to_owned(),
+            alone: group == name,
             priority,
             fields: Vec::new(),
         }

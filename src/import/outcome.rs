@@ -32,6 +32,8 @@ pub(super) struct Service {
     /// Key of its table; no other service has it.
     pub(super) name: String,
     pub(super) group: String,
+    /// It is a group of its own, and the only one in it.
+    pub(super) alone: bool,
     /// Of its group, then its own; lower ones start first.
     pub(super) priority: (i64, i64),
     pub(super) fields: Vec<Field>,

@@ -164,7 +164,14 @@ impl Reading<'_, '_> {
         });
         let mut table = toml::Table::new();
         for (name, text) in cx.set.iter().cloned().chain(own.unwrap_or_default()) {
-            if let Some(value) = self.kept("environment", &text) {
+            let value = self.kept("environment", &text);
+            let has_nul = value.as_ref().is_some_and(|value| value.contains('\0'));
+            if has_nul || name.is_empty() || name.contains(['\0', '=']) {
+                let message = format!("{name:?} is left out: no program can get it");
+                self.say(Gravity::Wrong, "environment", message);
+                continue;
+            }
+            if let Some(value) = value {
                 table.insert(name.clone(), Value::String(value));
             }
             self.names.set.insert(name, text);
@@ -183,8 +190,15 @@ impl Reading<'_, '_> {
         let words = value::words(&text)
             .inspect_err(|error| self.wrong("command", error))
             .ok()?;
-        if words.is_empty() {
-            self.say(Gravity::Wrong, "command", "is empty, so no service");
+        let wrong = match &words {
+            words if words.is_empty() => Some("is empty, so no service"),
+            words if words.iter().any(|word| word.contains('\0')) => {
+                Some("holds a NUL, which no program can get, so no service")
+            }
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            self.say(Gravity::Wrong, "command", wrong);
             return None;
         }
         let line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");

@@ -185,6 +185,28 @@ fn names_stay_apart() {
 }
 
 #[test]
+fn who_has_a_right_to_a_name_keeps_it() {
+    let ran = converted(
+        "[program:a.b]\ncommand=sleep 1\n[program:a_b]\ncommand=sleep 2\n\
+         [program:a:b]\ncommand=sleep 3\n\
+         [group:web]\nprograms=pages\n[program:pages]\ncommand=sleep 4\n\
+         [program:web]\ncommand=sleep 5\n",
+    );
+    for (name, command) in [
+        ("a_b_2", "sleep 1"),
+        ("a_b", "sleep 2"),
+        ("a_b_3", "sleep 3"),
+        ("web_2", "sleep 5"),
+    ] {
+        let table = format!("[service.{name}]\ncommand = \"{command}\"\n");
+        assert!(ran.out.contains(&table), "{name}: {}", ran.out);
+        let renamed = format!("called {name}, because there is another");
+        assert_eq!(ran.err.contains(&renamed), name != "a_b", "{}", ran.err);
+    }
+    assert!(!ran.out.contains("[group.a_b]"), "{}", ran.out);
+}
+
+#[test]
 fn the_servers_become_the_control_section() {
     for (sections, expected) in [
         (
