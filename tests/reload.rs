@@ -526,7 +526,7 @@ async fn commands_for_what_is_being_changed_are_refused_and_others_go_on() {
     ];
     assert_eq!(found, expected);
     assert!(!waiting.is_finished());
-    std::fs::write(bench.stack.data_dir.join("late"), "").unwrap();
+    std::fs::write(bench.folder.path().join("late"), "").unwrap();
     let Reply::Done(outcomes) = waiting.await.unwrap().unwrap() else {
         panic!("no outcomes");
     };
@@ -654,7 +654,7 @@ async fn sighup_during_a_start_puts_the_new_files_in_force_and_sigusr2_opens_log
         "it goes on with its start"
     );
     assert_eq!(now.config.generation, 2);
-    std::fs::write(folder.path().join("data/late"), "").unwrap();
+    std::fs::write(folder.path().join("late"), "").unwrap();
     let running = |now: &StackStatus, name| state(now, name).is_some_and(|s| s.0 == State::Running);
     daemon
         .until(|now| running(now, "late") && running(now, "next"))

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::io::{self, PipeReader};
 use std::os::fd::{OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use fathom_kernel::{Counters, Exit, LogStream, Request};
@@ -290,11 +290,19 @@ impl Launch<'_> {
             Ready::Tcp(address) => Probe::Tcp(address.clone()),
             Ready::Http(url) => Probe::Http(url.clone()),
             Ready::Exec(argv) => Probe::Exec(argv.clone(), self.surroundings()?),
-            Ready::File(path) => Probe::file(self.world.data_dir.join(path)),
+            Ready::File(path) => Probe::file(self.folder_of_files().join(path)),
             // The supervisor sees it by the rules.
             Ready::Flow if !self.plan.flow.is_empty() => Probe::None,
             Ready::Flow => Probe::flow(self.counters),
         })
+    }
+
+    /// Returns where a relative path is meant from: a program touches its files where it runs.
+    fn folder_of_files(&self) -> &Path {
+        match &self.plan.body {
+            Body::Command(body) => body.cwd.as_deref().unwrap_or(&self.world.config_dir),
+            Body::Kind(_) => &self.world.data_dir,
+        }
     }
 
     /// Listens to what a program says, when its plan asks for that.
