@@ -92,10 +92,10 @@ fn row(book: &Book, case: &Case) -> Vec<Value> {
     let mute = case.mute.and_then(|id| book.mute(id));
     let by = match &case.phase {
         Phase::Acknowledged { by } => by.clone(),
-        Phase::Muted => mute.map(|mute| mute.by.clone()).unwrap_or_default(),
+        Phase::Muted { .. } => mute.map(|mute| mute.by.clone()).unwrap_or_default(),
         Phase::Pending | Phase::Firing { .. } | Phase::Resolved => String::new(),
     };
-    let until = mute.filter(|_| case.phase == Phase::Muted);
+    let until = mute.filter(|_| case.phase.stage() == Stage::Muted);
     vec![
         json!(case.id),
         json!(case.severity),

@@ -252,7 +252,7 @@ impl Book {
             .filter(|case| pick.means(case))
             .filter(|case| match case.phase {
                 Phase::Firing { .. } => true,
-                Phase::Pending | Phase::Acknowledged { .. } | Phase::Muted => is_close,
+                Phase::Pending | Phase::Acknowledged { .. } | Phase::Muted { .. } => is_close,
                 Phase::Resolved => false,
             })
             .map(|case| case.key.clone())

@@ -6,6 +6,8 @@
 //!                    v  ^
 //!                   muted -> resolved
 //! ```
+//! When a mute ends, who looked before looks on, unless it got worse meanwhile.
+//!
 //! A condition that ends has to stay away for a while (`calm`) before the alarm is resolved; one that
 //! comes and goes often has to stay away for longer, and so becomes one alarm instead of many.
 
@@ -39,6 +41,9 @@ pub(crate) struct Case {
     pub(crate) key: Key,
     pub(crate) severity: Severity,
     pub(crate) text: String,
+    /// What was said when the condition ended, while it has yet to stay away for a while.
+    #[serde(default)]
+    farewell: Option<String>,
     /// Since when the condition holds, by the clock of its data.
     pub(crate) since: Timestamp,
     /// When the service last said it.
@@ -78,7 +83,11 @@ pub(crate) enum Phase {
         by: String,
     },
     /// Nobody wants to hear of it.
-    Muted,
+    Muted {
+        /// Who looked before, and does when it is heard again.
+        #[serde(default)]
+        by: Option<String>,
+    },
     /// Over.
     Resolved,
 }
@@ -133,7 +142,7 @@ impl Phase {
             Self::Pending => Stage::Pending,
             Self::Firing { .. } => Stage::Firing,
             Self::Acknowledged { .. } => Stage::Acknowledged,
-            Self::Muted => Stage::Muted,
+            Self::Muted { .. } => Stage::Muted,
             Self::Resolved => Stage::Resolved,
         }
     }
@@ -147,6 +156,7 @@ impl Case {
             key,
             severity: Severity::Info,
             text: String::new(),
+            farewell: None,
             since: now,
             said: now,
             holds: true,
@@ -188,6 +198,11 @@ impl Case {
             return Some(Told::Repeat(repeats));
         }
         let to = next.stage();
+        if to == Stage::Resolved
+            && let Some(text) = self.farewell.take()
+        {
+            self.text = text;
+        }
         if to == Stage::Firing && matches!(from, Stage::Pending | Stage::Muted) {
             self.onsets.push_back(now);
             self.onsets
@@ -212,6 +227,12 @@ impl Case {
                 }
                 (self.holds, self.said, self.severity) = (true, now, severity);
                 text.clone_into(&mut self.text);
+                self.farewell = None;
+                if let Phase::Muted { by } = &mut self.phase
+                    && is_worse
+                {
+                    *by = None;
+                }
                 is_worse
             }
             Step::Clear { text } => {
@@ -219,7 +240,8 @@ impl Case {
                     self.turned = now;
                 }
                 (self.holds, self.said) = (false, now);
-                text.clone_into(&mut self.text);
+                // Until it is over it says what it is about.
+                self.farewell = Some(text.to_owned());
                 false
             }
             Step::Acknowledge { .. } | Step::Close | Step::Look => false,
@@ -244,13 +266,15 @@ impl Case {
             Phase::Pending if matches!(step, Step::Close) || !self.holds => Some(Phase::Resolved),
             Phase::Pending => {
                 let is_due = between(self.turned, now) >= self.policy.pending;
-                is_due.then(|| self.mute.map_or(fresh, |_| Phase::Muted))
+                is_due.then(|| self.mute.map_or(fresh, |_| Phase::Muted { by: None }))
             }
             _ if is_over => Some(Phase::Resolved),
-            Phase::Muted => (self.mute.is_none() && self.holds).then_some(fresh),
-            Phase::Firing { .. } | Phase::Acknowledged { .. } if self.mute.is_some() => {
-                Some(Phase::Muted)
-            }
+            Phase::Muted { by } => (self.mute.is_none() && self.holds)
+                .then(|| by.clone().map_or(fresh, |by| Phase::Acknowledged { by })),
+            Phase::Firing { .. } if self.mute.is_some() => Some(Phase::Muted { by: None }),
+            Phase::Acknowledged { by } if self.mute.is_some() => Some(Phase::Muted {
+                by: Some(by.clone()),
+            }),
             Phase::Acknowledged { .. } => is_worse.then_some(fresh),
             Phase::Firing { told, repeats } => match step {
                 Step::Acknowledge { by } => Some(Phase::Acknowledged { by: by.to_owned() }),

@@ -85,7 +85,7 @@ fn is_legal(from: Stage, to: Stage) -> bool {
         (Stage::Ok, Stage::Firing | Stage::Muted)
         | (Stage::Firing, Stage::Firing | Stage::Acknowledged | Stage::Muted | Stage::Resolved)
         | (Stage::Acknowledged, Stage::Firing | Stage::Muted | Stage::Resolved)
-        | (Stage::Muted, Stage::Firing | Stage::Resolved) => true,
+        | (Stage::Muted, Stage::Firing | Stage::Acknowledged | Stage::Resolved) => true,
         (
             Stage::Ok
             | Stage::Pending

@@ -223,3 +223,34 @@ fn texts_without_end_are_cut() {
     assert_eq!(case.key.subject.chars().count(), NAME_CHARS_MAX + 1);
     assert_eq!(case.text.chars().count(), TEXT_CHARS_MAX + 1);
 }
+
+#[test]
+fn who_looks_looks_on_when_a_mute_ends_unless_it_got_worse_meanwhile() {
+    for (worse, expected) in [(false, "50 muted>acknowledged"), (true, "50 muted>firing")] {
+        let (house, mut book) = (house("[]"), Book::default());
+        let mut inputs = vec![(0, raise("x")), (1, acknowledge("x")), (2, mute("x", 50))];
+        if worse {
+            inputs.push((20, said("r", "x", Severity::Alert, true)));
+        }
+        inputs.push((50, Input::Tick));
+        let told = run(&house, &mut book, inputs);
+        assert_eq!(told.last().map(String::as_str), Some(expected), "{told:?}");
+    }
+}
+
+#[test]
+fn an_alarm_says_what_it_is_about_until_it_is_over() {
+    let (house, mut book) = (house("[]"), Book::default());
+    let good = Input::Said(Alarm {
+        text: "x is well again".into(),
+        ..match clear("x") {
+            Input::Said(alarm) => alarm,
+            _ => unreachable!(),
+        }
+    });
+    run(&house, &mut book, vec![(0, raise("x")), (1, good)]);
+    assert_eq!(book.cases().next().unwrap().text, "r of x");
+    run(&house, &mut book, vec![(12, Input::Tick)]);
+    let last = book.history().last().unwrap();
+    assert_eq!((last.to, &*last.text), (Stage::Resolved, "x is well again"));
+}
