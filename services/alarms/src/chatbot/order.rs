@@ -143,11 +143,23 @@ fn meant(words: &[&str]) -> Result<Meant, String> {
 
 fn rule_and_subject(words: &[&str]) -> Result<(Pattern, Pattern), String> {
     let (rule, subject) = words.split_first().ok_or("which alarm?")?;
-    let subject = match subject.join(" ") {
-        empty if empty.is_empty() => Pattern::any(),
-        subject => Pattern::new(&subject)?,
+    let subject = subject.join(" ");
+    let subject = match unquoted(&subject) {
+        "" => Pattern::any(),
+        subject => Pattern::new(subject)?,
     };
-    Ok((Pattern::new(rule)?, subject))
+    Ok((Pattern::new(unquoted(rule))?, subject))
+}
+
+/// Takes quotes away that somebody wrote as for a shell, or whose phone did.
+fn unquoted(text: &str) -> &str {
+    const QUOTES: [char; 7] = [
+        '"', '\'', '`', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}',
+    ];
+    let inner = text.strip_prefix(QUOTES);
+    inner
+        .and_then(|inner| inner.strip_suffix(QUOTES))
+        .unwrap_or(text)
 }
 
 fn mute(words: &[&str]) -> Result<Order, String> {
@@ -221,6 +233,15 @@ mod tests {
             (
                 "acknowledge dom_inactive DU 3 *",
                 Order::Acknowledge(dom.clone()),
+            ),
+            (
+                "mute dom_inactive \u{201c}DU 7*\u{201d} for 10m",
+                Order::Mute {
+                    rule: pattern("dom_inactive"),
+                    subject: pattern("DU 7*"),
+                    time: Span::from_secs(600),
+                    reason: String::new(),
+                },
             ),
             ("unmute dom_inactive DU 3 *", Order::Unmute(dom)),
             (
