@@ -230,19 +230,25 @@ impl Logbook {
         }
     }
 
+    /// The title for all that is in a parcel, when there is one for it.
+    fn title(&self, parcel: &Parcel) -> Option<&str> {
+        let title = |notice: &Notice| self.options.titles.get(&notice.rule);
+        let first = title(parcel.notices.first()?)?;
+        let is_same = |notice| title(notice) == Some(first);
+        parcel.notices.iter().all(is_same).then_some(first)
+    }
+
     /// The fields of the entry, in the order in which a browser sends them.
     fn form(&self, parcel: &Parcel) -> Form {
         let options = &self.options;
-        let single = match &*parcel.notices {
-            [notice] => Some(notice),
-            _ => None,
+        let title = self.title(parcel);
+        let is_whole = parcel.dropped == 0 && (title.is_some() || parcel.notices.len() == 1);
+        let texts = parcel.notices.iter().map(|notice| &*notice.text);
+        let text = match is_whole {
+            true => texts.collect::<Vec<_>>().join("\n\n"),
+            false => digest(parcel),
         };
-        let title = single.and_then(|notice| options.titles.get(&notice.rule));
-        let title = title.map_or_else(|| subject(parcel), |title| one_line(title));
-        let text = match single {
-            Some(notice) if parcel.dropped == 0 => notice.text.clone(),
-            _ => digest(parcel),
-        };
+        let title = title.map_or_else(|| subject(parcel), one_line);
         let when = parcel
             .notices
             .first()

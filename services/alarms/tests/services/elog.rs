@@ -97,3 +97,31 @@ async fn a_failed_log_in_is_no_success_although_it_answers_302() {
     sink.stop().await;
     engine.stop().await;
 }
+
+#[tokio::test]
+async fn several_records_at_once_are_an_entry_with_the_title_of_one() {
+    let stack = Stack::live();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let engine = stack.start("alarms", "alarms", "").await;
+    let options = format!("url = \"http://{address}\"\npassword = \"secret\"\n{QUICK}");
+    let sink = stack.start("alarm_elog", "alarm_elog", &options).await;
+    stack.say("top10_event", "one", Severity::Info, true);
+    take(&listener, "503 Service Unavailable").await;
+    stack.say("top10_event", "two", Severity::Info, true);
+    let body = loop {
+        let (_, body) = take(&listener, "503 Service Unavailable").await;
+        if body.contains("two") {
+            break body;
+        }
+    };
+    for (name, value) in [
+        ("Subject", "New massive event!"),
+        ("Text", "top10_event of one\n\ntop10_event of two"),
+    ] {
+        let field = format!("name=\"{name}\"\r\n\r\n{value}\r\n");
+        assert!(body.contains(&field), "{name}: {body}");
+    }
+    sink.stop().await;
+    engine.stop().await;
+}
