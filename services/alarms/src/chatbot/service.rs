@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, warn};
 
 use super::audit::{Desk, Row};
 use super::carry_out::carry_out;
@@ -179,10 +179,12 @@ impl Bot {
             return;
         };
         if let Some(text) = self.waiting.front().cloned() {
-            self.talking.spawn(async move {
+            let posting = async move {
                 let posted = chat.post(&text).await;
                 (chat, Talk::Posted(posted))
-            });
+            };
+            // What the chat says goes into the log of this service.
+            self.talking.spawn(posting.in_current_span());
         } else {
             self.polled = Some(Instant::now());
             let since = self.since;

@@ -12,7 +12,7 @@ use fathom_kernel::{
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, warn};
 
 use super::feed::{self, Rows};
 use super::outbox::{Due, Outbox};
@@ -203,11 +203,13 @@ impl<O: Outlet> Sink<O> {
         let Some(mut outlet) = self.outlet.take() else {
             return;
         };
-        self.work.spawn(async move {
+        let sending = async move {
             let sent = timeout(SEND_MAX, outlet.send(parcel)).await;
             let late = || SendError(format!("not done within {} s", SEND_MAX.as_secs()));
             Done::Sent(outlet, sent.unwrap_or_else(|_| Err(late())))
-        });
+        };
+        // What it says goes into the log of this service.
+        self.work.spawn(sending.in_current_span());
     }
 
     /// Asks the engine for what may have been missed.
