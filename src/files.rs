@@ -24,17 +24,34 @@ pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> std::io::Result<()> {
     let mut new_name = path.file_name().unwrap_or_default().to_owned();
     new_name.push(".new");
     let new = path.with_file_name(new_name);
-    let mut file = std::fs::File::create(&new)?;
+    let done = write(&new, parts).and_then(|()| std::fs::rename(&new, path));
+    done.inspect_err(|_| {
+        // A disk that is full shall not keep what is of no use as well. It may not even be there.
+        std::fs::remove_file(&new).ok();
+    })
+}
+
+fn write(path: &Path, parts: &[&[u8]]) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
     for part in parts {
         file.write_all(part)?;
     }
-    file.sync_all()?;
-    std::fs::rename(&new, path)
+    file.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_replaced_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("in_the_way"), "").unwrap();
+        assert!(replace(&path, &[b"text"]).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn names_stay_in_their_folder_and_apart() {

@@ -23,6 +23,12 @@ const KEPT_MAX: usize = 100;
 /// Most cases waiting to be written; further ones are not.
 const WAITING_MAX: usize = 256;
 
+/// Most reports kept in memory while the disk takes none; then the oldest of them is lost.
+const UNWRITTEN_MAX: usize = 16;
+
+/// Time between two attempts to write what the disk did not take.
+const RETRY: Duration = Duration::from_secs(5);
+
 /// Largest report that is read [bytes].
 const REPORT_MAX: u64 = 8 << 20;
 
@@ -59,6 +65,41 @@ struct Index {
     services: BTreeMap<u64, Arc<str>>,
     /// Numbers by file name of the service, oldest first.
     numbers: HashMap<Arc<str>, VecDeque<u64>>,
+    /// Texts of reports that are not on the disk yet.
+    unwritten: BTreeMap<u64, Arc<[u8]>>,
+}
+
+impl Index {
+    /// Adds a report, with its text when the disk did not take it. Returns those that have to make
+    /// place for it on the disk.
+    fn add(&mut self, id: u64, service: &Arc<str>, unwritten: Option<Arc<[u8]>>) -> Vec<u64> {
+        self.services.insert(id, service.clone());
+        self.unwritten.extend(unwritten.map(|text| (id, text)));
+        let numbers = self.numbers.entry(service.clone()).or_default();
+        numbers.push_back(id);
+        let spare = numbers.len().saturating_sub(KEPT_MAX);
+        let mut too_old: Vec<u64> = numbers.drain(..spare).collect();
+        for old in &too_old {
+            self.services.remove(old);
+        }
+        too_old.retain(|old| self.unwritten.remove(old).is_none());
+        while self.unwritten.len() > UNWRITTEN_MAX {
+            self.lose_oldest();
+        }
+        too_old
+    }
+
+    fn lose_oldest(&mut self) {
+        let Some((id, _)) = self.unwritten.pop_first() else {
+            return;
+        };
+        if let Some(service) = self.services.remove(&id)
+            && let Some(numbers) = self.numbers.get_mut(&service)
+        {
+            numbers.retain(|number| *number != id);
+        }
+        warn!(id, "an incident is lost: the disk takes nothing");
+    }
 }
 
 enum Job {
@@ -90,8 +131,12 @@ impl Shelf {
         let mut index = Index::default();
         for entry in std::fs::read_dir(folder)?.flatten() {
             let name = entry.file_name();
-            if let Some((id, service)) = name.to_str().and_then(parse) {
+            let name = name.to_str().unwrap_or_default();
+            if let Some((id, service)) = parse(name) {
                 index.services.insert(id, service.into());
+            } else if name.strip_suffix(".new").and_then(parse).is_some() {
+                // Left by a crash, or by a full disk.
+                std::fs::remove_file(entry.path())?;
             }
         }
         for (id, service) in &index.services {
@@ -190,33 +235,49 @@ impl Inner {
     }
 
     fn read<T: serde::de::DeserializeOwned>(&self, id: u64, service: &str) -> io::Result<T> {
+        let unwritten = self.index().unwritten.get(&id).cloned();
+        if let Some(text) = unwritten {
+            return Ok(serde_json::from_slice(&text)?);
+        }
         let mut text = Vec::new();
         let file = File::open(self.path(id, service))?;
         file.take(REPORT_MAX).read_to_end(&mut text)?;
         Ok(serde_json::from_slice(&text)?)
     }
 
-    /// Writes a report; the oldest of the same service makes place for it.
-    fn write(&self, incident: &Incident) -> io::Result<()> {
+    /// Puts a report on the shelf; the oldest of the same service makes place for it. What the disk
+    /// does not take stays in memory, and the error says why.
+    fn put(&self, incident: &Incident) -> io::Result<()> {
         let service: Arc<str> = files::name_of(&incident.service).into();
-        let text = serde_json::to_vec(incident)?;
-        files::replace(&self.path(incident.id, &service), &[&text, b"\n"])?;
-        let too_old: Vec<u64> = {
-            let mut index = self.index();
-            index.services.insert(incident.id, service.clone());
-            let numbers = index.numbers.entry(service.clone()).or_default();
-            numbers.push_back(incident.id);
-            let spare = numbers.len().saturating_sub(KEPT_MAX);
-            let too_old: Vec<u64> = numbers.drain(..spare).collect();
-            for old in &too_old {
-                index.services.remove(old);
-            }
-            too_old
-        };
+        let mut text = serde_json::to_vec(incident)?;
+        text.push(b'\n');
+        let written = files::replace(&self.path(incident.id, &service), &[&text]);
+        let unwritten = written.is_err().then(|| text.into());
+        let too_old = self.index().add(incident.id, &service, unwritten);
         for old in too_old {
             std::fs::remove_file(self.path(old, &service))?;
         }
-        Ok(())
+        written
+    }
+
+    /// Writes what the disk did not take before; tells whether something is left.
+    fn write_rest(&self) -> bool {
+        loop {
+            let next = {
+                let index = self.index();
+                let first = index.unwritten.first_key_value();
+                first.and_then(|(id, text)| {
+                    Some((*id, text.clone(), index.services.get(id)?.clone()))
+                })
+            };
+            let Some((id, text, service)) = next else {
+                return false;
+            };
+            if files::replace(&self.path(id, &service), &[&text]).is_err() {
+                return true;
+            }
+            self.index().unwritten.remove(&id);
+        }
     }
 }
 
@@ -228,11 +289,26 @@ struct Writer {
 
 impl Writer {
     fn write(self, jobs: &Receiver<Job>) {
-        while let Ok(job) = jobs.recv() {
-            match job {
-                Job::Write(id, case) => self.put(id, *case),
+        let mut is_behind = false;
+        loop {
+            let job = match is_behind {
+                false => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                true => jobs.recv_timeout(RETRY),
+            };
+            let close = match job {
+                Ok(Job::Write(id, case)) => {
+                    self.put(id, *case);
+                    None
+                }
+                Ok(Job::Close(tell)) => Some(tell),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let shelf = self.shelf.upgrade();
+            is_behind = shelf.is_some_and(|shelf| shelf.write_rest());
+            if let Some(tell) = close {
                 // Whoever asked may have waited long enough.
-                Job::Close(tell) => drop(tell.send(())),
+                tell.send(()).ok();
             }
         }
     }
@@ -242,19 +318,17 @@ impl Writer {
             return;
         };
         let incident = gather(id, case, &self.sources);
-        match shelf.write(&incident) {
-            // Told when the report is there.
-            Ok(()) => {
-                self.sources.chronicle.record(What::Incident(IncidentNote {
-                    at: incident.ended,
-                    id,
-                    service: incident.service,
-                    incarnation: incident.incarnation,
-                    reason: incident.reason,
-                }));
-            }
-            Err(error) => warn!(service = incident.service, id, %error, "cannot write an incident"),
+        if let Err(error) = shelf.put(&incident) {
+            warn!(service = incident.service, id, %error, "cannot write an incident yet");
         }
+        // Told when the report can be read.
+        self.sources.chronicle.record(What::Incident(IncidentNote {
+            at: incident.ended,
+            id,
+            service: incident.service,
+            incarnation: incident.incarnation,
+            reason: incident.reason,
+        }));
     }
 }
 
@@ -332,6 +406,31 @@ mod tests {
         let heads = shelf.list(None, 2);
         assert_eq!((heads[0].service.as_str(), heads[1].id), ("c", last));
         assert_eq!(shelf.put(case("c", 2)), Some(heads[0].id + 1));
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_listed_and_written_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let reports = folder.path().join("incidents");
+        let shelf = Shelf::open(&reports, sources()).unwrap();
+        // Without its folder the disk takes nothing either.
+        std::fs::remove_dir(&reports).unwrap();
+        let count = UNWRITTEN_MAX as u64 + 2;
+        for incarnation in 1..=count {
+            assert_eq!(shelf.put(case("a", incarnation)), Some(incarnation));
+        }
+        shelf.close();
+        let listed = |shelf: &Shelf| shelf.list(Some("a"), 1000).len();
+        assert_eq!(listed(&shelf), UNWRITTEN_MAX);
+        assert_eq!(shelf.read(count).unwrap().incarnation, count);
+        assert!(matches!(shelf.read(1), Err(ShelfError::NoSuch(1))));
+        assert_eq!(shelf.last_of("a"), Some(count));
+        std::fs::create_dir(&reports).unwrap();
+        std::fs::write(reports.join("00000001-a.json.new"), "").unwrap();
+        shelf.close();
+        let shelf = Shelf::open(&reports, sources()).unwrap();
+        assert_eq!(listed(&shelf), UNWRITTEN_MAX);
+        assert_eq!(std::fs::read_dir(&reports).unwrap().count(), UNWRITTEN_MAX);
     }
 
     #[test]
