@@ -71,7 +71,8 @@ async fn a_crash_leaves_a_report_with_last_words_figures_and_what_followed() {
         words.ends_with(&["first", "last words", "oops"]),
         "{words:?}"
     );
-    assert!(incident.spent.unwrap().max_rss_bytes > 100_000);
+    // The shell takes less than we do, who had counted for it until its exec.
+    assert_eq!(incident.spent.unwrap().max_rss_bytes, None);
     assert!(incident.uptime_s.is_some_and(|uptime_s| uptime_s < 20.0));
     let upstream = incident.dependencies.iter();
     let upstream: Vec<_> = upstream.map(|d| (d.name.as_str(), d.state)).collect();

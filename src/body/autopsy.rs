@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fathom_kernel::Exit;
 use nix::errno::Errno;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,8 +29,9 @@ pub struct Autopsy {
 /// What a process used in its whole life, as the kernel counted it; with children it waited for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spent {
-    /// Most memory it held at once (bytes).
-    pub max_rss_bytes: u64,
+    /// Most memory it held at once (bytes). Unknown when it was less than the supervisor held: the
+    /// kernel counts that for the child as well, which had its memory until the exec.
+    pub max_rss_bytes: Option<u64>,
     /// Most memory of the whole control group, when it had one of its own (bytes).
     pub memory_peak_bytes: Option<u64>,
     /// Time computing in its own code (s).
@@ -85,8 +87,9 @@ impl Autopsy {
 }
 
 impl Spent {
-    /// Reads what the kernel counted.
-    pub(super) fn of(usage: &nix::libc::rusage) -> Self {
+    /// Reads what the kernel counted of a child; `held_bytes` is the most that the supervisor had
+    /// held when the child had its program.
+    pub(super) fn of(usage: &nix::libc::rusage, held_bytes: u64) -> Self {
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
         let seconds = |time: nix::libc::timeval| {
             let micros = count(time.tv_sec) * 1_000_000 + count(time.tv_usec);
@@ -94,7 +97,7 @@ impl Spent {
         };
         Self {
             // Linux counts kibibytes here.
-            max_rss_bytes: count(usage.ru_maxrss) << 10,
+            max_rss_bytes: own_peak(count(usage.ru_maxrss) << 10, held_bytes),
             memory_peak_bytes: None,
             user_s: seconds(usage.ru_utime),
             system_s: seconds(usage.ru_stime),
@@ -106,6 +109,22 @@ impl Spent {
     }
 }
 
+/// Returns the most memory that this process has ever held (bytes).
+pub(super) fn held_bytes() -> u64 {
+    // Not known means that nothing can be said of children either.
+    getrusage(UsageWho::RUSAGE_SELF).map_or(u64::MAX, |usage| {
+        u64::try_from(usage.max_rss()).map_or(u64::MAX, |kibibytes| kibibytes << 10)
+    })
+}
+
+/// Each processor counts pages for itself for a while, so that figures of one moment differ by some.
+const BLUR_BYTES: u64 = 1 << 20;
+
+/// Returns what the kernel counted for a child if that can only be the child's own.
+fn own_peak(counted: u64, held: u64) -> Option<u64> {
+    (counted > held.saturating_add(BLUR_BYTES)).then_some(counted)
+}
+
 fn short(signal: &str) -> String {
     signal.strip_prefix("SIG").unwrap_or(signal).to_owned()
 }
@@ -113,6 +132,16 @@ fn short(signal: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_size_of_the_supervisor_is_not_that_of_a_small_child() {
+        let mib = |n: u64| n << 20;
+        assert_eq!(own_peak(mib(80), mib(80)), None);
+        assert_eq!(own_peak(mib(80) + 4096, mib(80)), None);
+        assert_eq!(own_peak(mib(120), mib(80)), Some(mib(120)));
+        assert_eq!(own_peak(mib(120), u64::MAX), None);
+        assert!(held_bytes() > 1 << 20 && held_bytes() < u64::MAX);
+    }
 
     #[test]
     fn reasons_are_short_words() {

@@ -55,8 +55,9 @@ fn facts(incident: &Incident) -> Vec<(&'static str, String)> {
     facts.push(("failures", format!("{} in a row", incident.streak)));
     facts.push(("next", incident.next.clone()));
     if let Some(spent) = &incident.spent {
-        let memory = format!("{:.1} MiB at most", mib(spent.max_rss_bytes));
-        facts.push(("memory", memory));
+        if let Some(bytes) = spent.max_rss_bytes {
+            facts.push(("memory", format!("{:.1} MiB at most", mib(bytes))));
+        }
         let cpu = format!("{:.3} s user, {:.3} s system", spent.user_s, spent.system_s);
         facts.push(("processor", cpu));
         let (minor, major) = (spent.minor_faults, spent.major_faults);

@@ -707,7 +707,7 @@ fn crash(id: u64) -> Incident {
         streak: 2,
         next: "next attempt in 0.25 s (attempt 3)".to_owned(),
         spent: Some(Spent {
-            max_rss_bytes: 10 << 20,
+            max_rss_bytes: Some(10 << 20),
             user_s: 1.5,
             system_s: 0.25,
             minor_faults: 100,
