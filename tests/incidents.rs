@@ -10,7 +10,7 @@ use fathom::chronicle::{Entry, Reader, Subject, What, replay_all};
 use fathom::config::plan::{After, Restart, ServicePlan, Until};
 use fathom::incidents::Incident;
 use fathom::stack::{EVENTS_NAME, LIVES_NAME, Stack};
-use fathom_kernel::{Command, Reply, ServiceError, Span, State};
+use fathom_kernel::{Command, ControlError, Reply, ServiceError, Span, State};
 use rig::{actor, ask, restart, script, start, status, stop, until, until_state, worker};
 
 /// Returns the last report on a service.
@@ -87,6 +87,12 @@ async fn a_crash_leaves_a_report_with_last_words_figures_and_what_followed() {
         panic!("no list");
     };
     assert_eq!(heads.as_array().unwrap().len(), 2);
+    let of_nobody = Command::Incidents {
+        name: "nosuch".to_owned(),
+        count: 10,
+    };
+    let answer = ask(&stack, of_nobody).await;
+    assert!(matches!(answer, Err(ControlError::NoSuchName(name)) if name == "nosuch"));
     stack.shutdown().await;
 }
 

@@ -285,7 +285,8 @@ impl Supervisor {
         let service = match target::resolve(&self.plan, &[name.to_owned()]) {
             _ if name.is_empty() => None,
             // One that is not in the configuration any more may have left reports.
-            Err(_) => Some(name.to_owned()),
+            Err(_) if self.world.incidents.last_of(name).is_some() => Some(name.to_owned()),
+            Err(error) => return answer(Some(reply), Err(error)),
             Ok(chosen) => match chosen.as_slice() {
                 [index] => Some(self.plan.services[*index].name.to_string()),
                 _ => return answer(Some(reply), Err(ControlError::NoSuchName(name.to_owned()))),

@@ -554,6 +554,9 @@ impl Mind {
                         "uptime_s": crash.uptime_s, "reason": crash.reason, "next": crash.next,
                     })
                 });
+                if name == "nosuch" {
+                    return Err(ControlError::NoSuchName(name));
+                }
                 let own = heads.filter(|head| name.is_empty() || head["service"] == *name);
                 Ok(Reply::Answer(own.take(count).collect()))
             }

@@ -81,3 +81,13 @@ async fn a_report_is_also_text_for_people() {
     let report = fake.client().incident(2).await.expect("a report");
     assert_eq!((report.id, report.service.as_str()), (2, "web"));
 }
+
+#[tokio::test]
+async fn the_incidents_of_nobody_are_an_error() {
+    let fake = Fake::start(example()).await;
+    insta::assert_snapshot!(fake.ctl(&["incidents", "nosuch"]).await, @r"
+    exit 1
+    --- stderr
+    fathom ctl: no such service or group: nosuch
+    ");
+}

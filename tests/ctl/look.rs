@@ -11,10 +11,36 @@ async fn pid_of_the_supervisor_or_of_services() {
     exit 0
     4194303
     ");
-    insta::assert_snapshot!(fake.ctl(&["pid", "rttc", "triggermap"]).await, @r"
+    insta::assert_snapshot!(fake.ctl(&["pid", "rttc", "ligiermirror"]).await, @r"
+    exit 0
+    4194304
+    4194305
+    ");
+}
+
+#[tokio::test]
+async fn the_pid_of_what_does_not_run_is_nothing_that_kill_could_take() {
+    let fake = Fake::start(example()).await;
+    insta::assert_snapshot!(fake.ctl(&["pid", "rttc", "triggermap", "webserver"]).await, @r"
+    exit 7
+    4194305
+    --- stderr
+    monitoring_process:triggermap: ERROR (has no process of its own)
+    webserver: ERROR (not running)
+    ");
+    insta::assert_snapshot!(fake.ctl(&["--json", "pid", "webserver"]).await, @r"
+    exit 7
+    [0]
+    ");
+    insta::assert_snapshot!(fake.ctl(&["pid", "all"]).await, @r"
     exit 0
     4194305
-    0
+    4194304
+    ");
+    insta::assert_snapshot!(fake.ctl(&["pid", "nosuch"]).await, @r"
+    exit 1
+    --- stderr
+    fathom ctl: no such service or group: nosuch
     ");
 }
 
