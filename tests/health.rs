@@ -322,6 +322,37 @@ async fn a_program_that_stops_its_watchdog_is_restarted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_judged_by_what_it_notifies_has_a_socket_for_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let ask_for_it = "[ -S \"$NOTIFY_SOCKET\" ] && touch $0; sleep 60";
+    let [checked, ruled, plain] = ["checked", "ruled", "plain"].map(|name| {
+        let said = folder.path().join(name);
+        command(name, &["sh", "-c", ask_for_it, said.to_str().unwrap()])
+    });
+    let services = vec![
+        ServicePlan {
+            check: vec![check(CheckProbe::Notify)],
+            ..checked
+        },
+        ServicePlan {
+            flow: vec![rule("notify", None)],
+            ..ruled
+        },
+        plain,
+    ];
+    let mut stack = start(folder.path(), services);
+    wait_for(|| {
+        ["checked", "ruled"]
+            .iter()
+            .all(|name| folder.path().join(name).exists())
+    })
+    .await;
+    until_state(&stack, "plain", State::Running).await;
+    assert!(!folder.path().join("plain").exists());
+    stack.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_flowing_starts_with_the_first_data() {
     let folder = tempfile::tempdir().unwrap();
     let go = folder.path().join("go");
