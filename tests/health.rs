@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fathom::config::plan::{
-    After, CheckProbe, CheckRule, FlowRule, FlowSource, HealthAction, Ready, Restart, ServicePlan,
-    Until,
+    After, Body, CheckProbe, CheckRule, FlowRule, FlowSource, HealthAction, Ready, Restart,
+    ServicePlan, Until,
 };
 use fathom::stack::Stack;
 use fathom_kernel::{
@@ -439,12 +439,15 @@ async fn every_way_to_be_ready_works_for_a_program() {
         ),
         (
             "file:there".to_owned(),
-            format!("sleep 0.1; touch {}; sleep 60", file.display()),
+            "sleep 0.1; touch there; sleep 60".to_owned(),
         ),
     ];
     let services = table.iter().enumerate().map(|(n, (ready, text))| {
         let mut plan = script(&format!("s{n}"), text);
         plan.ready = ready.parse().unwrap();
+        if let Body::Command(body) = &mut plan.body {
+            body.cwd = Some(folder.path().to_owned());
+        }
         plan
     });
     let mut stack = start(folder.path(), services.collect());

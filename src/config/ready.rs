@@ -25,7 +25,8 @@ pub enum Ready {
     Exec(Vec<String>),
     /// A line of its output contains a match of this regular expression.
     Log(String),
-    /// This file was created or touched after the start; relative to the data folder.
+    /// This file was created or touched after the start; relative to where a program runs, for a kind to
+    /// the data folder.
     File(PathBuf),
     /// Its first data item was seen on the `out` of a flow rule; a kind without such rules has sent
     /// its first message or output.
