@@ -6,9 +6,9 @@ use anyhow::{Context as _, bail};
 use fathom_kernel::{ByHand, Kind};
 use toml::de::DeTable;
 
-use crate::cli::ConfigArgs;
+use crate::cli::{ConfigArgs, print_report};
 use crate::config::plan::{Body, KindBody, Plan, ServicePlan};
-use crate::config::{Report, nearest};
+use crate::config::{Loaded, Report, nearest};
 use crate::registry;
 
 /// What the command line says.
@@ -64,7 +64,7 @@ impl Choice<'_> {
             let detector = self.detector_keys();
             let set = self.options_of(kind.name).chain(detector).collect();
             let loaded = arguments(set).load_text("run-monitor", &text);
-            return Ok(loaded.map(|loaded| (kind.name.to_owned(), loaded.plan)));
+            return Ok(loaded.map(|loaded| (kind.name.to_owned(), warned(loaded))));
         };
         // Which service it is must be known before its options can be set.
         let name = match arguments(Vec::new()).load(file.to_owned()) {
@@ -74,7 +74,7 @@ impl Choice<'_> {
         let short = name.rsplit(':').next().unwrap_or(&name);
         let set = self.options_of(short).collect();
         let loaded = arguments(set).load(file.to_owned());
-        Ok(loaded.map(|loaded| (name, loaded.plan)))
+        Ok(loaded.map(|loaded| (name, warned(loaded))))
     }
 
     fn kind(&self) -> anyhow::Result<&'static Kind> {
@@ -132,7 +132,7 @@ impl Choice<'_> {
             return Ok(None);
         }
         let loaded = arguments(keys).load_text("run-monitor", "");
-        loaded.map(|loaded| Some(loaded.plan))
+        loaded.map(|loaded| Some(warned(loaded)))
     }
 
     fn detector_keys(&self) -> impl Iterator<Item = String> {
@@ -142,6 +142,12 @@ impl Choice<'_> {
         let keys = [file, geometry, dus].into_iter().flatten();
         keys.map(|key| format!("detector.{key}"))
     }
+}
+
+/// Tells of what is odd, such as in the detector file, as `fathom check` does.
+fn warned(loaded: Loaded) -> Plan {
+    print_report(&loaded.warnings);
+    loaded.plan
 }
 
 fn arguments(set: Vec<String>) -> ConfigArgs {
