@@ -425,3 +425,20 @@ fn every_module_reads_its_sensors_from_the_first_packet_on_whatever_is_left_out(
         }
     }
 }
+
+#[test]
+fn a_recording_of_all_that_a_station_sends_lacks_no_stream() {
+    let mut options = busy();
+    options.io_toa.noise_per_minute = 600.0;
+    let every = |slices: &mut SliceOptions| (slices.enabled, slices.every) = (true, 1);
+    every(&mut options.io_tsl0);
+    every(&mut options.io_tsl2);
+    every(&mut options.io_tssn);
+    options.msg.rate_hz = 10.0;
+    let mut sent: Vec<Tag> = run(&options, 1, 50).iter().map(|(tag, _)| *tag).collect();
+    sent.sort_unstable();
+    sent.dedup();
+    let mut recorded = tags::STATION.to_vec();
+    recorded.sort_unstable();
+    assert_eq!(sent, recorded);
+}

@@ -175,8 +175,8 @@ pub mod tags {
     pub const MSG: Tag = Tag::of("MSG");
 
     /// All that a shore station sends.
-    pub const STATION: [Tag; 9] = [
-        IO_EVT, IO_SUM, IO_TSL0, IO_TSL1, IO_TSL2, IO_TSSN, IO_MONIT, IO_OLINE, MSG,
+    pub const STATION: [Tag; 10] = [
+        IO_EVT, IO_SUM, IO_TSL0, IO_TSL1, IO_TSL2, IO_TSSN, IO_MONIT, IO_OLINE, IO_TOA, MSG,
     ];
 
     /// Sets a client's subscriptions.
