@@ -301,6 +301,33 @@ fn a_shift_is_an_alarm_that_does_not_become_normal_by_itself() {
 }
 
 #[test]
+fn the_band_after_two_minutes_is_not_that_of_two_samples() {
+    let mut bench = bench(&[3]);
+    second(&mut bench, T0 - 1000, &[]);
+    // As far from the median as the samples scatter, but for those at the full minutes.
+    for n in 0..12 {
+        let off = if n % 6 == 0 { 0.0 } else { 60.0 };
+        let off = if n % 2 == 0 { off } else { -off };
+        second(&mut bench, T0 + 10_000 * n, &[of(5.0e8 + off)]);
+    }
+    bench.tick(T0 + 120_000);
+    let band = layers(panel(&bench, 0), Shape::Dashed);
+    let median = layers(panel(&bench, 0), Shape::Line)[0].y[0];
+    // Ten of twelve are 60 ps off, six below and four above: the mean is -10 ps.
+    let sigma = (10.0 * 3600.0 / 12.0 - 100.0_f64).sqrt();
+    assert!(close(band[0].y[0] - median, sigma, 1e-6), "{band:?}");
+}
+
+#[test]
+fn after_hours_one_sample_a_minute_counts_again() {
+    let mut bench = bench(&[3]);
+    minutes(&mut bench, T0, 180, 5.0e8);
+    // 1079 samples shown of which 1000 are kept, 100 at first and some 163 minutes.
+    let columns = bench.monitor.memory_bytes() / 40;
+    assert!((1000 + 255..1000 + 270).contains(&columns), "{columns}");
+}
+
+#[test]
 fn five_sigma_count_where_they_are_more_than_the_limit_and_given_values_at_once() {
     let given = Given {
         median_ps: 5.0e8,
@@ -325,6 +352,9 @@ fn five_sigma_count_where_they_are_more_than_the_limit_and_given_values_at_once(
     let alarms = [("rttc_shift", "DU 3", true), ("rttc_shift", "DU 3", false)];
     assert_eq!(bench.alarms(), alarms);
     assert_eq!(bench.out.alarms[0].at.as_millisecond(), T0 + 20_000);
+    // To accept it would change nothing.
+    let refused = bench.monitor.on_request("accept", &json!({"du": 3}));
+    assert!(refused.unwrap_err().contains("option `given`"));
 }
 
 #[test]

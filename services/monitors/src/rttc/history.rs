@@ -1,4 +1,4 @@
-//! The last samples of all DUs, and one sample a minute of what was normal.
+//! The last samples of all DUs, and what was normal: all samples at first, then one a minute.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,6 +9,9 @@ use crate::columns::{self, Appended, Record};
 
 /// Level of a kept record that is no column, but the time at which a DU was accepted.
 const ACCEPTED: u8 = 2;
+/// Samples that all count for what is normal, at the start and after one was accepted: a few of
+/// them, one a minute, say little about how far they scatter.
+const DENSE: usize = 100;
 /// Length of a minute (ms).
 const MINUTE_MS: i64 = 60_000;
 /// Bytes of a DU in a kept column.
@@ -28,7 +31,7 @@ pub(super) struct History {
     samples_max: usize,
     baseline_ms: i64,
     samples: VecDeque<Column>,
-    /// One a minute, without values that are off.
+    /// What is normal, without values that are off: [`DENSE`] samples, then one a minute.
     minutes: VecDeque<Column>,
     /// When the value of a DU was accepted as normal (ms).
     accepted: BTreeMap<usize, i64>,
@@ -50,12 +53,12 @@ impl History {
         }
     }
 
-    /// Adds a column; `normal` tells which DUs count for what is normal. Returns whether a new minute
-    /// has begun.
+    /// Adds a column; `normal` tells which DUs count for what is normal. Returns whether more is known
+    /// of that now.
     pub(super) fn push(&mut self, column: Column, normal: impl Fn(usize) -> bool) -> bool {
         let minute = column.at_ms.div_euclid(MINUTE_MS);
         let newest = self.minutes.back().map(|c| c.at_ms.div_euclid(MINUTE_MS));
-        let is_new = newest != Some(minute);
+        let is_new = newest != Some(minute) || self.is_dense();
         if is_new {
             let mut column = column.clone();
             let off = column.values.iter_mut().enumerate();
@@ -65,6 +68,13 @@ impl History {
         }
         self.add(0, column);
         is_new
+    }
+
+    fn is_dense(&self) -> bool {
+        let since_ms = self.accepted.values().max().copied();
+        let newest = self.minutes.iter().rev().take(DENSE);
+        let newer = newest.take_while(|c| since_ms.is_none_or(|at_ms| c.at_ms >= at_ms));
+        newer.count() < DENSE
     }
 
     fn add(&mut self, level: usize, column: Column) {
