@@ -117,8 +117,17 @@ impl Histograms {
                 steps(&of(reference)[kind], "#ABABAB").named(name)
             });
             let own = steps(&of(self)[kind], "#006BA4").named(name(self.run, "now"));
+            let histogram = &of(self)[kind];
+            let mut title = format!("{}, {} entries", TITLES[kind], total(histogram));
+            let outside = [
+                (histogram.underflow(), "below"),
+                (histogram.overflow(), "above"),
+            ];
+            for (count, side) in outside.into_iter().filter(|(count, _)| *count > 0.0) {
+                title += &format!(", {count} {side} the range");
+            }
             Panel {
-                title: format!("{}, {} entries", TITLES[kind], self.entries(kind)),
+                title,
                 layers: reference.into_iter().chain([own]).collect(),
                 guides: Vec::new(),
             }
@@ -183,6 +192,23 @@ mod tests {
         // By hand: (10 - 0)^2 / 10 + (0 - 10)^2 / 10 with one degree of freedom.
         assert_eq!(chi2_per_ndf(&[10.0, 0.0], &[0.0, 10.0]), Some(20.0));
         assert_eq!(chi2_per_ndf(&[0.0, 0.0], &[0.0, 10.0]), None);
+    }
+
+    #[test]
+    fn qualities_outside_of_the_range_are_told() {
+        let ranges = Ranges {
+            quality: [0.0, 10.0],
+        };
+        let mut h = Histograms::new(ranges);
+        for quality in [-1.0, 5.0, 10.5, 99.0] {
+            h.fill(TRACK, 0.5, quality);
+        }
+        let title = |panels: Panels| panels.panels[TRACK].title.clone();
+        assert_eq!(
+            title(h.quality(None)),
+            "JGandalf track, 4 entries, 1 below the range, 2 above the range"
+        );
+        assert_eq!(title(h.zenith(None)), "JGandalf track, 4 entries");
     }
 
     #[test]
