@@ -96,5 +96,52 @@ fn entries<'a>(frame: &Frame, panels: &'a [Panel]) -> (Vec<Entry<'a>>, usize) {
             width: frame.label.width(&layer.name) + 40.0 * frame.scale,
         });
     }
+    // Not every panel has every multiplicity: what is found last may belong first.
+    list.sort_by_key(|entry| number(&entry.layer.name).unwrap_or(u32::MAX));
     (list, left_out)
+}
+
+/// Returns the number that a name is, such as 4, or 10 of `10+`.
+fn number(name: &str) -> Option<u32> {
+    name.strip_suffix('+').unwrap_or(name).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use fathom_kernel::view::{Panels, Shape, View};
+    use fathom_kernel::{Output, Timestamp};
+
+    use super::*;
+    use crate::picture::size::Size;
+
+    #[test]
+    fn multiplicities_found_late_stand_in_the_order_of_numbers() {
+        let panel = |names: &[&str]| {
+            let layer = |name: &&str| {
+                Layer::new(Shape::Disc, "red", vec![0.0], vec![0.0]).named(name.to_string())
+            };
+            Panel {
+                title: String::new(),
+                layers: names.iter().map(layer).collect(),
+                guides: Vec::new(),
+            }
+        };
+        let panels = vec![
+            panel(&["1", "2", "5", "10+", "triggered"]),
+            panel(&["1", "4", "triggered", "fit"]),
+        ];
+        let view = View::Panels(Panels {
+            columns: 1,
+            panels: panels.clone(),
+            ..Panels::default()
+        });
+        let output = Output::new("x", "x", view);
+        let mut canvas = Canvas::new(Size::of(&output.view));
+        let at = Timestamp::UNIX_EPOCH;
+        let frame = Frame::draw(&mut canvas, &output, at, at);
+        let (entries, left_out) = entries(&frame, &panels);
+        let names: Vec<_> = entries.iter().map(|e| e.layer.name.as_str()).collect();
+        assert_eq!(names, ["1", "2", "4", "5", "10+", "triggered", "fit"]);
+        assert_eq!(left_out, 0);
+    }
 }
