@@ -226,6 +226,21 @@ fn each_cycle_reports_its_own_counts_and_not_those_of_the_first_for_ever() {
 }
 
 #[test]
+fn a_slice_that_comes_twice_counts_once() {
+    let setup = setup(1);
+    let module = &modules(&setup)[0];
+    let mut bench = bench(config(10), &setup);
+    for n in [0, 1, 1, 0, 2] {
+        bench.take(&slice(module.id, &pair_of(module), START_MS + 100 * n));
+    }
+    bench.tick(START_MS + 9000);
+    bench.tick(START_MS + 10_000);
+    let dom = dom_of(&bench, module.id);
+    assert_eq!(dom["coincidences"], json!(3), "{dom}");
+    assert_eq!(dom["livetime"], json!(0.3));
+}
+
+#[test]
 fn offsets_and_efficiencies_come_back_within_their_errors() {
     let setup = setup(1);
     let mut fakes: Vec<Fake> = modules(&setup)[..2].iter().map(Fake::new).collect();

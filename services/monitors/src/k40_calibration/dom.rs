@@ -8,6 +8,9 @@ use super::config::{Background, Config, Times};
 use super::singles::Singles;
 use crate::k40::{Calibration, Inputs, Live, Table, calibrate, cos_angles};
 
+/// Frames within which a repeated one is found: 3.2 s of them.
+const RECENT: usize = 32;
+
 /// A module.
 pub(super) struct Dom {
     /// What the detector file says of its PMTs.
@@ -22,6 +25,9 @@ pub(super) struct Dom {
     pub(super) last: Option<Box<Done>>,
     /// An alarm is raised for it.
     pub(super) is_alarming: bool,
+    /// Data times of the last frames counted (ms), the oldest overwritten by the next.
+    recent_ms: [Option<i64>; RECENT],
+    next_recent: usize,
 }
 
 /// What does not change while the monitor runs.
@@ -109,7 +115,26 @@ impl Dom {
             since_ms: None,
             last: None,
             is_alarming: false,
+            recent_ms: [None; RECENT],
+            next_recent: 0,
         }
+    }
+
+    /// Tells whether a frame of this time was counted just before: the module sends one at a time, so
+    /// it is the same one again.
+    pub(super) fn has_counted(&self, data_ms: i64) -> bool {
+        self.recent_ms.contains(&Some(data_ms))
+    }
+
+    /// Remembers the time of a frame that was counted.
+    pub(super) fn remember(&mut self, data_ms: i64) {
+        self.recent_ms[self.next_recent] = Some(data_ms);
+        self.next_recent = (self.next_recent + 1) % RECENT;
+    }
+
+    /// The data time has jumped: what comes is new, even where it looks the same.
+    pub(super) fn forget_times(&mut self) {
+        self.recent_ms = [None; RECENT];
     }
 
     /// Calibrates with what was counted until now, and begins to count anew.

@@ -18,6 +18,8 @@ pub(super) struct Tally {
     defective: u64,
     vetoed: u64,
     full: u64,
+    /// Frames of a time of which a frame of the module was counted before.
+    pub(super) again: u64,
     /// Frames that came between a jump of the data time and the calibration of what was before.
     pub(super) between: u64,
     /// Slices far off the clock.
@@ -61,6 +63,7 @@ impl Tally {
             ("frames left out: defective", self.defective),
             ("frames left out: no hits", self.no_hits),
             ("frames left out: counts of the module are full", self.full),
+            ("frames left out: the same once more", self.again),
             ("frames left out: the data time has jumped", self.between),
             ("slices far off the clock", self.strays),
             ("packets with singles rates", self.packets),
