@@ -28,7 +28,8 @@ const BETWEEN_SHOWS: u64 = 1000;
 ///
 /// Time comes from the data: the monitor sees the time of each message, and ticks in between. The
 /// same files give the same output, byte for byte. Lines are {"at": TIME, "output": {...}} and
-/// {"at": TIME, "alarm": {...}}. The exit code is 1 when messages could not be read, or when the
+/// {"at": TIME, "alarm": {...}}. A lone message whose time is far off moves no clock. What the
+/// monitor has begun when the files end, such as a calibration, it finishes. The exit code is 1 when messages could not be read, or when the
 /// files have none that the monitor takes, and 2 when its options are wrong.
 #[derive(Debug, Args)]
 pub(crate) struct RunMonitor {
@@ -206,6 +207,11 @@ fn summary<W: Write, R: FnMut(&FileProblem)>(player: &Player<W, R>) -> bool {
     if results.kept_back() > 0 {
         let count = results.kept_back();
         eprintln!("{count} changes of files were not kept, see --files");
+    }
+    if player.is_unfinished {
+        eprintln!(
+            "fathom: the monitor was still at work long after the end: its last results are missing"
+        );
     }
     if received == 0 {
         eprintln!("fathom: the files have no message that the monitor takes");

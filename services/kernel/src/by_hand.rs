@@ -24,6 +24,14 @@ pub trait ByHand: Send {
     /// See [`Monitor::on_fetched`].
     fn fetched(&mut self, fetched: Fetched, out: &mut Outputs);
 
+    /// See [`Monitor::on_end`].
+    fn ended(&mut self) {}
+
+    /// See [`Monitor::is_busy`].
+    fn busy(&self) -> bool {
+        false
+    }
+
     /// See [`Monitor::reset`].
     fn forget(&mut self);
 
@@ -56,6 +64,14 @@ impl<M: Monitor> ByHand for M {
 
     fn fetched(&mut self, fetched: Fetched, out: &mut Outputs) {
         self.on_fetched(fetched, out);
+    }
+
+    fn ended(&mut self) {
+        self.on_end();
+    }
+
+    fn busy(&self) -> bool {
+        self.is_busy()
     }
 
     fn forget(&mut self) {

@@ -47,6 +47,16 @@ pub trait Monitor: Send + Sized + 'static {
     /// Takes the answer to an [`Outputs::fetch`].
     fn on_fetched(&mut self, _fetched: Fetched, _out: &mut Outputs) {}
 
+    /// Recorded data have ended: the ticks that follow are there to finish and to show what came, and
+    /// are no silence of the detector.
+    fn on_end(&mut self) {}
+
+    /// Tells whether something was begun that further ticks finish; recorded data wait for it at
+    /// their end.
+    fn is_busy(&self) -> bool {
+        false
+    }
+
     /// Forgets everything, as if just started.
     fn reset(&mut self);
 

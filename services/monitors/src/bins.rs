@@ -23,6 +23,10 @@ pub(crate) struct Bins<B> {
     left: BTreeSet<i64>,
     /// Data time up to which we have been listening (ms).
     covered_to_ms: Option<i64>,
+    /// Nothing before this counts as listened to (ms).
+    from_ms: i64,
+    /// The data have ended: time that passes is no silence.
+    ended: bool,
 }
 
 impl<B: Interval> Bins<B> {
@@ -35,6 +39,8 @@ impl<B: Interval> Bins<B> {
             open: BTreeSet::new(),
             left: BTreeSet::new(),
             covered_to_ms: None,
+            from_ms: i64::MIN,
+            ended: false,
         }
     }
 
@@ -65,15 +71,24 @@ impl<B: Interval> Bins<B> {
     }
 
     /// The clock was set to another time: listening goes on there. `whole` says that the interval
-    /// counts from its start, as in a replay, and not from this moment.
+    /// counts from its start, as in a replay. Otherwise nobody knows how much of it was listened to:
+    /// the datum that is its first one says nothing about the time before, and the part since then
+    /// may be some milliseconds.
     pub(crate) fn jump(&mut self, data_ms: i64, whole: bool) {
         self.left.append(&mut self.open);
-        let start_ms = self.index(data_ms) * self.interval_ms;
-        self.covered_to_ms = Some(if whole { start_ms } else { data_ms });
+        let index = self.index(data_ms);
+        let is_start = data_ms == index * self.interval_ms;
+        (self.covered_to_ms, self.from_ms) = match whole || is_start {
+            true => (Some(index * self.interval_ms), i64::MIN),
+            false => (Some(data_ms), self.end_ms(index)),
+        };
     }
 
     /// We have been listening up to this time; intervals without events get their zeros.
     pub(crate) fn cover(&mut self, to_ms: i64) {
+        if self.ended {
+            return;
+        }
         let Some(from_ms) = self.covered_to_ms else {
             self.covered_to_ms = Some(to_ms);
             return;
@@ -82,7 +97,7 @@ impl<B: Interval> Bins<B> {
             return;
         }
         let oldest_ms = to_ms.saturating_sub(self.span_ms());
-        let mut at_ms = from_ms.max(oldest_ms);
+        let mut at_ms = from_ms.max(oldest_ms).max(self.from_ms);
         while at_ms < to_ms {
             let index = self.index(at_ms);
             let until_ms = self.end_ms(index).min(to_ms);
@@ -92,6 +107,16 @@ impl<B: Interval> Bins<B> {
             at_ms = until_ms;
         }
         self.covered_to_ms = Some(to_ms);
+    }
+
+    /// The data have ended, somewhere within the newest interval: it ends with its last datum as little
+    /// as it began with its first one.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+        let last = self.open.last().and_then(|last| self.bins.get_mut(last));
+        if let Some(bin) = last.filter(|bin| bin.observed_ms() < self.interval_ms) {
+            bin.observe(0);
+        }
     }
 
     /// Returns the time up to which we have been listening (ms).
@@ -132,7 +157,7 @@ impl<B: Interval> Bins<B> {
     }
 
     /// Returns rate and its Poisson error (Hz) of a count in a bin. A bin that we listened to in part
-    /// counts for that part.
+    /// counts for that part; one of which nobody knows how much counts for its whole length.
     pub(crate) fn rate_hz(&self, bin: &B, count: u64) -> (f64, f64) {
         let partial = (1..self.interval_ms).contains(&bin.observed_ms());
         let length_s = seconds(if partial {
@@ -246,11 +271,36 @@ mod tests {
     #[test]
     fn an_interval_joined_half_way_counts_for_its_half() {
         let mut bins = Bins::<Count>::new(10_000, 10);
-        bins.jump(5_000, false);
+        bins.cover(5_000);
         bins.bin(0).0.events = 4;
         bins.cover(10_000);
         let bin = bins.get(0).unwrap();
         assert_eq!(bins.rate_hz(bin, bin.events), (0.8, 0.4));
         assert!(!bins.is_complete(bin));
+    }
+
+    #[test]
+    fn one_event_just_before_the_end_of_the_first_interval_is_no_rate_of_125_hz() {
+        let mut bins = Bins::<Count>::new(10_000, 10);
+        bins.jump(9_992, false);
+        bins.bin(0).0.events = 1;
+        bins.cover(20_000);
+        let bin = bins.get(0).unwrap();
+        assert_eq!(bins.rate_hz(bin, bin.events), (0.1, 0.1));
+        assert!(!bins.is_complete(bin));
+        assert!(bins.is_complete(bins.get(1).unwrap()));
+    }
+
+    #[test]
+    fn time_after_the_end_of_the_data_is_no_silence() {
+        let mut bins = Bins::<Count>::new(10_000, 10);
+        bins.jump(0, true);
+        bins.cover(10_008);
+        bins.bin(1).0.events = 1;
+        bins.end();
+        bins.cover(40_000);
+        assert_eq!(bins.close(40_000), [0, 1]);
+        assert_eq!(bins.rate_hz(bins.get(1).unwrap(), 1), (0.1, 0.1));
+        assert!(!bins.is_complete(bins.get(1).unwrap()));
     }
 }

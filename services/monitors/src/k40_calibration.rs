@@ -189,6 +189,10 @@ impl Monitor for K40Calibration {
         self.draw(data_ms, out);
     }
 
+    fn is_busy(&self) -> bool {
+        matches!(self.phase, Phase::Calibrating(_))
+    }
+
     fn reset(&mut self) {
         *self = Self::new(self.config.clone(), &self.setup.clone());
     }

@@ -228,6 +228,10 @@ impl Monitor for OnlineReco {
         }
     }
 
+    fn on_end(&mut self) {
+        self.bins.end();
+    }
+
     fn reset(&mut self) {
         *self = Self::new(self.config.clone(), &self.setup.clone());
     }

@@ -232,6 +232,10 @@ impl Monitor for TimesliceRates {
         }
     }
 
+    fn on_end(&mut self) {
+        self.bins.end();
+    }
+
     fn reset(&mut self) {
         *self = Self::new(self.config.clone(), &self.setup.clone());
     }

@@ -220,6 +220,10 @@ impl Monitor for TriggerRates {
         }
     }
 
+    fn on_end(&mut self) {
+        self.bins.end();
+    }
+
     fn reset(&mut self) {
         *self = Self::new(self.config.clone(), &self.setup.clone());
     }

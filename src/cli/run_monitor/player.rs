@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fathom_kernel::{Addresses, ByHand, Event, Fetched, Filter, Frame, Outputs, Timestamp, World};
 use fathom_simulator::{FileMessage, FileProblem};
+use jiff::SignedDuration;
 use tokio::runtime::Runtime;
 
 use super::choose::Chosen;
@@ -16,6 +17,13 @@ use crate::reach::{self, Reach};
 /// Most ticks between two messages: a longer pause in the data is left out, as one of the machine
 /// would be.
 const TICKS_MAX: u32 = 3600;
+
+/// Most ticks after the end of the data for a monitor that has not finished something.
+const BUSY_TICKS_MAX: u32 = 36_000;
+
+/// A message this much before the latest one begins a time of its own: files put together in the
+/// wrong order, or a clock that was wrong for a while.
+const BACK: SignedDuration = SignedDuration::from_secs(3600);
 
 /// Most rounds of fetches that answer each other.
 const ROUNDS_MAX: u32 = 16;
@@ -32,6 +40,11 @@ pub(super) struct Player<W, R> {
     out: Outputs,
     /// Times of the first message, of the latest one, and of the next tick.
     times: Option<(Timestamp, Timestamp, Timestamp)>,
+    /// The clock of the monitor never goes back; after a message from long before it is ahead of the
+    /// data by this.
+    ahead: Duration,
+    /// The monitor had not finished something when it was waited for no longer.
+    pub(super) is_unfinished: bool,
     /// Messages that the monitor took.
     pub(super) received: u64,
     pub(super) results: Results<W, R>,
@@ -55,6 +68,8 @@ impl<W: Write, R: FnMut(&FileProblem)> Player<W, R> {
             source: "files".into(),
             out: Outputs::default(),
             times: None,
+            ahead: Duration::ZERO,
+            is_unfinished: false,
             received: 0,
             results,
         })
@@ -68,6 +83,7 @@ impl<W: Write, R: FnMut(&FileProblem)> Player<W, R> {
         place: Option<Place<'_>>,
     ) -> io::Result<()> {
         let at = Timestamp::from_nanosecond(time_ns.into()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let at = self.clock_at(at);
         self.pass_until(at)?;
         if !self.wants.wants_tag(message.tag) {
             return Ok(());
@@ -83,14 +99,30 @@ impl<W: Write, R: FnMut(&FileProblem)> Player<W, R> {
         self.said(at, place)
     }
 
-    /// Lets time pass after the last message, at least until the tick that is due next.
+    /// Lets time pass after the last message, at least until the tick that is due next and until the
+    /// monitor has finished what it has begun.
     pub(super) fn finish(&mut self, settle: Duration) -> io::Result<()> {
         if let Some((_, last, next)) = self.times {
+            self.monitor.ended();
             let end = last.saturating_add(settle).unwrap_or(Timestamp::MAX);
             self.pass_until(end.max(next))?;
+            self.pass_while_busy()?;
             self.times = self.times.map(|(first, _, next)| (first, last, next));
         }
         self.results.finish()
+    }
+
+    fn pass_while_busy(&mut self) -> io::Result<()> {
+        let mut left = BUSY_TICKS_MAX;
+        while self.monitor.busy() {
+            let Some((_, _, next)) = self.times.filter(|_| left > 0) else {
+                self.is_unfinished = true;
+                break;
+            };
+            self.pass_until(next)?;
+            left -= 1;
+        }
+        Ok(())
     }
 
     /// Returns the time between the first and the latest message.
@@ -99,6 +131,23 @@ impl<W: Write, R: FnMut(&FileProblem)> Player<W, R> {
             .times
             .map(|(first, last, _)| last.duration_since(first));
         span.map_or(Duration::ZERO, |span| span.unsigned_abs())
+    }
+
+    /// Returns what the clock of the monitor shows at a time of the data.
+    fn clock_at(&mut self, at: Timestamp) -> Timestamp {
+        let Some((_, last, _)) = self.times else {
+            return at;
+        };
+        if at >= last {
+            self.ahead = Duration::ZERO;
+        }
+        let shown = at.saturating_add(self.ahead).unwrap_or(Timestamp::MAX);
+        let back = last.duration_since(shown);
+        if back <= BACK {
+            return shown;
+        }
+        self.ahead = last.duration_since(at).unsigned_abs();
+        last
     }
 
     /// Ticks until a time; one before the latest changes nothing.
