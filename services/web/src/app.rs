@@ -18,9 +18,10 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::access::{Access, guard};
+use crate::api::log_files::LogFiles;
 use crate::api::{
-    alarms, ask, config, control, events, faulty, incidents, live, logs, messages, outputs, plots,
-    status,
+    alarms, ask, config, control, events, faulty, incidents, live, log_files, logs, messages,
+    metrics, outputs, plots, status,
 };
 use crate::assets::{self, Assets};
 use crate::hub::Hub;
@@ -56,6 +57,8 @@ pub(crate) struct App {
     pub(crate) assets: Assets,
     /// Folder of the stored events.
     pub(crate) events: PathBuf,
+    /// The files of the detector's log.
+    pub(crate) log_files: LogFiles,
 }
 
 /// Makes the table of routes.
@@ -82,6 +85,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/{*rest}", get(outputs::no_such_route))
         .route("/plots/{file}", get(plots::picture))
         .route("/event_selection/{file}", get(events::show))
+        .route("/logs", get(log_files::list))
+        .route("/logs/{file}", get(log_files::file))
+        .route("/metrics", get(metrics::show))
         .route("/lite", get(lite::overview))
         .route("/lite/{page}", get(lite::page))
         .route("/plot/{name}", get(assets::index));

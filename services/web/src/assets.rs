@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
+use fathom_kernel::Output;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
@@ -116,6 +117,13 @@ pub(crate) async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Re
 /// Serves a file of the front end. Names are looked up in a table, so no path leaves it.
 pub(crate) async fn file(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
+    // The page of one plot as km3mon names it, in bookmarks and links.
+    let plot = path.strip_prefix("plot_");
+    if let Some(name) = plot.and_then(|rest| rest.strip_suffix(".html"))
+        && Output::is_valid_name(name)
+    {
+        return Redirect::permanent(&format!("/plot/{name}")).into_response();
+    }
     let cache = if path.starts_with(HASHED) {
         "public, max-age=31536000, immutable"
     } else {

@@ -22,8 +22,11 @@
 //! | `GET /api/ask/SERVICE/VERB?NAME=VALUE&`, or `?args={...}` | the answer of a service, for requests that only read; values are JSON or else text |
 //! | `GET /api/faulty/SERVICE`, `/api/faulty/SERVICE/NUMBER` | the last messages that a monitor could not read; one of them as the bytes it was |
 //! | `POST /api/services/NAME/VERB` | `start`, `stop`, `restart`, for operators |
-//! | `GET /plots/NAME.png?w=&h=` | an output as a picture |
+//! | `GET /plots/NAME.png?w=&h=`, `.svg` | an output as a picture; the second is a frame around the first |
+//! | `GET /logs`, `/logs/MSG.log`, `/logs/MSG_2026-01-31.log.gz` | list of the files of the detector's log, and these files |
+//! | `GET /plot_NAME.html` | leads to `/plot/NAME`, as km3mon's page of one plot |
 //! | `GET /event_selection/NAME.png?w=&h=`, `.json`, `.dat` | a stored event: picture, output, message |
+//! | `GET /metrics` | counters of the services for Prometheus |
 //! | `GET /healthz` | `ok`, without login |
 //!
 //! Other services get pictures through the control handle, by the request `picture` to this service:
@@ -42,6 +45,7 @@ mod access;
 mod api;
 mod app;
 mod assets;
+mod exposition;
 mod feed;
 mod hub;
 mod lite;
@@ -58,6 +62,7 @@ mod webserver;
 use fathom_kernel::Kind;
 
 pub use access::hash_password;
+pub use exposition::of_services;
 pub use options::{AccountConfig, PageConfig, PageView, Role, WebServerConfig};
 pub use webserver::WebServer;
 

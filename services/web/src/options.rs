@@ -1,6 +1,7 @@
 //! Options of the kind `webserver`.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use fathom_kernel::Size;
 use schemars::JsonSchema;
@@ -40,6 +41,10 @@ pub struct WebServerConfig {
     pub live_max: usize,
     /// Memory for drawn pictures and serialised outputs.
     pub cache: Size,
+    /// Folder of the files of `msg_dumper`, relative to the stack's data folder; they are at `/logs`.
+    pub log_directory: PathBuf,
+    /// First part of their names.
+    pub log_prefix: String,
 }
 
 impl Default for WebServerConfig {
@@ -57,6 +62,8 @@ impl Default for WebServerConfig {
             connections_max: 512,
             live_max: 128,
             cache: Size::from_mib(96),
+            log_directory: PathBuf::from("."),
+            log_prefix: "MSG".to_owned(),
         }
     }
 }

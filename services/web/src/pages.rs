@@ -7,10 +7,13 @@ const PAGES_MAX: usize = 64;
 const ENTRIES_MAX: usize = 1_000;
 
 /// Paths that belong to the server itself.
-const RESERVED: [&str; 7] = [
+const RESERVED: [&str; 10] = [
     "/api",
     "/plots",
     "/plot/",
+    "/plot_",
+    "/logs/",
+    "/metrics",
     "/event_selection",
     "/lite",
     "/healthz",
@@ -111,6 +114,7 @@ const PAGES: &Pages = &[
             ],
         ],
     ),
+    ("/sn.html", "SN", PageView::Plots, &[&["sn_*"]]),
     (
         "/k40.html",
         "K40",

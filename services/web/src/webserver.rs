@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::api::ask::ASKED_MAX;
 use crate::api::events::FOLDER;
+use crate::api::log_files::LogFiles;
 use crate::app::{App, router};
 use crate::assets::Assets;
 use crate::feed;
@@ -119,6 +120,10 @@ impl WebServer {
             questions: Semaphore::new(ASKED_MAX),
             assets: Assets::load(),
             events: cx.data_dir.join("files").join(FOLDER),
+            log_files: LogFiles {
+                folder: cx.data_dir.join(config.log_directory),
+                prefix: config.log_prefix,
+            },
         }
     }
 }

@@ -1,10 +1,12 @@
-//! `/plots/NAME.png`: outputs as pictures.
+//! `/plots/NAME.png` and `.svg`: outputs as pictures.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use fathom_kernel::{Entry, Timestamp};
 use serde::Deserialize;
@@ -35,9 +37,16 @@ pub(crate) async fn picture(
     Query(wanted): Query<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    let name = file
-        .strip_suffix(".png")
-        .ok_or_else(|| Fault::new(StatusCode::NOT_FOUND, "NAME.png expected"))?;
+    let (name, is_svg) = match file.rsplit_once('.') {
+        Some((name, "png")) => (name, false),
+        Some((name, "svg")) => (name, true),
+        _ => {
+            return Err(Fault::new(
+                StatusCode::NOT_FOUND,
+                "NAME.png or .svg expected",
+            ));
+        }
+    };
     let entry = app
         .board
         .entry(name)
@@ -46,13 +55,27 @@ pub(crate) async fn picture(
     if tag.is_known(&headers) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag.value())]).into_response());
     }
+    let size = Size::wanted(&entry.output.view, wanted.size());
     let (body, edition) = drawn(&app, entry, wanted.size()).await?;
     let tag = ETag::of(&app.boot, edition);
+    let (body, media_type) = match is_svg {
+        true => (framed(&body, size).into(), "image/svg+xml"),
+        false => (body, "image/png"),
+    };
     let mut response = body.into_response();
     let set = response.headers_mut();
-    set.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
+    set.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     set.insert(header::ETAG, tag.value());
     Ok(response)
+}
+
+/// Returns the picture as an SVG: the raster, which scales to any frame, and no curves.
+fn framed(png: &[u8], size: Size) -> String {
+    let Size { width, height, .. } = size;
+    let data = BASE64_STANDARD.encode(png);
+    format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"><image width="{width}" height="{height}" href="data:image/png;base64,{data}"/></svg>"#
+    )
 }
 
 /// Returns the picture of an entry of the board, drawn now unless that was done already.

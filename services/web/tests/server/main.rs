@@ -8,6 +8,7 @@ mod alarms;
 mod ask;
 mod events;
 mod fixture;
+mod km3mon;
 mod login;
 mod messages;
 mod requests;

@@ -30,6 +30,7 @@ export function Logs() {
         <option value="">the supervisor</option>
         {stack?.services.map((s) => <option key={s.name} value={s.name}>{s.name}</option>)}
       </select>
+      <a href="/logs">files</a>
     </>
   );
   return service === DETECTOR ? <Messages>{choice}</Messages> : <><Faulty service={service} /><ServiceLog service={service}>{choice}</ServiceLog></>;
