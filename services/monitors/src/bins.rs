@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::seconds;
+use crate::timeline::TOLERANCE_MS;
 
 /// What is counted in one interval.
 pub(crate) trait Interval: Default {
@@ -75,6 +76,11 @@ impl<B: Interval> Bins<B> {
     /// the datum that is its first one says nothing about the time before, and the part since then
     /// may be some milliseconds.
     pub(crate) fn jump(&mut self, data_ms: i64, whole: bool) {
+        // What is of a time just ahead was believed of a clock that is wrong.
+        let wrong = self.index(data_ms) + 1..self.index(data_ms.saturating_add(TOLERANCE_MS)) + 1;
+        for index in self.open.extract_if(wrong, |_| true) {
+            self.bins.remove(&index);
+        }
         self.left.append(&mut self.open);
         let index = self.index(data_ms);
         let is_start = data_ms == index * self.interval_ms;

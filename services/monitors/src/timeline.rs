@@ -12,6 +12,14 @@ const IDLE_MS: i64 = 10_000;
 
 /// Live data are never further ahead of the clock than this [ms]: what is, has a broken clock.
 const LIVE_FORWARD_MS: i64 = 60_000;
+/// Live data jitter by less [ms]: one datum further ahead does not move the clock alone.
+const LIVE_JITTER_MS: i64 = 2_000;
+/// Senders that are all right differ by less [ms]; so do data that agree on another time.
+const AGREE_MS: i64 = 10_000;
+/// So many data that agree on another time move the clock there.
+const AGREEING: u32 = 3;
+/// Data that fit end a claim to a time ahead that is older [ms].
+const CLAIM_MS: i64 = 60_000;
 
 /// Where a datum stands against the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +50,21 @@ pub(crate) struct Timeline {
     /// Host time of the last datum that fitted.
     fitted_ms: Option<i64>,
     strays: u32,
+    /// Data that agreed with the one that set the clock, itself included, and who sent that.
+    agreed: u32,
+    set_by: Option<usize>,
+    claim: Option<Claim>,
+}
+
+/// Data that agree on a time where the clock does not stand.
+#[derive(Debug, Clone, Copy)]
+struct Claim {
+    /// Data time minus host time of the last of them [ms].
+    ahead_ms: i64,
+    /// Who sent the first; more of the same sender say nothing new.
+    sender: Option<usize>,
+    data: u32,
+    since_ms: i64,
 }
 
 impl Default for Timeline {
@@ -61,6 +84,9 @@ impl Timeline {
             recent_ms: VecDeque::new(),
             fitted_ms: None,
             strays: 0,
+            agreed: AGREEING,
+            set_by: None,
+            claim: None,
         }
     }
 
@@ -76,32 +102,93 @@ impl Timeline {
 
     /// Takes the time of a datum that arrived at `host_ms`.
     pub(crate) fn saw(&mut self, data_ms: i64, host_ms: i64) -> Fit {
+        self.saw_from(None, data_ms, host_ms)
+    }
+
+    /// The same for a datum of a known sender: one sender alone does not convince the clock.
+    pub(crate) fn saw_from(&mut self, sender: Option<usize>, data_ms: i64, host_ms: i64) -> Fit {
         let distance = data_ms.saturating_sub(host_ms);
         let Some(ahead_ms) = self.ahead_ms else {
-            self.set(distance, host_ms);
+            self.set(sender, distance, host_ms);
             return Fit::Set;
         };
+        let step_ms = distance.saturating_sub(ahead_ms);
         let is_live = ahead_ms.abs() <= LIVE_FORWARD_MS;
         let forward_ms = match is_live {
             true => self.forward_ms.min(LIVE_FORWARD_MS),
             false => self.forward_ms,
         };
-        if (-TOLERANCE_MS..=forward_ms).contains(&distance.saturating_sub(ahead_ms)) {
-            self.strays = 0;
-            self.fitted_ms = Some(host_ms);
-            self.ahead_ms = Some(ahead_ms.max(distance));
-            self.newest_ahead_ms = Some(self.newest_ahead_ms.map_or(distance, |a| a.max(distance)));
-            return Fit::Near;
+        if !(-TOLERANCE_MS..=forward_ms).contains(&step_ms) {
+            return self.strayed(sender, distance, host_ms);
         }
+        if is_live && step_ms > LIVE_JITTER_MS && !self.agree(sender, distance, host_ms) {
+            return Fit::Stray;
+        }
+        // The datum that set the clock may have been the wrong one, until others agree with it.
+        let is_behind = step_ms < -AGREE_MS && ahead_ms.abs() <= TOLERANCE_MS;
+        if is_behind && self.agreed < AGREEING && self.agree(sender, distance, host_ms) {
+            self.set(sender, distance, host_ms);
+            self.agreed = AGREEING;
+            return Fit::Set;
+        }
+        if !is_behind {
+            self.fitted(sender, host_ms);
+        }
+        self.strays = 0;
+        self.fitted_ms = Some(host_ms);
+        self.ahead_ms = Some(ahead_ms.max(distance));
+        self.newest_ahead_ms = Some(self.newest_ahead_ms.map_or(distance, |a| a.max(distance)));
+        Fit::Near
+    }
+
+    /// Takes a datum far off.
+    fn strayed(&mut self, sender: Option<usize>, distance: i64, host_ms: i64) -> Fit {
         self.strays += 1;
+        // A replay is of old data: what comes from the future after a pause is as wrong as ever.
         let idle = self
             .fitted_ms
-            .is_none_or(|at| host_ms.saturating_sub(at) >= IDLE_MS);
+            .is_none_or(|at| host_ms.saturating_sub(at) >= IDLE_MS && distance <= LIVE_FORWARD_MS);
         if idle || self.strays >= STRAYS_MAX {
-            self.set(distance, host_ms);
+            self.set(sender, distance, host_ms);
             return Fit::Set;
         }
         Fit::Stray
+    }
+
+    /// Counts a datum for another time, and tells whether there are enough that agree on it.
+    fn agree(&mut self, sender: Option<usize>, distance: i64, host_ms: i64) -> bool {
+        let agrees = |claim: &Claim| claim.ahead_ms.abs_diff(distance) <= AGREE_MS.unsigned_abs();
+        let mut claim = match self.claim.take().filter(agrees) {
+            Some(mut claim) => {
+                claim.data += u32::from(sender.is_none() || sender != claim.sender);
+                claim
+            }
+            None => Claim {
+                ahead_ms: distance,
+                sender,
+                data: 1,
+                since_ms: host_ms,
+            },
+        };
+        claim.ahead_ms = distance;
+        let is_enough = claim.data >= AGREEING;
+        self.claim = (!is_enough).then_some(claim);
+        is_enough
+    }
+
+    /// A datum fits: it backs the clock, and speaks against a claim to a time far from it.
+    fn fitted(&mut self, sender: Option<usize>, host_ms: i64) {
+        if self.agreed < AGREEING {
+            if sender.is_some() && sender == self.set_by {
+                return;
+            }
+            self.agreed += 1;
+        }
+        let clock_ms = self.ahead_ms.unwrap_or(0);
+        self.claim = self.claim.filter(|claim| {
+            claim.ahead_ms.abs_diff(clock_ms) <= AGREE_MS.unsigned_abs()
+                && host_ms.saturating_sub(claim.since_ms) <= CLAIM_MS
+        });
     }
 
     /// Time has passed. Without any data the clock is assumed to be the host's.
@@ -126,12 +213,15 @@ impl Timeline {
         self.ahead_ms
     }
 
-    fn set(&mut self, distance: i64, host_ms: i64) {
+    fn set(&mut self, sender: Option<usize>, distance: i64, host_ms: i64) {
         self.ahead_ms = Some(distance);
         self.newest_ahead_ms = Some(distance);
         self.recent_ms.clear();
         self.fitted_ms = Some(host_ms);
         self.strays = 0;
+        self.agreed = 1;
+        self.set_by = sender;
+        self.claim = None;
     }
 }
 
@@ -168,12 +258,9 @@ mod tests {
         let mut clock = Timeline::from_many(10_000);
         for s in 0..100 {
             let now = YEAR_MS + 1000 * s;
-            clock.saw(now, now);
-            let expected = if s == 0 { Fit::Near } else { Fit::Stray };
-            assert_eq!(
-                clock.saw(now + if s == 0 { 5_000 } else { 30_000 }, now),
-                expected
-            );
+            clock.saw_from(Some(1), now, now);
+            let ahead_ms = if s < 10 { 5_000 } else { 30_000 };
+            assert_eq!(clock.saw_from(Some(2), now + ahead_ms, now), Fit::Stray);
             clock.tick();
         }
         assert_eq!(clock.at(YEAR_MS + 100_000), YEAR_MS + 100_000);
@@ -203,5 +290,45 @@ mod tests {
         }
         // At half the speed the clock follows the data of the last ten ticks.
         assert_eq!(clock.at(121_000), 111_000 + 9 * 500);
+    }
+
+    #[test]
+    fn one_live_datum_ahead_does_not_move_the_clock_but_three_that_agree_do() {
+        for (ahead_ms, spoiled) in [(8_000, false), (45_000, true)] {
+            let mut clock = Timeline::default();
+            clock.saw(YEAR_MS, YEAR_MS);
+            let mut saw = |ahead_ms| clock.saw(YEAR_MS + ahead_ms, YEAR_MS);
+            assert_eq!(saw(ahead_ms), Fit::Stray);
+            assert_eq!(saw(0), Fit::Near);
+            assert_eq!(saw(ahead_ms), Fit::Stray);
+            // Senders differ by seconds: what others sent in between speaks against a far claim only.
+            if spoiled {
+                assert_eq!(saw(ahead_ms), Fit::Stray);
+            }
+            assert_eq!(saw(ahead_ms + 100), Fit::Near);
+            assert_eq!(clock.at(YEAR_MS), YEAR_MS + ahead_ms + 100);
+        }
+    }
+
+    #[test]
+    fn a_module_ahead_that_is_heard_first_is_overruled_by_the_others() {
+        let mut clock = Timeline::from_many(10_000);
+        let mut saw = |module, ahead_ms| clock.saw_from(Some(module), YEAR_MS + ahead_ms, YEAR_MS);
+        assert_eq!(saw(0, 120_000), Fit::Set);
+        assert_eq!(saw(0, 120_100), Fit::Near);
+        assert_eq!(saw(1, 0), Fit::Near);
+        assert_eq!(saw(1, 0), Fit::Near, "one module against another");
+        assert_eq!(saw(2, 100), Fit::Near);
+        assert_eq!(saw(3, 0), Fit::Set);
+        assert_eq!(saw(0, 120_200), Fit::Stray);
+        assert_eq!(clock.at(YEAR_MS), YEAR_MS);
+    }
+
+    #[test]
+    fn a_time_to_come_after_a_pause_is_no_replay() {
+        let mut clock = Timeline::default();
+        clock.saw(YEAR_MS, YEAR_MS);
+        assert_eq!(clock.saw(2 * YEAR_MS, YEAR_MS + 20_000), Fit::Stray);
+        assert_eq!(clock.saw(0, YEAR_MS + 20_000), Fit::Set);
     }
 }

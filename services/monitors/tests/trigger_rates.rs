@@ -49,6 +49,28 @@ fn three_events_in_300_s_are_a_hundredth_of_a_hertz() {
 }
 
 #[test]
+fn one_event_45_s_ahead_made_nine_zero_bins_and_an_alert_of_the_future() {
+    let mut bench = bench(5);
+    for s in 0..60_i64 {
+        bench.take(&event(T0 + 1000 * s, 2, s.unsigned_abs()));
+        if s == 30 {
+            let body = event_body(1, T0 + 75_000, 2, 1000, 2);
+            bench.take(&frame(tags::IO_EVT, body, T0 + 30_000));
+        }
+        bench.tick(T0 + 1000 * s);
+    }
+    assert_eq!(bench.alarms(), []);
+    assert!(
+        bench
+            .curve("trigger_rates", "Overall")
+            .iter()
+            .all(|r| *r > 0.0)
+    );
+    let far = bench.cell("trigger_counts", "events far off the clock", 1);
+    assert_eq!(far, json!(1));
+}
+
+#[test]
 fn silence_is_drawn_as_zero_and_raises_the_alarm() {
     let mut bench = bench(10);
     bench.tick(T0);

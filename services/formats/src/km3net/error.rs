@@ -89,6 +89,12 @@ pub enum PayloadError {
         /// Data type found.
         got: i32,
     },
+    /// The ticks of a time are a second or more.
+    #[error("{ticks} ticks of 16 ns within the second, expected fewer than 62500000")]
+    TicksBeyondSecond {
+        /// The ticks found.
+        ticks: u32,
+    },
     /// A monitoring packet does not start with `TMCH`.
     #[error("packet starts with {got:02x?}, expected \"TMCH\"")]
     WrongMagic {
@@ -118,6 +124,7 @@ impl PayloadError {
             Self::LeftOver { .. } => "left_over",
             Self::FrameLength { .. } => "frame_length",
             Self::FrameType { .. } => "frame_type",
+            Self::TicksBeyondSecond { .. } => "ticks_beyond_second",
             Self::WrongMagic { .. } => "wrong_magic",
             Self::WrongLine { .. } => "wrong_line",
         }

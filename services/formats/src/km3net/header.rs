@@ -194,7 +194,17 @@ pub(super) fn read_version(reader: &mut Reader<'_>, expected: i16) -> Result<(),
 
 /// Reads the 20-byte header.
 pub(super) fn read_header(reader: &mut Reader<'_>) -> Result<Header, PayloadError> {
-    Ok((*reader.record::<HeaderRecord>("header")?).into())
+    let header: Header = (*reader.record::<HeaderRecord>("header")?).into();
+    check_ticks(header.ticks)?;
+    Ok(header)
+}
+
+/// Refuses ticks that do not fit into their second: such a time is off by up to 68 s.
+pub(super) fn check_ticks(ticks: u32) -> Result<(), PayloadError> {
+    match ticks < 1_000_000_000 / TICK_NS {
+        true => Ok(()),
+        false => Err(PayloadError::TicksBeyondSecond { ticks }),
+    }
 }
 
 #[cfg(test)]
@@ -214,6 +224,24 @@ mod tests {
             ..header
         };
         assert_eq!(early.run_start_ns(), None);
+    }
+
+    #[test]
+    fn ticks_of_a_second_or_more_are_refused() {
+        for (ticks, is_good) in [(62_499_999, true), (62_500_000, false), (u32::MAX, false)] {
+            let mut body = Vec::new();
+            let header = Header {
+                ticks,
+                ..Header::default()
+            };
+            header.put(&mut body);
+            let read = read_header(&mut Reader::new(&body));
+            let expected = match is_good {
+                true => Ok(header),
+                false => Err(PayloadError::TicksBeyondSecond { ticks }),
+            };
+            assert_eq!(read, expected);
+        }
     }
 
     #[test]

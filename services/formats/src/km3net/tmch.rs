@@ -13,7 +13,7 @@ use zerocopy::byteorder::big_endian::{F32, U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::error::PayloadError;
-use super::header::TICK_NS;
+use super::header::{TICK_NS, check_ticks};
 use super::ids::{CHANNELS, ChannelId, DomId, RunNumber};
 use super::reader::Reader;
 use super::status::CHANNEL_BITS;
@@ -127,6 +127,7 @@ impl<'a> Tmch<'a> {
         if record.magic != MAGIC {
             return Err(PayloadError::WrongMagic { got: record.magic });
         }
+        check_ticks(record.ticks.get())?;
         let slice_duration_us = reader.record::<U32>("slice duration").ok().map(|v| v.get());
         let fifo_sizes = reader
             .record::<FifoRecord>("FIFO sizes")

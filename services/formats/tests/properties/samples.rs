@@ -12,7 +12,7 @@ pub(crate) fn header() -> impl Strategy<Value = Header> {
             frame_index,
             utc_seconds: s >> 1,
             white_rabbit: wr,
-            ticks,
+            ticks: ticks % 62_500_000,
         },
     )
 }
@@ -57,7 +57,7 @@ pub(crate) fn tmch() -> impl Strategy<Value = TmchFields> {
                 run: w[0],
                 udp_sequence_number: w[1],
                 utc_seconds: w[2],
-                ticks: w[3],
+                ticks: w[3] % 62_500_000,
                 dom_id: DomId(w[4]),
                 dom_status: [w[5], w[6], w[7], w[8]],
                 rate_counts,
