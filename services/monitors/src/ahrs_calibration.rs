@@ -120,6 +120,8 @@ struct Counts {
     no_numbers: u64,
     late: u64,
     clock_off: u64,
+    /// Module of the last one off the clock.
+    last_off: Option<u32>,
 }
 
 /// The monitor.
@@ -302,7 +304,7 @@ impl AhrsCalibration {
             Found::Unknown => return self.strangers.saw(dom_id, data_ms),
         };
         let host_ms = frame.received.as_millisecond();
-        match self.timeline.saw(data_ms, host_ms) {
+        match self.timeline.saw_from(Some(rank), data_ms, host_ms) {
             Fit::Near => self.newest_ms = self.newest_ms.max(Some(data_ms)),
             Fit::Set => {
                 self.jump(out);
@@ -310,6 +312,7 @@ impl AhrsCalibration {
             }
             Fit::Stray => {
                 self.counts.clock_off += 1;
+                self.counts.last_off = Some(dom_id);
                 data_ms = self.timeline.at(host_ms);
             }
         }

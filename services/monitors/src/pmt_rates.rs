@@ -132,6 +132,8 @@ struct Counts {
     base: u64,
     unknown: u64,
     clock_off: u64,
+    /// Module of the last one off the clock.
+    last_off: Option<u32>,
 }
 
 impl Monitor for PmtRates {
@@ -298,7 +300,8 @@ impl PmtRates {
                 return;
             }
         };
-        let dom = match self.timeline.saw(data_ms, frame.received.as_millisecond()) {
+        let host_ms = frame.received.as_millisecond();
+        let dom = match self.timeline.saw_from(Some(rank), data_ms, host_ms) {
             Fit::Near => self.steps.dom(rank, data_ms),
             Fit::Set => {
                 self.steps.jump(data_ms);
@@ -307,6 +310,7 @@ impl PmtRates {
             }
             Fit::Stray => {
                 self.counts.clock_off += 1;
+                self.counts.last_off = Some(dom_id);
                 self.steps.newest_dom(rank, data_ms).add(packet);
                 return;
             }
@@ -428,6 +432,10 @@ impl PmtRates {
         ] {
             rows.push(vec![json!(name), json!(number)]);
         }
+        rows.push(vec![
+            json!("last DOM far off the clock"),
+            json!(self.counts.last_off),
+        ]);
         let memory_mb = self.picture.memory_bytes() / 1_000_000;
         rows.push(vec![json!("memory of the columns [MB]"), json!(memory_mb)]);
         rows.push(vec![

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Bench, Store, packet, setup};
 use fathom_kernel::view::{Image, View};
-use fathom_kernel::{Monitor, Setup, Size, Span};
+use fathom_kernel::{Event, Frame, Monitor, Setup, Size, Span};
 use fathom_monitors::{PmtRates, PmtRatesConfig as Config};
 use serde_json::json;
 
@@ -62,6 +62,33 @@ fn a_column_is_the_mean_of_its_own_ten_seconds() {
             .iter()
             .any(|output| output.name == "pmt_rates_du1")
     );
+}
+
+#[test]
+fn one_module_ahead_that_was_heard_first_led_all_columns_into_the_future() {
+    let setup = setup(1);
+    let ids: Vec<_> = (1..=8).map(|floor| dom(&setup, 1, floor)).collect();
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
+    for s in 0..45 {
+        let at_ms = T0 + 1000 * s;
+        let ahead = packet(at_ms + 120_000, ids[0], 700, 0);
+        let Event::Frame(ahead) = ahead else { panic!() };
+        let received = common::ms(at_ms);
+        bench.take(&Event::Frame(Frame { received, ..ahead }));
+        for &id in &ids[1..] {
+            bench.take(&packet(at_ms, id, 700, 0));
+        }
+        bench.tick(at_ms);
+    }
+    let shown = image(&bench, "pmt_rates_du1");
+    let times: Vec<_> = lowest(shown).iter().map(|(at_s, _)| *at_s).collect();
+    assert_eq!(times, [10, 20, 30, 40]);
+    let newest = bench.output("pmt_rates_summary").datum.unwrap();
+    assert!(newest.as_millisecond() < T0 + 45_000);
+    let culprit = bench.cell("pmt_rates_summary", "last DOM far off the clock", 1);
+    assert_eq!(culprit, json!(ids[0]));
+    let late = bench.cell("pmt_rates_summary", "late packets", 1);
+    assert_eq!(late, json!(2), "until three others agreed");
 }
 
 #[test]

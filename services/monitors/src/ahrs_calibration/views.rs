@@ -149,7 +149,7 @@ impl AhrsCalibration {
         };
         let bases = self.bases.values().filter(|base| base.packets > 0);
         let log = &self.supply.log;
-        let rows: [(&str, Value); 19] = [
+        let rows: [(&str, Value); 20] = [
             ("constants from", places.into()),
             ("modules with constants", self.supply.len().into()),
             ("contents parsed", log.parsed.into()),
@@ -169,6 +169,7 @@ impl AhrsCalibration {
             ("packets too late", self.counts.late.into()),
             ("windows too late", self.history.late.into()),
             ("packets far off the clock", self.counts.clock_off.into()),
+            ("last DOM far off the clock", json!(self.counts.last_off)),
             (
                 "time between points [s]",
                 seconds(self.history.step_ms()).into(),

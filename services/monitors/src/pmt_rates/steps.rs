@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use fathom_formats::km3net::{CHANNELS, HZ_PER_COUNT, Tmch};
 
+use crate::timeline::TOLERANCE_MS;
+
 /// Steps open at a time: the present one and those that wait for late packets. One more closes the
 /// oldest.
 const OPEN_MAX: usize = 3;
@@ -275,7 +277,12 @@ impl Steps {
     pub(super) fn jump(&mut self, data_ms: i64) {
         match self.is_restored {
             true => self.go_on(data_ms),
-            false => self.done.append(&mut self.open),
+            false => {
+                // What is of a time just ahead was believed of a clock that is wrong.
+                let wrong_ms = data_ms + 2 * self.width_ms..=data_ms.saturating_add(TOLERANCE_MS);
+                self.open.retain(|step| !wrong_ms.contains(&step.start_ms));
+                self.done.append(&mut self.open);
+            }
         }
     }
 
