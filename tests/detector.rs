@@ -1,6 +1,7 @@
 //! Services follow the description of the detector: its file, and a page of the data base.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,10 @@ use fathom_formats::km3net::{
     CHANNELS, DetectorId, DomId, FrameStatus, Header, RunNumber, SummaryFrame, SummarySlice,
 };
 use fathom_kernel::view::{Map, View};
-use fathom_kernel::{Caller, Command, Event, Frame, ServiceStatus, Timestamp, tags};
+use fathom_kernel::{
+    Caller, Command, Event, Filter, Frame, Limits, ServiceStatus, Subscription, Timestamp, Topic,
+    tags,
+};
 
 /// Longest wait for what comes by itself; only a failing test waits that long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -287,5 +291,67 @@ async fn the_data_base_is_followed_and_its_last_good_answer_survives_an_outage()
     let mut stack = start(folder.path(), &section);
     let map = until("a map", || map(&stack, "dom_rates")).await;
     assert!(map.id.contains(&7), "{:?}", map.id);
+    stack.shutdown().await;
+}
+
+/// Waits for an alarm of the detector.
+async fn alarm_of(
+    (alarms, batch): (&mut Subscription, &mut VecDeque<Arc<Event>>),
+    rule: &str,
+    subject: &str,
+    firing: bool,
+) -> String {
+    let found = async {
+        loop {
+            while let Some(event) = batch.pop_front() {
+                if let Event::Alarm(alarm) = &*event
+                    && (&*alarm.rule, &*alarm.subject, alarm.firing) == (rule, subject, firing)
+                {
+                    return alarm.text.clone();
+                }
+            }
+            assert!(alarms.recv_batch(batch).await, "the bus is closed");
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, found).await;
+    found.unwrap_or_else(|_| panic!("{rule} of {subject}, {firing}, is not said"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_or_missing_file_is_an_alarm_and_another_detector_ends_those_of_the_former() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.detx");
+    let text = |id: u32, until: &str| {
+        format!("{id} v2\n0.0 {until}\nUTM WGS84 32N 0 0 0\n1\n808 1 1 1\n1 0 0 0 0 0 1 5\n")
+    };
+    std::fs::write(&file, text(49, "9999999999.0")).unwrap();
+    let mut stack = start(folder.path(), "file = \"a.detx\"");
+    let wanted = Filter::none().and(Topic::Alarm);
+    let mut alarms = stack.bus.subscribe("test", wanted, Limits::default());
+    let mut batch = VecDeque::new();
+    std::fs::write(&file, "broken").unwrap();
+    let (unread, named) = ("detector_unreadable", "detector file");
+    let why = alarm_of((&mut alarms, &mut batch), unread, named, true).await;
+    assert!(why.contains("a.detx:1"), "{why}");
+    std::fs::write(&file, text(49, "1000.0")).unwrap();
+    // It is of a time that is over.
+    alarm_of(
+        (&mut alarms, &mut batch),
+        "detector_invalid",
+        "detector 49",
+        true,
+    )
+    .await;
+    alarm_of((&mut alarms, &mut batch), unread, named, false).await;
+    std::fs::remove_file(&file).unwrap();
+    alarm_of((&mut alarms, &mut batch), unread, named, true).await;
+    std::fs::write(&file, text(50, "9999999999.0")).unwrap();
+    alarm_of(
+        (&mut alarms, &mut batch),
+        "detector_invalid",
+        "detector 49",
+        false,
+    )
+    .await;
     stack.shutdown().await;
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fathom_formats::detx::{Detector, DetxVersion};
+use fathom_formats::km3net::DetectorId;
 use fathom_kernel::{
     Alarm, Content, Event, Fetch, Location, Severity, Timestamp, without_passwords,
 };
@@ -33,6 +34,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(120);
 /// Follows the description that the plan in force names, for ever.
 pub(crate) async fn follow(world: World) {
     let mut plans = world.plans.subscribe();
+    // What was said of the place before is over some day as well.
+    let (mut invalid_said, mut unread_said) = (None, None);
     loop {
         let plan = plans.borrow_and_update().detector.clone();
         let plan = plan.unwrap_or_default();
@@ -42,10 +45,16 @@ pub(crate) async fn follow(world: World) {
                 !o.is_like(&plan)
             })
         };
+        let mut follower = Follower {
+            invalid_said,
+            unread_said,
+            ..Follower::new(world.clone(), plan.clone())
+        };
         tokio::select! {
-            () = Follower::new(world.clone(), plan.clone()).run() => {}
+            () = follower.run() => {}
             other = plans.wait_for(is_other) => if other.is_err() { return },
         }
+        (invalid_said, unread_said) = (follower.invalid_said, follower.unread_said);
     }
 }
 
@@ -63,8 +72,11 @@ struct Follower {
     /// What was wrong with each when it was said last, so that it is said once.
     file_trouble: Option<String>,
     page_trouble: Option<String>,
-    /// When it was said last that the description does not hold; `None` while it does.
-    invalid_said: Option<Instant>,
+    /// When and of which detector it was said last that the description does not hold; `None` while
+    /// it does.
+    invalid_said: Option<(Instant, DetectorId)>,
+    /// When it was said last that there is no newer description.
+    unread_said: Option<Instant>,
 }
 
 impl Follower {
@@ -79,10 +91,11 @@ impl Follower {
             file_trouble: None,
             page_trouble: None,
             invalid_said: None,
+            unread_said: None,
         }
     }
 
-    async fn run(mut self) {
+    async fn run(&mut self) {
         let every = |period| {
             let mut ticks = interval(period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -98,6 +111,7 @@ impl Follower {
                 _ = validity.tick() => {}
             }
             self.watch_validity();
+            self.watch_reading();
         }
     }
 
@@ -214,12 +228,17 @@ impl Follower {
         };
         let now = self.world.clock.now();
         let is_valid = detector.is_valid_at(now.as_duration().as_secs_f64());
+        // What was said of the detector before is over when there is another.
+        if let Some((_, id)) = self.invalid_said.take_if(|(_, id)| *id != detector.id) {
+            let text = format!("detector {id} is not described any more");
+            self.say("detector_invalid", format!("detector {id}"), false, text);
+        }
         let was_valid = self.invalid_said.is_none();
-        let is_due = |said: Instant| said.elapsed() >= VALIDITY_EVERY;
+        let is_due = |(said, _): (Instant, DetectorId)| said.elapsed() >= VALIDITY_EVERY;
         if is_valid == was_valid && !self.invalid_said.is_some_and(is_due) {
             return;
         }
-        self.invalid_said = (!is_valid).then(Instant::now);
+        self.invalid_said = (!is_valid).then(|| (Instant::now(), detector.id));
         let text = validity_text(&detector, is_valid);
         if is_valid != was_valid {
             match is_valid {
@@ -227,14 +246,40 @@ impl Follower {
                 false => warn!("{text}"),
             }
         }
+        let subject = format!("detector {}", detector.id);
+        self.say("detector_invalid", subject, !is_valid, text);
+    }
+
+    /// Says that the file cannot be read and the former description stays, again and again while that
+    /// is so, and when it can be read again.
+    fn watch_reading(&mut self) {
+        let is_due = self
+            .unread_said
+            .is_none_or(|said| said.elapsed() >= VALIDITY_EVERY);
+        let subject = || "detector file".to_owned();
+        match &self.file_trouble {
+            Some(error) if is_due => {
+                let text = format!("the former description of the detector stays: {error}");
+                self.say("detector_unreadable", subject(), true, text);
+                self.unread_said = Some(Instant::now());
+            }
+            None if self.unread_said.take().is_some() => {
+                let text = "the description of the detector can be read again".to_owned();
+                self.say("detector_unreadable", subject(), false, text);
+            }
+            _ => {}
+        }
+    }
+
+    fn say(&self, rule: &str, subject: String, firing: bool, text: String) {
         self.world.bus.publish(Event::Alarm(Alarm {
             service: SAYS.to_owned(),
-            rule: "detector_invalid".to_owned(),
-            subject: format!("detector {}", detector.id.0),
+            rule: rule.to_owned(),
+            subject,
             severity: Severity::Warning,
-            firing: !is_valid,
+            firing,
             text,
-            at: now,
+            at: self.world.clock.now(),
         }));
     }
 }
