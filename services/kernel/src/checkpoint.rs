@@ -74,6 +74,15 @@ impl Checkpoint {
         }
     }
 
+    /// Makes the handle of what is kept beside the state of the service, under a name that no
+    /// service has.
+    pub(crate) fn beside(&self, what: &str) -> Self {
+        Self {
+            service: format!("{} {what}", self.service).into(),
+            store: self.store.clone(),
+        }
+    }
+
     /// Makes a handle that keeps nothing.
     pub fn nothing() -> Self {
         Self::default()

@@ -11,10 +11,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tracing::{info, warn};
 
 use crate::monitor::Persist;
-use crate::standing::Standing;
+use crate::standing::{Kept, Standing};
 use crate::{
-    BoxFuture, Event, Fetched, Monitor, Outputs, Request, Service, ServiceCx, ServiceError, Setup,
-    blocking, write_files,
+    Alarm, BoxFuture, Event, Fetched, Monitor, Outputs, Recalled, Request, Service, ServiceCx,
+    ServiceError, Setup, blocking, write_files,
 };
 
 /// Time between two checkpoints of a monitor.
@@ -33,6 +33,9 @@ const BETWEEN_LOOKS: usize = 32;
 /// as long as the alarm engine gives it after a restart, since some judge every few minutes only.
 /// Until then nothing is told of it, so that what goes on does not end and begin again for people.
 const SAY_AGAIN_WITHIN: Duration = Duration::from_mins(10);
+
+/// Name of what is kept of the conditions, beside the state of the service.
+const CONDITIONS: &str = "conditions";
 
 /// Most fetches of one monitor under way; further ones are refused.
 const FETCHES_MAX: usize = 16;
@@ -64,6 +67,8 @@ impl<M: Monitor> Service for Driver<M> {
                 out: Outputs::default(),
                 fetching: JoinSet::new(),
                 standing: Standing::default(),
+                // Of the one before.
+                keeps_conditions: true,
                 cx,
             }
             .run()
@@ -81,6 +86,8 @@ struct Loop<M: Monitor> {
     fetching: JoinSet<Fetched>,
     /// What this incarnation said and has not taken back, for who comes later and asks.
     standing: Standing,
+    /// Whether conditions are kept for the next incarnation.
+    keeps_conditions: bool,
     cx: ServiceCx,
 }
 
@@ -93,6 +100,8 @@ impl<M: Monitor> Loop<M> {
         self.restore().await?;
         self.measure();
         self.cx.ready();
+        // Said after the start: what was said before it is of the one before.
+        self.recall().await?;
         let mut ticks = every(M::TICK);
         let mut measures = every(MEASURE_EVERY);
         let mut persists = every(PERSIST_EVERY);
@@ -109,7 +118,10 @@ impl<M: Monitor> Loop<M> {
                     self.measure();
                     self.end_doubted();
                 }
-                _ = persists.tick() => self.persist(Persist::default()).await?,
+                _ = persists.tick() => {
+                    self.persist(Persist::default()).await?;
+                    self.keep_conditions().await?;
+                }
                 Ok(()) = detector.changed() => {
                     let newer = detector.borrow_and_update().clone();
                     self.renew(newer).await?;
@@ -129,6 +141,7 @@ impl<M: Monitor> Loop<M> {
         self.monitor.on_tick(self.cx.clock.now(), &mut self.out);
         self.measure();
         self.publish().await?;
+        self.keep_conditions().await?;
         self.persist(Persist::last()).await
     }
 
@@ -179,8 +192,12 @@ impl<M: Monitor> Loop<M> {
         self.fetching = JoinSet::new();
         self.monitor = M::new(self.config.clone(), &setup);
         self.setup = setup;
-        self.standing.doubt(Instant::now() + SAY_AGAIN_WITHIN);
         self.restore().await?;
+        let (until, at) = (Instant::now() + SAY_AGAIN_WITHIN, self.cx.clock.now());
+        let monitor = &mut self.monitor;
+        let recall = |rule: &str, subject: &str| monitor.recall(rule, subject);
+        let gone = self.standing.hand_over(recall, until, at);
+        self.out.alarms.extend(gone);
         self.measure();
         info!("goes by the new description of the detector");
         Ok(())
@@ -294,6 +311,54 @@ impl<M: Monitor> Loop<M> {
         if let Err(reason) = self.monitor.restore(&saved) {
             warn!(reason, "kept state does not fit, starting without it");
             self.monitor.reset();
+        }
+        Ok(())
+    }
+
+    /// Reminds the monitor of what held when the one before the restart ended, and says again what goes
+    /// on. What is older than the alarm engine waits for is forgotten.
+    async fn recall(&mut self) -> Result<(), ServiceError> {
+        let checkpoint = self.cx.checkpoint.beside(CONDITIONS);
+        let kept = match blocking(move || checkpoint.load()).await? {
+            Ok(saved) => saved.json::<Kept>().map(Option::unwrap_or_default),
+            Err(error) => Err(error.to_string()),
+        };
+        let kept = kept.unwrap_or_else(|error| {
+            warn!(%error, "kept conditions cannot be read, starting without them");
+            Kept::default()
+        });
+        let now = self.cx.clock.now();
+        let passed = Duration::try_from(now.duration_since(kept.at));
+        if !passed.is_ok_and(|passed| passed <= SAY_AGAIN_WITHIN) {
+            return Ok(());
+        }
+        for alarm in kept.conditions {
+            match self.monitor.recall(&alarm.rule, &alarm.subject) {
+                Recalled::Holds => self.out.alarms.push(alarm),
+                Recalled::Gone => self.out.alarms.push(Alarm {
+                    firing: false,
+                    text: format!("no longer part of the detector: {}", alarm.text),
+                    at: now,
+                    ..alarm
+                }),
+                Recalled::Unknown => {}
+            }
+        }
+        self.publish().await
+    }
+
+    async fn keep_conditions(&mut self) -> Result<(), ServiceError> {
+        let kept = self.standing.kept(self.cx.clock.now());
+        if kept.conditions.is_empty() && !std::mem::take(&mut self.keeps_conditions) {
+            return Ok(());
+        }
+        self.keeps_conditions = !kept.conditions.is_empty();
+        let mut keep = Persist::default();
+        keep.json(&kept);
+        let checkpoint = self.cx.checkpoint.beside(CONDITIONS);
+        if let Err(error) = blocking(move || keep.write(&checkpoint)).await? {
+            self.cx.counters.bad("conditions not kept");
+            warn!(%error, "conditions cannot be kept");
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ pub use file::{FileEdit, write_files};
 pub use filter::{Filter, Topic, Topics};
 pub use jiff::Timestamp;
 pub use kind::{Factory, FromConfig, Kind, MakeByHand, Options, OptionsError, Setup};
-pub use monitor::{FileLine, Monitor, Outputs, Persist};
+pub use monitor::{FileLine, Monitor, Outputs, Persist, Recalled};
 pub use notice::{Notice, Stage};
 pub use output::{Losses, Output};
 pub use passwords::{with_passwords_starred, without_passwords};

@@ -71,10 +71,16 @@ pub trait Monitor: Send + Sized + 'static {
     }
 
     /// Takes back what [`Monitor::persist`] kept; state that does not fit is ignored with a reason.
-    /// Conditions are not part of it: after a restart a monitor says again what holds, or the alarm
-    /// engine takes it for over after a while.
+    /// Conditions are not part of it: see [`Monitor::recall`].
     fn restore(&mut self, _saved: &Saved) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Takes back that a condition held when the monitor before this one ended, by a restart or for
+    /// another description of the detector. Called after [`Monitor::restore`]. A monitor that takes it
+    /// says it when the condition is over, as if it had said itself that it holds.
+    fn recall(&mut self, _rule: &str, _subject: &str) -> Recalled {
+        Recalled::Unknown
     }
 
     /// Keeps what should survive a restart; called now and then, and at the end, which
@@ -83,6 +89,17 @@ pub trait Monitor: Send + Sized + 'static {
 
     /// Returns roughly how much memory the state takes (bytes), for status.
     fn memory_bytes(&self) -> usize;
+}
+
+/// What becomes of a condition that a monitor is reminded of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recalled {
+    /// It holds until the monitor says that it is over.
+    Holds,
+    /// It cannot hold any more: nobody looks at its subject now.
+    Gone,
+    /// The monitor knows nothing of it: it is over unless it is said again in time.
+    Unknown,
 }
 
 /// What a monitor wants to be kept.

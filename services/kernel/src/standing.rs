@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::Alarm;
+use crate::{Alarm, Recalled};
 
 /// Most conditions kept of one monitor: more than a detector has modules. Further ones are passed
 /// on, but cannot be asked for.
@@ -14,6 +15,15 @@ const CONDITIONS_MAX: usize = 20_000;
 /// Conditions by rule and subject.
 #[derive(Debug, Default)]
 pub(crate) struct Standing(BTreeMap<(String, String), Condition>);
+
+/// What is kept of the conditions over a restart.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// When it was kept.
+    pub(crate) at: Timestamp,
+    /// What held then.
+    pub(crate) conditions: Vec<Alarm>,
+}
 
 /// A condition, and until when it holds without being said again.
 #[derive(Debug)]
@@ -53,11 +63,35 @@ impl Standing {
             .collect()
     }
 
-    /// Another monitor takes over, which may know nothing of what was said: it holds until then only,
-    /// unless it is said again. What is in doubt already stays so no longer than it would have.
-    pub(crate) fn doubt(&mut self, until: Instant) {
-        for condition in self.0.values_mut() {
-            condition.doubted_until.get_or_insert(until);
+    /// Another monitor takes over, which is reminded of what was said. What it takes goes on; the ends
+    /// of what cannot hold any more are returned. What it knows nothing of holds until then only,
+    /// unless it is said again, and what is in doubt already stays so no longer than it would have.
+    pub(crate) fn hand_over(
+        &mut self,
+        mut recall: impl FnMut(&str, &str) -> Recalled,
+        until: Instant,
+        at: Timestamp,
+    ) -> Vec<Alarm> {
+        let why = "no longer part of the detector";
+        let gone = self.0.extract_if(.., |(rule, subject), condition| {
+            match recall(rule, subject) {
+                Recalled::Holds => condition.doubted_until = None,
+                Recalled::Gone => return true,
+                Recalled::Unknown => {
+                    condition.doubted_until.get_or_insert(until);
+                }
+            }
+            false
+        });
+        gone.map(|(_, condition)| over(condition.alarm, why, at))
+            .collect()
+    }
+
+    /// Returns what is kept of it over a restart.
+    pub(crate) fn kept(&self, at: Timestamp) -> Kept {
+        Kept {
+            at,
+            conditions: self.iter().cloned().collect(),
         }
     }
 

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use fathom_formats::km3net::SummarySlice;
 use fathom_kernel::view::{Colours, Detail, Scalar, View};
 use fathom_kernel::{
-    Event, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Severity, Span, Timestamp,
-    Topics, tags,
+    Event, Frame, Monitor, Output, Outputs, Persist, Recalled, Saved, Setup, Severity, Span,
+    Timestamp, Topics, tags,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
 
 /// Without any slice for so long the source is silent, and single DOMs are not judged (ms).
 const SILENT_AFTER_MS: i64 = 30_000;
+/// Slices no further off the clock are shown all the same (ms).
+const AHEAD_SHOWN_MS: u64 = 60_000;
 /// DOMs are judged only after listening for so long: the first slice need not hold all of them (ms).
 const LISTEN_FIRST_MS: i64 = 10_000;
 
@@ -93,6 +95,8 @@ pub struct DomActivity {
     strays: u64,
     detector_id: Option<i32>,
     newest_ms: Option<i64>,
+    /// First tick, from which silence counts when nothing ever came, host time (ms).
+    started_ms: Option<i64>,
     /// Arrival of the newest slice, host time (ms).
     arrived_ms: Option<i64>,
     silent: bool,
@@ -149,6 +153,7 @@ impl Monitor for DomActivity {
             strays: 0,
             detector_id: setup.detector.as_ref().map(|d| d.id.0),
             newest_ms: None,
+            started_ms: None,
             arrived_ms: None,
             silent: false,
             bad_dus: BTreeSet::new(),
@@ -208,6 +213,19 @@ impl Monitor for DomActivity {
         keep.json(&kept);
     }
 
+    fn recall(&mut self, rule: &str, subject: &str) -> Recalled {
+        match (rule, self.places.of_subject(subject)) {
+            ("no_summary_slices", _) => self.silent = true,
+            ("dom_inactive", Some((_, Some(rank)))) => self.dom(rank).inactive = true,
+            ("du_inactive", Some((du, None))) => {
+                self.bad_dus.insert(du);
+            }
+            ("dom_inactive" | "du_inactive", _) => return Recalled::Gone,
+            _ => return Recalled::Unknown,
+        }
+        Recalled::Holds
+    }
+
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {
         let Some(kept) = saved.json::<Kept>()? else {
             return Ok(());
@@ -237,10 +255,13 @@ impl DomActivity {
         match self.timeline.saw(data_ms, host_ms) {
             Fit::Near => self.newest_ms = self.newest_ms.max(Some(data_ms)),
             Fit::Set => self.newest_ms = Some(data_ms),
-            // One broken time must not make DOMs look alive for years.
+            // One broken time must not make DOMs look alive for years; a little ahead shows as what it
+            // is, a problem of a clock.
             Fit::Stray => {
                 self.strays += 1;
-                return;
+                if data_ms.abs_diff(self.timeline.at(host_ms)) > AHEAD_SHOWN_MS {
+                    return;
+                }
             }
         }
         self.listening_since_ms.get_or_insert(host_ms);
@@ -296,7 +317,12 @@ impl DomActivity {
     /// Raises and clears alarms. When no slices come at all, that is the alarm, and not every DOM.
     fn judge(&mut self, now_ms: i64, out: &mut Outputs) {
         let silent_ms = ms_of(self.config.inactive_after).min(SILENT_AFTER_MS);
-        let silent = self.arrived_ms.is_some_and(|at| now_ms - at > silent_ms);
+        let started_ms = *self.started_ms.get_or_insert(now_ms);
+        let silent = match self.arrived_ms {
+            Some(at) => now_ms - at > silent_ms,
+            // Since the start there was nothing, and what was silent before it still is.
+            None => self.silent || now_ms - started_ms > silent_ms,
+        };
         let at = timestamp(now_ms);
         if silent != self.silent {
             self.silent = silent;

@@ -10,7 +10,8 @@ use fathom_formats::km3net::{CHANNELS, SummaryFrame, SummarySlice, rate_table};
 use fathom_hist::{Ring, Stat, median, quantile};
 use fathom_kernel::view::{Colours, Curve, Detail, Image, Marker, Series, View};
 use fathom_kernel::{
-    Event, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Span, Timestamp, Topics, tags,
+    Event, Frame, Monitor, Output, Outputs, Persist, Recalled, Saved, Setup, Span, Timestamp,
+    Topics, tags,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -240,6 +241,17 @@ impl Monitor for DomRates {
     fn persist(&mut self, keep: &mut Persist) {
         if let Some(history) = &mut self.history {
             history.persist(&self.places, keep);
+        }
+    }
+
+    fn recall(&mut self, rule: &str, subject: &str) -> Recalled {
+        match (rule, self.places.of_subject(subject)) {
+            ("dom_rate", Some((_, Some(rank)))) if !self.config.alarm_over.is_zero() => {
+                self.alarms.recall(rank);
+                Recalled::Holds
+            }
+            ("dom_rate", _) => Recalled::Gone,
+            _ => Recalled::Unknown,
         }
     }
 

@@ -145,6 +145,20 @@ impl Places {
         self.index.get(&dom_id).copied()
     }
 
+    /// Finds what an alarm is about among the modules: a DU, or a module by `DU 3 floor 7`, which gives
+    /// its rank as well. `None` when there is no such thing any more.
+    pub(crate) fn of_subject(&self, subject: &str) -> Option<(i32, Option<usize>)> {
+        let rest = subject.strip_prefix("DU ")?;
+        let Some((du, floor)) = rest.split_once(" floor ") else {
+            let du = rest.parse().ok()?;
+            return self.list.iter().any(|p| p.du == du).then_some((du, None));
+        };
+        let (du, floor) = (du.parse().ok()?, floor.parse().ok()?);
+        let is_it = |p: &Place| (p.du, p.floor) == (du, floor);
+        let rank = self.list.iter().position(is_it)?;
+        Some((du, Some(rank)))
+    }
+
     /// Returns the rank of the module that somebody asks for: by its id, `{"dom_id": N}` or `N`, or by
     /// its place, `{"du": N, "floor": N}`.
     pub(crate) fn asked(&self, args: &Value) -> Result<usize, String> {

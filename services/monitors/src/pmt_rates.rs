@@ -16,8 +16,8 @@ mod vetoes;
 use fathom_formats::km3net::{CHANNELS, Tmch};
 use fathom_kernel::view::{Colours, Table, View};
 use fathom_kernel::{
-    Event, Frame, Limits, Monitor, Output, Outputs, Persist, Saved, Setup, Size, Span, Timestamp,
-    Topics, tags,
+    Event, Frame, Limits, Monitor, Output, Outputs, Persist, Recalled, Saved, Setup, Size, Span,
+    Timestamp, Topics, tags,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -272,6 +272,17 @@ impl Monitor for PmtRates {
             false => Vec::new(),
         };
         self.picture.persist(&self.places, &open, keep);
+    }
+
+    fn recall(&mut self, rule: &str, subject: &str) -> Recalled {
+        match (rule, self.places.of_subject(subject)) {
+            ("hrv_fraction", Some((du, None))) => {
+                self.vetoes.recall(du);
+                Recalled::Holds
+            }
+            ("hrv_fraction", _) => Recalled::Gone,
+            _ => Recalled::Unknown,
+        }
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {

@@ -16,8 +16,8 @@ use fathom_formats::km3net::{Event as Payload, TriggerMask};
 use fathom_hist::H1;
 use fathom_kernel::view::{Histogram, Marker, View};
 use fathom_kernel::{
-    Event, FileLine, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Span, Timestamp,
-    Topics, tags,
+    Event, FileLine, Frame, Monitor, Output, Outputs, Persist, Recalled, Saved, Setup, Span,
+    Timestamp, Topics, tags,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -238,6 +238,10 @@ impl Monitor for TriggerRates {
 
     fn persist(&mut self, keep: &mut Persist) {
         keep.json(&self.kept());
+    }
+
+    fn recall(&mut self, rule: &str, _subject: &str) -> Recalled {
+        self.alarms.remind(rule)
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{Bench, Store, setup, slice, slice_of};
 use fathom_formats::detx::{Detector, DetxVersion, Layout};
-use fathom_kernel::Setup;
+use fathom_kernel::{Monitor, Recalled, Setup};
 use fathom_monitors::{DomActivity, DomActivityConfig as Config, Reference};
 use serde_json::json;
 
@@ -235,4 +235,50 @@ fn dus_from_2_to_5_with_20_floors_are_all_shown() {
     let map = bench.map("dom_activity");
     assert_eq!(map.values.len(), 60);
     assert_eq!((map.x[59], map.y[59], map.values[59]), (5, 20, 1.0));
+}
+
+#[test]
+fn an_outage_at_the_start_was_never_told_since_no_slice_had_come_before_it() {
+    let setup = setup(1);
+    let mut bench = Bench::<DomActivity>::new(Config::default(), &setup);
+    for s in 0..100 {
+        bench.tick(T0 + 1000 * s);
+    }
+    assert_eq!(bench.alarms(), [("no_summary_slices", "IO_SUM", true)]);
+    assert_eq!(bench.out.alarms[0].at.as_millisecond(), T0 + 31_000);
+}
+
+#[test]
+fn what_held_before_a_restart_is_over_only_when_it_is() {
+    let setup = setup(1);
+    let doms = ids(&setup);
+    let mut bench = Bench::<DomActivity>::new(Config::default(), &setup);
+    for (rule, subject) in [
+        ("no_summary_slices", "IO_SUM"),
+        ("dom_inactive", "DU 1 floor 1"),
+        ("dom_inactive", "DU 1 floor 2"),
+        ("du_inactive", "DU 1"),
+    ] {
+        assert_eq!(bench.monitor.recall(rule, subject), Recalled::Holds);
+    }
+    for (rule, subject) in [("dom_inactive", "DU 2 floor 1"), ("du_inactive", "DU 2")] {
+        assert_eq!(bench.monitor.recall(rule, subject), Recalled::Gone);
+    }
+    assert_eq!(bench.monitor.recall("else", "DU 1"), Recalled::Unknown);
+    for s in 0..100 {
+        bench.tick(T0 + 1000 * s);
+    }
+    assert_eq!(bench.alarms(), [], "the outage lasts");
+    for s in 100..120 {
+        let sent: Vec<_> = doms.iter().map(|&d| (d, 50)).collect();
+        bench.take(&slice(T0 + 1000 * s, &sent));
+        bench.tick(T0 + 1000 * s);
+    }
+    let expected = [
+        ("no_summary_slices", "IO_SUM", false),
+        ("dom_inactive", "DU 1 floor 1", false),
+        ("dom_inactive", "DU 1 floor 2", false),
+        ("du_inactive", "DU 1", false),
+    ];
+    assert_eq!(bench.alarms(), expected);
 }

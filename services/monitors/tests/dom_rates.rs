@@ -6,7 +6,7 @@ mod common;
 use common::{Bench, Store, close, setup, slice, slice_of};
 use fathom_formats::km3net::{CHANNELS, DomId, FrameStatus, SummaryFrame, rate_hz};
 use fathom_kernel::view::View;
-use fathom_kernel::{Monitor, Setup};
+use fathom_kernel::{Monitor, Recalled, Setup};
 use fathom_monitors::{DomRates, DomRatesConfig as Config};
 use serde_json::json;
 
@@ -286,4 +286,44 @@ fn a_dom_out_of_range_for_a_minute_is_an_alarm_and_a_burst_is_not() {
         bench.tick(T0 + 1000 * s);
     }
     assert!(bench.alarms().is_empty());
+}
+
+#[test]
+fn two_seconds_of_data_were_judged_as_if_they_were_a_minute() {
+    let setup = setup(1);
+    let detector = setup.detector.clone().unwrap();
+    let doms: Vec<u32> = detector.optical_modules().map(|m| m.id.0).collect();
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    // The monitor starts 2 s before a span ends; the second DOM begins 2 s before the end of another,
+    // the third ends 2 s after its beginning.
+    for s in 58..300 {
+        let now = T0 + 1000 * s;
+        let low = |is: bool| if is { 20 } else { 55 };
+        let mut sent = vec![(doms[0], low(s < 60))];
+        if s >= 118 {
+            sent.push((doms[1], low(s < 120)));
+        }
+        if s < 122 {
+            sent.push((doms[2], low(s >= 120)));
+        }
+        bench.take(&slice(now, &sent));
+        bench.tick(now);
+    }
+    assert_eq!(bench.alarms(), []);
+}
+
+#[test]
+fn a_dom_that_was_back_in_range_after_a_restart_fired_on() {
+    let setup = setup(1);
+    let dom = first_dom(&setup);
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    let gone = bench.monitor.recall("dom_rate", "DU 9 floor 1");
+    assert_eq!(gone, Recalled::Gone);
+    let holds = bench.monitor.recall("dom_rate", "DU 1 floor 1");
+    assert_eq!(holds, Recalled::Holds);
+    for s in 0..180 {
+        bench.take(&slice(T0 + 1000 * s, &[(dom, 55)]));
+        bench.tick(T0 + 1000 * s);
+    }
+    assert_eq!(bench.alarms(), [("dom_rate", "DU 1 floor 1", false)]);
 }

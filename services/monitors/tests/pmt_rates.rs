@@ -5,7 +5,7 @@ mod common;
 
 use common::{Bench, Store, packet, setup};
 use fathom_kernel::view::{Image, View};
-use fathom_kernel::{Event, Frame, Monitor, Setup, Size, Span};
+use fathom_kernel::{Event, Frame, Monitor, Recalled, Setup, Size, Span};
 use fathom_monitors::{PmtRates, PmtRatesConfig as Config};
 use serde_json::json;
 
@@ -419,4 +419,19 @@ fn a_twentieth_floor_has_its_rows() {
     let shown = image(&bench, "pmt_rates_du4");
     assert_eq!((shown.rows, shown.row_labels.len()), (20 * 31, 20));
     assert_eq!(shown.columns[0].values[19 * 31], 7000.0);
+}
+
+#[test]
+fn a_du_that_is_out_of_veto_after_a_restart_fired_on() {
+    let setup = setup(1);
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
+    let recalled = bench.monitor.recall("hrv_fraction", "DU 1");
+    assert_eq!(recalled, Recalled::Holds);
+    let recalled = bench.monitor.recall("hrv_fraction", "DU 2");
+    assert_eq!(recalled, Recalled::Gone);
+    for s in 0..15 {
+        bench.take(&packet(T0 + 1000 * s, dom(&setup, 1, 1), 700, 0));
+        bench.tick(T0 + 1000 * s);
+    }
+    assert_eq!(bench.alarms(), [("hrv_fraction", "DU 1", false)]);
 }

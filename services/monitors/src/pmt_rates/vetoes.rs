@@ -15,6 +15,11 @@ pub(super) struct Vetoes {
 }
 
 impl Vetoes {
+    /// Takes a DU that was over the limit before a restart.
+    pub(super) fn recall(&mut self, du: i32) {
+        self.over.insert(du);
+    }
+
     /// Judges the DUs by a step; one that sent nothing stays as it was.
     pub(super) fn judge(
         &mut self,

@@ -1,7 +1,7 @@
 //! Alarms on the overall trigger rate: zero, and far from its running median.
 
 use fathom_hist::{Ring, median};
-use fathom_kernel::{Outputs, Severity};
+use fathom_kernel::{Outputs, Recalled, Severity};
 
 use super::Config;
 use crate::clock::timestamp;
@@ -46,6 +46,21 @@ impl RateAlarms {
     pub(super) fn recall(&mut self, rate_hz: f64) {
         if rate_hz > 0.0 {
             self.recent_hz.push(rate_hz);
+        }
+    }
+
+    /// Takes a condition that held before a restart.
+    pub(super) fn remind(&mut self, rule: &str) -> Recalled {
+        let (flag, is_on) = match rule {
+            "trigger_rate_zero" => (&mut self.zero, true),
+            "trigger_rate_low" => (&mut self.low, self.low_fraction > 0.0),
+            "trigger_rate_high" => (&mut self.high, self.high_fraction > 0.0),
+            _ => return Recalled::Unknown,
+        };
+        *flag = is_on;
+        match is_on {
+            true => Recalled::Holds,
+            false => Recalled::Gone,
         }
     }
 
@@ -139,5 +154,16 @@ mod tests {
             judge(&mut alarms, 8);
         }
         assert_eq!(judge(&mut alarms, 3), []);
+    }
+
+    #[test]
+    fn a_low_rate_that_is_over_after_a_restart_is_taken_back() {
+        let mut alarms = RateAlarms::new(&Config::default());
+        assert_eq!(alarms.remind("trigger_rate_low"), Recalled::Holds);
+        assert_eq!(alarms.remind("trigger_rate_zero"), Recalled::Holds);
+        assert_eq!(alarms.remind("another"), Recalled::Unknown);
+        (0..3).for_each(|_| alarms.recall(10.0));
+        let over = ["trigger_rate_zero", "trigger_rate_low"].map(|rule| (rule.to_owned(), false));
+        assert_eq!(judge(&mut alarms, 100), over);
     }
 }
