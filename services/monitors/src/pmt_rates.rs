@@ -27,7 +27,7 @@ use self::outliers::Outliers;
 use self::picture::{PIXEL_BYTES, Picture, VETO_PIXEL_BYTES};
 use self::steps::{Step, Steps};
 use self::vetoes::Vetoes;
-use crate::clock::{ms_of, ms_of_ns, seconds, text_of_ms, timestamp};
+use crate::clock::{is_due, ms_of, ms_of_ns, seconds, text_of_ms, timestamp};
 use crate::faulty::Faulty;
 use crate::places::{Found, Places, Strangers};
 use crate::timeline::{Fit, Timeline};
@@ -122,6 +122,8 @@ pub struct PmtRates {
     newest_ms: Option<i64>,
     vetoes: Vetoes,
     counts: Counts,
+    /// When it was told last that there are only unknown modules, host time (ms).
+    told_ms: Option<i64>,
     faulty: Faulty,
 }
 
@@ -209,6 +211,7 @@ impl Monitor for PmtRates {
             newest_ms: None,
             vetoes: Vetoes::default(),
             counts: Counts::default(),
+            told_ms: None,
             faulty: Faulty::default(),
         }
     }
@@ -238,8 +241,13 @@ impl Monitor for PmtRates {
             newest = Some(Outliers::of(&step, &self.places, &self.config));
             self.steps.recycle(step);
         }
+        let now_ms = now.as_millisecond();
+        let only_strangers = self.newest_ms.is_none() && self.counts.unknown > 0;
         if let Some(outliers) = newest {
             self.put_tables(outliers, out);
+        } else if only_strangers && is_due(self.config.interval, self.told_ms, now_ms) {
+            self.told_ms = Some(now_ms);
+            self.put_tables(Outliers::default(), out);
         }
         self.draw(out);
     }

@@ -422,6 +422,24 @@ fn a_twentieth_floor_has_its_rows() {
 }
 
 #[test]
+fn strangers_alone_are_listed_as_well() {
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &setup(1));
+    for s in 0..30 {
+        bench.take(&packet(T0 + 1000 * s, 4711, 700, 0));
+        bench.tick(T0 + 1000 * s);
+    }
+    let View::Table(table) = &bench.output("pmt_rates_unknown").view else {
+        panic!("no table")
+    };
+    assert_eq!(table.rows[0][..2], [json!(4711), json!(21)]);
+    let unknown = bench.cell("pmt_rates_summary", "packets of unknown modules", 1);
+    assert_eq!(unknown, json!(21));
+    let listed = bench.out.outputs.iter();
+    let listed = listed.filter(|output| output.name == "pmt_rates_unknown");
+    assert_eq!(listed.count(), 3, "once an interval");
+}
+
+#[test]
 fn a_du_that_is_out_of_veto_after_a_restart_fired_on() {
     let setup = setup(1);
     let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
