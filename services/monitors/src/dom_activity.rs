@@ -375,7 +375,8 @@ impl DomActivity {
     }
 
     fn judge_doms(&mut self, now_ms: i64, out: &mut Outputs) {
-        let reference_ms = self.reference_ms(now_ms);
+        // A pause of the whole stream is held against no DOM.
+        let reference_ms = self.reference_ms(self.arrived_ms.unwrap_or(now_ms));
         let limit_s = self.config.inactive_after.seconds();
         for rank in 0..self.doms.len().min(self.places.list().len()) {
             let age_s = self.age_s(self.doms[rank], reference_ms);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{Bench, Store, setup, slice, slice_of};
 use fathom_formats::detx::{Detector, DetxVersion, Layout};
-use fathom_kernel::{Monitor, Recalled, Setup};
+use fathom_kernel::{Event, Frame, Monitor, Recalled, Setup, Span};
 use fathom_monitors::{DomActivity, DomActivityConfig as Config, Reference};
 use serde_json::json;
 
@@ -281,4 +281,28 @@ fn what_held_before_a_restart_is_over_only_when_it_is() {
         ("du_inactive", "DU 1", false),
     ];
     assert_eq!(bench.alarms(), expected);
+}
+
+#[test]
+fn a_short_limit_alarmed_every_dom_just_before_the_silence_of_the_stream() {
+    let setup = setup(2);
+    let sent: Vec<_> = ids(&setup).into_iter().map(|d| (d, 50)).collect();
+    let config = Config {
+        inactive_after: Span::from_secs(20),
+        ..Config::default()
+    };
+    let mut bench = Bench::<DomActivity>::new(config, &setup);
+    for s in 0..100 {
+        let now = T0 + 1000 * s;
+        if s < 30 {
+            // What comes is half a second old.
+            let Event::Frame(frame) = slice(now - 500, &sent) else {
+                panic!("no frame")
+            };
+            let received = common::ms(now);
+            bench.take(&Event::Frame(Frame { received, ..frame }));
+        }
+        bench.tick(now);
+    }
+    assert_eq!(bench.alarms(), [("no_summary_slices", "IO_SUM", true)]);
 }
