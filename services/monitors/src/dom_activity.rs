@@ -354,7 +354,9 @@ impl DomActivity {
     fn judge_dus(&mut self, now_ms: i64, out: &mut Outputs) {
         // Known and inactive DOMs of each DU.
         let mut dus: BTreeMap<i32, (u32, u32)> = BTreeMap::new();
-        for (dom, place) in self.doms.iter().zip(self.places.list()) {
+        let places = self.places.list().iter();
+        let used = self.doms.iter().zip(places);
+        for (dom, place) in used.filter(|(_, place)| !self.places.is_disabled(place)) {
             let (known, inactive) = dus.entry(place.du).or_default();
             *known += u32::from(dom.last_ms.is_some());
             *inactive += u32::from(dom.inactive);
@@ -381,7 +383,8 @@ impl DomActivity {
         for rank in 0..self.doms.len().min(self.places.list().len()) {
             let age_s = self.age_s(self.doms[rank], reference_ms);
             let inactive = age_s > limit_s;
-            if inactive == self.doms[rank].inactive {
+            let is_disabled = self.places.is_disabled(&self.places.list()[rank]);
+            if inactive == self.doms[rank].inactive || is_disabled {
                 continue;
             }
             self.doms[rank].inactive = inactive;

@@ -46,6 +46,8 @@ pub(crate) struct Places {
     list: Vec<Place>,
     index: HashMap<u32, usize, Quick>,
     bases: HashSet<u32, Quick>,
+    /// Modules that the description says not to use.
+    disabled: HashSet<u32, Quick>,
     described: bool,
     /// For each rank the one that was looked up after it: messages come in the same order again and again.
     after: Vec<usize>,
@@ -60,11 +62,15 @@ impl Places {
             return Self::new(Vec::new(), HashSet::default(), false);
         };
         let bases = detector.modules().iter().filter(|m| m.is_base());
-        Self::new(
-            detector.optical_modules().map(place).collect(),
-            bases.map(|m| m.id.0).collect(),
-            true,
-        )
+        let disabled = detector.modules().iter().filter(|m| m.is_disabled());
+        Self {
+            disabled: disabled.map(|m| m.id.0).collect(),
+            ..Self::new(
+                detector.optical_modules().map(place).collect(),
+                bases.map(|m| m.id.0).collect(),
+                true,
+            )
+        }
     }
 
     /// Reads all modules, base modules included: they have no light, but they hear.
@@ -89,6 +95,7 @@ impl Places {
             list,
             index,
             bases,
+            disabled: HashSet::default(),
             described,
         }
     }
@@ -140,13 +147,18 @@ impl Places {
         &self.list
     }
 
+    /// Tells whether the description says not to use a module: it is shown, but raises no alarm.
+    pub(crate) fn is_disabled(&self, place: &Place) -> bool {
+        self.disabled.contains(&place.dom_id)
+    }
+
     /// Returns the rank of a module that is already placed.
     pub(crate) fn rank(&self, dom_id: u32) -> Option<usize> {
         self.index.get(&dom_id).copied()
     }
 
     /// Finds what an alarm is about among the modules: a DU, or a module by `DU 3 floor 7`, which gives
-    /// its rank as well. `None` when there is no such thing any more.
+    /// its rank as well. `None` when there is no such thing any more, or nobody is to use it.
     pub(crate) fn of_subject(&self, subject: &str) -> Option<(i32, Option<usize>)> {
         let rest = subject.strip_prefix("DU ")?;
         let Some((du, floor)) = rest.split_once(" floor ") else {
@@ -156,7 +168,8 @@ impl Places {
         let (du, floor) = (du.parse().ok()?, floor.parse().ok()?);
         let is_it = |p: &Place| (p.du, p.floor) == (du, floor);
         let rank = self.list.iter().position(is_it)?;
-        Some((du, Some(rank)))
+        let is_used = !self.is_disabled(&self.list[rank]);
+        is_used.then_some((du, Some(rank)))
     }
 
     /// Returns the rank of the module that somebody asks for: by its id, `{"dom_id": N}` or `N`, or by

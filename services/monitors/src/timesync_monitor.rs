@@ -313,7 +313,8 @@ impl TimesyncMonitor {
         let recovery_ms = ms_of(self.config.recovery);
         let data_ms = self.timeline.at(now.as_millisecond());
         let mut said = Vec::new();
-        for (dom, place) in self.doms.iter_mut().zip(self.places.list()) {
+        let placed = self.doms.iter_mut().zip(self.places.list());
+        for (dom, place) in placed.filter(|(_, place)| !self.places.is_disabled(place)) {
             if let Some(change) = dom.judge(recovery_ms) {
                 let Place { du, floor, dom_id } = *place;
                 let subject = format!("DU {du} floor {floor}");

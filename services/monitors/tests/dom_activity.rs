@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{Bench, Store, setup, slice, slice_of};
-use fathom_formats::detx::{Detector, DetxVersion, Layout};
+use fathom_formats::detx::{Detector, DetxVersion, Layout, Place};
 use fathom_kernel::{Event, Frame, Monitor, Recalled, Setup, Span};
 use fathom_monitors::{DomActivity, DomActivityConfig as Config, Reference};
 use serde_json::json;
@@ -305,4 +305,30 @@ fn a_short_limit_alarmed_every_dom_just_before_the_silence_of_the_stream() {
         bench.tick(now);
     }
     assert_eq!(bench.alarms(), [("no_summary_slices", "IO_SUM", true)]);
+}
+
+#[test]
+fn a_module_that_is_not_to_be_used_is_missed_by_nobody() {
+    let mut setup = setup(1);
+    let detector = setup.detector.take().unwrap();
+    let mut modules = detector.modules().to_vec();
+    let place = Place { du: 1, floor: 1 };
+    let module = modules.iter_mut().find(|m| m.place == place).unwrap();
+    module.status = Some(1);
+    setup.detector = Some(Arc::new(Detector::new(detector.id, modules)));
+    let doms = ids(&setup);
+    let config = Config {
+        inactive_fraction: 0.01,
+        ..Config::default()
+    };
+    let mut bench = Bench::<DomActivity>::new(config, &setup);
+    for s in 0..500 {
+        let sent = doms[usize::from(s > 20)..].iter().map(|&d| (d, 50));
+        bench.take(&slice(T0 + 1000 * s, &sent.collect::<Vec<_>>()));
+        bench.tick(T0 + 1000 * s);
+    }
+    assert_eq!(bench.alarms(), []);
+    assert_eq!(age(&bench, doms[0]), 475.0, "it is shown all the same");
+    let recalled = bench.monitor.recall("dom_inactive", "DU 1 floor 1");
+    assert_eq!(recalled, Recalled::Gone);
 }

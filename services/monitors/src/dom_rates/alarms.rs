@@ -81,7 +81,7 @@ impl RateAlarms {
             let is_part = !sent_before || 2 * rates.count < most.unwrap_or(0);
             let khz = rates.mean();
             let is_same = (low..=high).contains(&khz) != dom.is_out;
-            if !is_whole || is_part || khz.is_nan() || is_same {
+            if !is_whole || is_part || khz.is_nan() || is_same || places.is_disabled(place) {
                 continue;
             }
             dom.is_out = !dom.is_out;

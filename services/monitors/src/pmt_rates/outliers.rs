@@ -74,7 +74,7 @@ impl Outliers {
     pub(super) fn of(step: &Step, places: &Places, config: &Config) -> Self {
         let mut outliers = Self::default();
         for (dom, place) in step.doms.iter().zip(places.list()) {
-            if dom.packets == 0 {
+            if dom.packets == 0 || places.is_disabled(place) {
                 continue;
             }
             outliers.doms += 1;

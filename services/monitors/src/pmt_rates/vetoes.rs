@@ -32,7 +32,7 @@ impl Vetoes {
         // Sum of the fractions, and PMTs, by DU.
         let mut dus: BTreeMap<i32, (f64, f64)> = BTreeMap::new();
         for (dom, place) in step.doms.iter().zip(places.list()) {
-            if dom.packets == 0 {
+            if dom.packets == 0 || places.is_disabled(place) {
                 continue;
             }
             let (fractions, pmts) = dus.entry(place.du).or_default();
