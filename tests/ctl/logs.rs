@@ -1,6 +1,8 @@
 //! `ctl logs`.
 
-use crate::fake::{Fake, example};
+use fathom_kernel::State;
+
+use crate::fake::{Fake, example, service};
 
 #[tokio::test]
 async fn several_logs_with_the_name_before_each_line() {
@@ -31,6 +33,20 @@ async fn followed_logs_are_merged() {
     );
     fake.write("monitoring_process:rttc", "after");
     assert_eq!(logs.line().await, "monitoring_process:rttc | after\n");
+    fake.close().await;
+    assert_eq!(logs.code().await, 0);
+}
+
+#[tokio::test]
+async fn more_logs_than_connections_are_followed_over_the_bus() {
+    let many = (0..200).map(|n| service(&format!("s{n:03}"), State::Running, "actor"));
+    let mut fake = Fake::start(many.collect()).await;
+    fake.write("s007", "before");
+    let socket = fake.socket.display().to_string();
+    let mut logs = fake.spawn(&["ctl", "-s", &socket, "logs", "-f"]);
+    assert_eq!(logs.line().await, "s007 | before\n");
+    fake.write("s199", "after");
+    assert_eq!(logs.line().await, "s199 | after\n");
     fake.close().await;
     assert_eq!(logs.code().await, 0);
 }

@@ -14,8 +14,14 @@ use crate::telemetry::shown;
 /// Lines waiting to be printed; the readers wait when it is full, and the supervisor drops for them.
 const WAITING_MAX: usize = 256;
 
+/// Most logs of which each has a connection of its own. More come over the bus of the stack.
+const STREAMS_MAX: usize = 16;
+
 /// Arguments of `logs`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+More than 16 logs are followed over the bus of the stack: at most 1000 lines a second of each, what is
+left out is said.")]
 pub(super) struct Logs {
     /// Services or groups; all without it.
     targets: Vec<String>,
@@ -34,30 +40,45 @@ impl Logs {
     pub(super) async fn run(self, session: &mut Session) -> Result<u8, CtlError> {
         let status = session.client.status(&self.targets).await?;
         let names: Vec<String> = status.services.into_iter().map(|s| s.name).collect();
-        if self.follow {
-            self.follow(session, names).await
-        } else {
-            self.show(session, names).await
+        match (self.follow, names.len() > STREAMS_MAX) {
+            (false, _) => self.show(session, &names).await?,
+            (true, false) => self.follow(session, names).await?,
+            (true, true) => self.follow_bus(session, &names).await?,
         }
+        Ok(0)
     }
 
-    async fn show(self, session: &mut Session, names: Vec<String>) -> Result<u8, CtlError> {
+    async fn show(&self, session: &mut Session, names: &[String]) -> Result<(), CtlError> {
         let mut all = Vec::new();
         for name in names {
             let part = match self.since {
-                Some(since) => session.client.lines_since(&name, since).await?,
-                None => session.client.last_lines(&name, self.lines).await?,
+                Some(since) => session.client.lines_since(name, since).await?,
+                None => session.client.last_lines(name, self.lines).await?,
             };
             if part.cut {
                 anstream::eprintln!("{name} | (older lines are left out)");
             }
             all.extend(part.lines);
         }
-        merged(session, all)?;
-        Ok(0)
+        merged(session, all)
     }
 
-    async fn follow(self, session: &mut Session, names: Vec<String>) -> Result<u8, CtlError> {
+    /// Follows many logs at once. Subscribed first: what comes while the past is shown may be shown
+    /// twice, but is not missed.
+    async fn follow_bus(&self, session: &mut Session, names: &[String]) -> Result<(), CtlError> {
+        let mut events = session.client.events(LOG_EVENT).await?;
+        self.show(session, names).await?;
+        while let Some(signal) = events.next().await {
+            let line = serde_json::from_str::<LogLine>(&signal.data).ok();
+            let name = line.map(|line| line.service);
+            if name.as_ref().is_none_or(|name| names.contains(name)) {
+                print(session, &signal, name.as_deref())?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn follow(&self, session: &mut Session, names: Vec<String>) -> Result<(), CtlError> {
         let (to, mut from) = mpsc::channel::<(String, Signal)>(WAITING_MAX);
         let mut readers = JoinSet::new();
         for name in names {
@@ -91,8 +112,7 @@ impl Logs {
                 _ => print(session, &signal, Some(&name))?,
             }
         }
-        merged(session, past)?;
-        Ok(0)
+        merged(session, past)
     }
 }
 
