@@ -76,6 +76,12 @@ test("equal names share an entry of the legend", () => {
   expect([...namesOf(view)].map(([name, { colour }]) => [name, colour])).toEqual([["hits", "red"]]);
 });
 
+test("multiplicities found late stand in the order of numbers", () => {
+  const names = (...list: string[]) => panel(...list.map((name) => layer({ name })));
+  const view = { ...grid(0, 1), panels: [names("1", "2", "5", "10+", "triggered"), names("1", "4", "triggered", "fit")] };
+  expect([...namesOf(view).keys()]).toEqual(["1", "2", "4", "5", "10+", "triggered", "fit"]);
+});
+
 test("the nearest point under the pointer is found, with what was said of it", () => {
   const plane = { box: { left: 0, top: 0, width: 100, height: 100 }, x: { low: 0, high: 10, log: false }, y: { low: 0, high: 10, log: false } };
   const hits = layer({ name: "hits", x: [1, 5], y: [1, 5], notes: ["far", "near"] });

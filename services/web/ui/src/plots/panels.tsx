@@ -13,7 +13,11 @@ import { moved, whole, type Window, zoomed } from "./viewport";
 const NAMES_MAX = 60;
 const WHEEL_STEP = 1.2;
 
-// Each name of a layer once, with the first layer that has it.
+// The number that a name is, such as 4, or 10 of "10+"; other names come behind all numbers.
+const numberOf = (name: string) => (/^\d+\+?$/.test(name) ? parseInt(name, 10) : Number.MAX_VALUE);
+
+// Each name of a layer once, with the first layer that has it; multiplicities in their order, also
+// those that only later panels have.
 export function namesOf(view: PanelsView): Map<string, { layer: Layer; colour: string }> {
   const names = new Map<string, { layer: Layer; colour: string }>();
   for (const panel of view.panels) {
@@ -21,7 +25,7 @@ export function namesOf(view: PanelsView): Map<string, { layer: Layer; colour: s
       if (layer.name && !names.has(layer.name)) names.set(layer.name, { layer, colour: colourOf(layer, at) });
     });
   }
-  return names;
+  return new Map([...names].sort(([a], [b]) => numberOf(a) - numberOf(b)));
 }
 
 export function PanelsPlot({ view }: { view: PanelsView }) {
