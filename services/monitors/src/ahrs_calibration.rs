@@ -22,8 +22,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use fathom_formats::km3net::Tmch;
 use fathom_kernel::{
-    Event, Fetched, Frame, Limits, Location, Monitor, Outputs, Persist, Saved, Setup, Severity,
-    Size, Span, Timestamp, Topics, tags,
+    Event, Fetched, Frame, Limits, Location, Monitor, Outputs, Persist, Recalled, Saved, Setup,
+    Severity, Size, Span, Timestamp, Topics, tags,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -264,6 +264,18 @@ impl Monitor for AhrsCalibration {
 
     fn persist(&mut self, keep: &mut Persist) {
         self.history.persist(&self.places, keep);
+    }
+
+    fn recall(&mut self, rule: &str, subject: &str) -> Recalled {
+        match (rule, self.places.of_subject(subject)) {
+            ("yaw_moved", Some((_, Some(rank)))) if self.config.yaw_alarm > 0.0 => {
+                self.place();
+                self.modules[rank].moved = true;
+                Recalled::Holds
+            }
+            ("yaw_moved", _) => Recalled::Gone,
+            _ => Recalled::Unknown,
+        }
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {

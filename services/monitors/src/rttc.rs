@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 
 use fathom_kernel::view::View;
 use fathom_kernel::{
-    Content, Event, Fetched, Location, Monitor, Output, Outputs, Persist, Saved, Setup, Severity,
-    Span, Timestamp, Topics,
+    Content, Event, Fetched, Location, Monitor, Output, Outputs, Persist, Recalled, Saved, Setup,
+    Severity, Span, Timestamp, Topics,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -312,6 +312,18 @@ impl Monitor for Rttc {
 
     fn persist(&mut self, keep: &mut Persist) {
         self.history.persist(&self.numbers, keep);
+    }
+
+    fn recall(&mut self, rule: &str, subject: &str) -> Recalled {
+        if rule != "rttc_shift" {
+            return Recalled::Unknown;
+        }
+        let is_it = |du: &u32| format!("DU {du}") == subject;
+        let Some(n) = self.numbers.iter().position(is_it) else {
+            return Recalled::Gone;
+        };
+        self.dus[n].shifted = true;
+        Recalled::Holds
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {

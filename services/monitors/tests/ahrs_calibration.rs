@@ -7,7 +7,7 @@ use common::{Bench, Store, frame, ms, setup, unhex, vectors};
 use fathom_formats::km3net::{DomId, TmchFields};
 use fathom_kernel::view::{Series, View};
 use fathom_kernel::{
-    Content, Event, Fetch, FetchError, Fetched, Location, Monitor, Setup, Span, tags,
+    Content, Event, Fetch, FetchError, Fetched, Location, Monitor, Recalled, Setup, Span, tags,
 };
 use fathom_monitors::{
     AhrsCalibration, AhrsCalibrationConfig as Config, BoardTest, Constants, Uncalibrated,
@@ -302,6 +302,17 @@ fn a_turn_is_an_alarm_until_it_turns_back() {
     let expected = [("yaw_moved", subject, true), ("yaw_moved", subject, false)];
     assert_eq!(bench.alarms(), expected);
     assert!(bench.out.alarms[0].text.contains("is +13.0 deg"));
+}
+
+#[test]
+fn a_turn_that_is_over_after_a_restart_fired_on() {
+    let setup = setup(1);
+    let mut bench = running(&setup);
+    let mut recall = |subject| bench.monitor.recall("yaw_moved", subject);
+    assert_eq!(recall("DU 1 floor 2"), Recalled::Holds);
+    assert_eq!(recall("DU 7 floor 2"), Recalled::Gone);
+    minutes(&mut bench, dom(&setup, 2), T0, 10, 355.0);
+    assert_eq!(bench.alarms(), [("yaw_moved", "DU 1 floor 2", false)]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Bench, Store, close, setup, vectors};
 use fathom_kernel::view::{Layer, Panel, Panels, Shape, View};
-use fathom_kernel::{Content, Fetch, FetchError, Fetched, Monitor, Setup, Span};
+use fathom_kernel::{Content, Fetch, FetchError, Fetched, Monitor, Recalled, Setup, Span};
 use fathom_monitors::{Given, Rttc, RttcConfig as Config, rttc_ps};
 use serde_json::{Value, json};
 
@@ -325,6 +325,17 @@ fn after_hours_one_sample_a_minute_counts_again() {
     // 1079 samples shown of which 1000 are kept, 100 at first and some 163 minutes.
     let columns = bench.monitor.memory_bytes() / 40;
     assert!((1000 + 255..1000 + 270).contains(&columns), "{columns}");
+}
+
+#[test]
+fn a_shift_that_is_over_after_a_restart_fired_on() {
+    let mut bench = bench(&[3]);
+    minutes(&mut bench, T0, 20, 5.0e8);
+    let mut recall = |subject| bench.monitor.recall("rttc_shift", subject);
+    assert_eq!(recall("DU 3"), Recalled::Holds);
+    assert_eq!(recall("DU 4"), Recalled::Gone);
+    minutes(&mut bench, T0 + 1_200_000, 2, 5.0e8);
+    assert_eq!(bench.alarms(), [("rttc_shift", "DU 3", false)]);
 }
 
 #[test]
