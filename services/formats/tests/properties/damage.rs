@@ -120,16 +120,19 @@ proptest! {
         lengths_fit: bool,
     ) {
         if lengths_fit && body.len() >= PREAMBLE_BYTES {
-            let types = [10001, 2001, 1002, 1003, 1004, 1005, 0, 100_001, 0];
+            let types = [10001, 2001, 1002, 1003, 1004, 1005, 0, 100_001, 0, 0];
             let at = tags::STATION.iter().position(|t| *t == tag).unwrap();
             let length = i32::try_from(body.len()).unwrap();
             body[..4].copy_from_slice(&length.to_le_bytes());
             body[4..8].copy_from_slice(&i32::to_le_bytes(types[at]));
             if body.len() > 10 {
-                body[8..10].copy_from_slice(&i16::to_le_bytes([4, 6, 1, 1, 1, 1, 0, 0, 0][at]));
+                body[8..10].copy_from_slice(&i16::to_le_bytes([4, 6, 1, 1, 1, 1, 0, 0, 0, 0][at]));
             }
             if tag == tags::IO_MONIT {
                 body[..4].copy_from_slice(b"TMCH");
+            }
+            if tag == tags::IO_TOA {
+                body[..6].copy_from_slice(b"TOA 1\n");
             }
         }
         use_all(tag, &body);
