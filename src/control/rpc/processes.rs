@@ -194,7 +194,10 @@ fn started(outcome: &Outcome, gave_up: bool) -> Result<(), Code> {
         Verdict::Started | Verdict::AlreadyStarted => Ok(()),
         Verdict::SpawnError => Err(Code::SpawnError),
         Verdict::AbnormalTermination if gave_up => Err(Code::SpawnError),
-        Verdict::AbnormalTermination | Verdict::TimedOut => Err(Code::AbnormalTermination),
+        // supervisorctl knows no other failure of a start.
+        Verdict::AbnormalTermination | Verdict::TimedOut | Verdict::Failed => {
+            Err(Code::AbnormalTermination)
+        }
         Verdict::Stopped
         | Verdict::Signalled
         | Verdict::NotRunning
@@ -203,7 +206,6 @@ fn started(outcome: &Outcome, gave_up: bool) -> Result<(), Code> {
         | Verdict::Released
         | Verdict::Cleared
         | Verdict::Rotated
-        | Verdict::Failed
         | Verdict::Added
         | Verdict::Removed
         | Verdict::Updated
