@@ -11,9 +11,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tracing::{info, warn};
 
 use crate::monitor::Persist;
-use crate::standing::{Kept, Standing};
+use crate::standing::{GONE, Kept, Standing, over};
 use crate::{
-    Alarm, BoxFuture, Event, Fetched, Monitor, Outputs, Recalled, Request, Service, ServiceCx,
+    BoxFuture, Event, Fetched, Monitor, Outputs, Recalled, Request, Service, ServiceCx,
     ServiceError, Setup, blocking, write_files,
 };
 
@@ -335,12 +335,7 @@ impl<M: Monitor> Loop<M> {
         for alarm in kept.conditions {
             match self.monitor.recall(&alarm.rule, &alarm.subject) {
                 Recalled::Holds => self.out.alarms.push(alarm),
-                Recalled::Gone => self.out.alarms.push(Alarm {
-                    firing: false,
-                    text: format!("no longer part of the detector: {}", alarm.text),
-                    at: now,
-                    ..alarm
-                }),
+                Recalled::Gone => self.out.alarms.push(over(alarm, GONE, now)),
                 Recalled::Unknown => {}
             }
         }

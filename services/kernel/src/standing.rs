@@ -72,7 +72,6 @@ impl Standing {
         until: Instant,
         at: Timestamp,
     ) -> Vec<Alarm> {
-        let why = "no longer part of the detector";
         let gone = self.0.extract_if(.., |(rule, subject), condition| {
             match recall(rule, subject) {
                 Recalled::Holds => condition.doubted_until = None,
@@ -83,7 +82,7 @@ impl Standing {
             }
             false
         });
-        gone.map(|(_, condition)| over(condition.alarm, why, at))
+        gone.map(|(_, condition)| over(condition.alarm, GONE, at))
             .collect()
     }
 
@@ -104,8 +103,11 @@ impl Standing {
     }
 }
 
+/// Why a condition is over whose subject nobody looks at any more.
+pub(crate) const GONE: &str = "no longer part of the detector";
+
 /// Makes the end of a condition.
-fn over(alarm: Alarm, why: &str, at: Timestamp) -> Alarm {
+pub(crate) fn over(alarm: Alarm, why: &str, at: Timestamp) -> Alarm {
     Alarm {
         firing: false,
         text: format!("{why}: {}", alarm.text),
