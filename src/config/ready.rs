@@ -33,6 +33,24 @@ pub enum Ready {
     Flow,
 }
 
+impl Ready {
+    /// Returns how long it has to live to be ready; no time when that is found out otherwise.
+    pub fn least_life(&self) -> Duration {
+        match self {
+            Self::Secs(time) => *time,
+            Self::Spawn
+            | Self::Notify
+            | Self::Fd(_)
+            | Self::Tcp(_)
+            | Self::Http(_)
+            | Self::Exec(_)
+            | Self::Log(_)
+            | Self::File(_)
+            | Self::Flow => Duration::ZERO,
+        }
+    }
+}
+
 /// Why a text is no [`Ready`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadyError {

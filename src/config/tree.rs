@@ -315,18 +315,7 @@ impl Builder<'_> {
 
     /// Returns how long a service may take until it is ready: longer than it has to live for that.
     fn ready_timeout(&mut self, doc: &ServiceDoc, ready: &Ready) -> Duration {
-        let lives = match ready {
-            Ready::Secs(time) => *time,
-            Ready::Spawn
-            | Ready::Notify
-            | Ready::Fd(_)
-            | Ready::Tcp(_)
-            | Ready::Http(_)
-            | Ready::Exec(_)
-            | Ready::Log(_)
-            | Ready::File(_)
-            | Ready::Flow => Duration::ZERO,
-        };
+        let lives = ready.least_life();
         let Some(given) = &doc.ready_timeout else {
             let said = doc.ready.as_ref().map_or(Duration::ZERO, |_| lives);
             return READY_TIMEOUT.saturating_add(said);

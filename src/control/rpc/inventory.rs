@@ -10,7 +10,7 @@ use super::desk::{Desk, unexpected};
 use super::fault::Fault;
 use super::names::within_group;
 use super::xml::Xml;
-use crate::config::plan::{Body, CommandBody, Plan, Ready, ServicePlan, Stderr};
+use crate::config::plan::{Body, CommandBody, Plan, ServicePlan, Stderr};
 
 /// What stands for a value that is not there.
 const NONE: &str = "none";
@@ -64,7 +64,7 @@ fn write(xml: &mut Xml, service: &Available, plan: Option<&ServicePlan>) {
         );
         xml.int_member(
             "startsecs",
-            plan.map_or(0, |plan| start_seconds(&plan.ready)),
+            plan.map_or(0, |plan| saturated(plan.ready.least_life().as_secs())),
         );
         write_stream(xml, plan, "stdout", plan.is_some());
         let signal = plan.map_or(Signal::SIGTERM, |plan| plan.stop.signal);
@@ -117,21 +117,6 @@ fn command(service: &ServicePlan) -> String {
             shlex::try_join(words).unwrap_or_else(|_| program.argv.join(" "))
         }
         Body::Kind(body) => body.kind.name.to_owned(),
-    }
-}
-
-fn start_seconds(ready: &Ready) -> i64 {
-    match ready {
-        Ready::Secs(time) => saturated(time.as_secs()),
-        Ready::Spawn
-        | Ready::Notify
-        | Ready::Fd(_)
-        | Ready::Tcp(_)
-        | Ready::Http(_)
-        | Ready::Exec(_)
-        | Ready::Log(_)
-        | Ready::File(_)
-        | Ready::Flow => 0,
     }
 }
 
