@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 use fathom_kernel::{LogLine, LogStream, Timestamp};
 use flate2::read::MultiGzDecoder;
@@ -34,6 +35,27 @@ pub struct Question {
     pub since: Option<Timestamp>,
     /// At most so many, the last ones.
     pub lines: usize,
+}
+
+impl Question {
+    /// Tells whether a line is among those asked for, by its time.
+    pub(crate) fn wants(self, line: &LogLine) -> bool {
+        self.since.is_none_or(|since| line.at >= since)
+    }
+
+    /// Tells whether the end of a log has all that is asked for, whatever was before.
+    pub(crate) fn is_met_by(self, end: &[Arc<LogLine>]) -> bool {
+        match self.since {
+            Some(_) => end.first().is_some_and(|first| !self.wants(first)),
+            None => end.len() >= self.lines,
+        }
+    }
+
+    /// Returns those lines of the end of a log that are asked for.
+    pub(crate) fn among(self, end: &[Arc<LogLine>]) -> Vec<LogLine> {
+        let wanted = end.iter().filter(|line| self.wants(line));
+        wanted.map(|line| (**line).clone()).collect()
+    }
 }
 
 /// What was written, oldest first.
@@ -154,7 +176,7 @@ impl Moment {
             let (line, has_time) = owner.line(line, written);
             // What has no time goes with what stands before: a record may have several lines.
             if has_time {
-                is_wanted = asked.since.is_none_or(|since| line.at >= since);
+                is_wanted = asked.wants(&line);
             }
             if is_wanted {
                 lines.push(line);

@@ -119,12 +119,8 @@ impl Records {
     /// Answers out of memory; `None` when the files may know more.
     pub(crate) fn recall(&self, service: &str, question: Question) -> Option<Past> {
         let kept = self.tail(service, question.lines).unwrap_or_default();
-        let since = question.since.unwrap_or(Timestamp::MIN);
-        let reaches_back = kept.first().is_some_and(|line| line.at < since);
-        let lines: Vec<_> = kept.iter().filter(|line| line.at >= since).collect();
-        let is_full = question.since.is_none() && lines.len() >= question.lines;
-        (reaches_back || is_full).then(|| Past {
-            lines: lines.into_iter().map(|line| (**line).clone()).collect(),
+        question.is_met_by(&kept).then(|| Past {
+            lines: question.among(&kept),
             cut: false,
         })
     }
@@ -138,8 +134,7 @@ impl Records {
             .map(|logs| logs.past(service, question));
         let written = written.transpose()?.unwrap_or_default();
         let kept = self.tail(service, question.lines).unwrap_or_default();
-        let since = question.since.unwrap_or(Timestamp::MIN);
-        let kept: Vec<_> = kept.iter().filter(|line| line.at >= since).collect();
+        let kept = question.among(&kept);
         // Memory knows its lines better: to the millisecond, and of which start they are.
         if written.lines.len() > kept.len() {
             return Ok(written);
@@ -147,7 +142,7 @@ impl Records {
         let forgot = self.written(service) > kept.len() as u64;
         Ok(Past {
             cut: question.since.is_some() && forgot,
-            lines: kept.into_iter().map(|line| (**line).clone()).collect(),
+            lines: kept,
         })
     }
 

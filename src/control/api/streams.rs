@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::sse::{Event as Sse, KeepAlive};
 use axum::response::{IntoResponse, Response};
-use fathom_kernel::{ControlError, LogStream, Timestamp};
+use fathom_kernel::{ControlError, LogStream};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -110,25 +110,15 @@ async fn look_back(console: &Console, name: String, question: Question) -> Resul
 async fn follow(console: &Console, name: String, question: Question) -> Result<Response, Failure> {
     let place = place(console)?;
     let records = &console.parts().records;
-    let since = question.since.unwrap_or(Timestamp::MIN);
-    let (mut first, follow): (Vec<_>, _) = match records.recall(&name, question) {
-        Some(_) => {
-            let mut follow = records.follow(&name, question.lines);
-            let past = follow.past().lines.into_iter();
-            let past = past.filter(|line| line.at >= since);
-            (
-                past.map(|line| message(LOG_EVENT, &*line)).collect(),
-                follow,
-            )
-        }
-        // First, so that what comes while files are read is not missed.
-        None => {
-            let follow = records.follow(&name, 0);
-            let past = look_back(console, name, question).await?.lines;
-            let past = past.iter().map(|line| message(LOG_EVENT, line));
-            (past.collect(), follow)
-        }
+    // First, so that what comes while files are read is not missed.
+    let mut follow = records.follow(&name, question.lines);
+    let kept = follow.past().lines;
+    let past = match question.is_met_by(&kept) {
+        true => question.among(&kept),
+        false => look_back(console, name, question).await?.lines,
     };
+    let past = past.iter().map(|line| message(LOG_EVENT, line));
+    let mut first: Vec<_> = past.collect();
     first.push(Sse::default().event(LIVE_EVENT).data("{}"));
     let batches = stream::unfold((follow, place), next_batch).flat_map(stream::iter);
     Ok(sse(console, stream::iter(first).chain(batches)))
