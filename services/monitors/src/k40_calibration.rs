@@ -24,7 +24,7 @@ mod views;
 
 use fathom_formats::km3net::{Header, SuperFrame, TimeSlice, Tmch};
 use fathom_kernel::{
-    Event, Frame, Limits, Monitor, Outputs, Persist, Saved, Setup, Timestamp, Topics, tags,
+    Event, Frame, Limits, Monitor, Outputs, Persist, Recalled, Saved, Setup, Timestamp, Topics, tags,
 };
 use serde_json::Value;
 
@@ -225,6 +225,24 @@ impl Monitor for K40Calibration {
             }
         }
         keep.snapshot(snapshot);
+    }
+
+    fn recall(&mut self, rule: &str, subject: &str) -> Recalled {
+        let ("k40_t0_shift", Some((_, rank))) = (rule, self.places.of_subject(subject)) else {
+            return match rule {
+                "k40_t0_shift" => Recalled::Gone,
+                _ => Recalled::Unknown,
+            };
+        };
+        let dom = rank.and_then(|rank| self.doms.get_mut(rank)?.as_mut());
+        match dom.filter(|dom| dom.last.is_some()) {
+            Some(dom) => {
+                dom.is_alarming = true;
+                Recalled::Holds
+            }
+            // It was found with other options or another detector file, and may not hold by these.
+            None => Recalled::Unknown,
+        }
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {

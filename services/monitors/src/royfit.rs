@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use fathom_formats::km3net::Event as Payload;
 use fathom_kernel::{
-    Event, Monitor, Outputs, Persist, Saved, Setup, Size, Span, Timestamp, Topics, tags,
+    Event, Monitor, Outputs, Persist, Recalled, Saved, Setup, Size, Span, Timestamp, Topics, tags,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -306,6 +306,17 @@ impl Monitor for Royfit {
         };
         self.keeper
             .persist(&numbers, (&doms, &mut self.residuals), keep);
+    }
+
+    fn recall(&mut self, rule: &str, subject: &str) -> Recalled {
+        match (rule, self.places.of_subject(subject)) {
+            ("dom_time_offset", Some((_, Some(rank)))) => {
+                self.offsets.recall(self.places.list()[rank].dom_id);
+                Recalled::Holds
+            }
+            ("dom_time_offset", _) => Recalled::Gone,
+            _ => Recalled::Unknown,
+        }
     }
 
     fn restore(&mut self, saved: &Saved) -> Result<(), String> {

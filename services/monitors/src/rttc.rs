@@ -36,6 +36,8 @@ pub use self::baseline::rttc_ps;
 const SAMPLES_MIN: usize = 10;
 /// Standard deviations that a value may be off.
 const SIGMAS: f64 = 5.0;
+/// When an answer came last if the monitor before this one already missed them: long ago.
+const NOT_HEARD_MS: i64 = i64::MIN / 2;
 
 /// Options of `rttc`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -315,8 +317,14 @@ impl Monitor for Rttc {
     }
 
     fn recall(&mut self, rule: &str, subject: &str) -> Recalled {
-        if rule != "rttc_shift" {
-            return Recalled::Unknown;
+        match rule {
+            "rttc_shift" => {}
+            "rttc_unavailable" => {
+                self.silent = true;
+                self.heard_ms = Some(NOT_HEARD_MS);
+                return Recalled::Holds;
+            }
+            _ => return Recalled::Unknown,
         }
         let is_it = |du: &u32| format!("DU {du}") == subject;
         let Some(n) = self.numbers.iter().position(is_it) else {

@@ -12,7 +12,7 @@ use fathom_formats::km3net::{
     encode_time_slice,
 };
 use fathom_kernel::view::{Panels, View};
-use fathom_kernel::{Event, FileEdit, Monitor, Persist, Setup, Span, tags};
+use fathom_kernel::{Event, FileEdit, Monitor, Persist, Recalled, Setup, Span, tags};
 use fathom_monitors::k40::{cos_angles, expected_rate_hz, pair_list};
 use fathom_monitors::{K40Calibration, K40CalibrationConfig as Config, K40Mask, K40Times};
 use serde_json::{Value, json};
@@ -611,6 +611,26 @@ fn a_shift_of_two_ns_raises_an_alarm_that_goes_when_the_shift_goes() {
         bench.alarms()[1..],
         [("k40_t0_shift", "DU 1 floor 4", false)]
     );
+}
+
+#[test]
+fn a_shift_that_a_higher_limit_allows_after_a_restart_fired_on() {
+    let setup = setup(1);
+    let mut fakes = [Fake::new(&modules(&setup)[3])];
+    fakes[0].late_ns[9] = 2.0;
+    let mut bench = bench(config(60), &setup);
+    feed(&mut bench, &mut fakes, 0);
+    let higher = Config {
+        alarm_shift: 5.0,
+        ..config(60)
+    };
+    let mut bench = bench.restarted(higher, &setup, &Store::default());
+    let mut recall = |subject| bench.monitor.recall("k40_t0_shift", subject);
+    assert_eq!(recall("DU 1 floor 4"), Recalled::Holds);
+    assert_eq!(recall("DU 1 floor 5"), Recalled::Unknown);
+    assert_eq!(recall("DU 9 floor 5"), Recalled::Gone);
+    bench.tick(START_MS + 60_000 + 2500);
+    assert_eq!(bench.alarms(), [("k40_t0_shift", "DU 1 floor 4", false)]);
 }
 
 #[test]

@@ -339,6 +339,18 @@ fn a_shift_that_is_over_after_a_restart_fired_on() {
 }
 
 #[test]
+fn answers_that_were_missing_before_a_restart_are_said_to_come_only_when_they_come() {
+    let mut bench = bench(&[3]);
+    let recalled = bench.monitor.recall("rttc_unavailable", "Detector Manager");
+    assert_eq!(recalled, Recalled::Holds);
+    (0..30).for_each(|s| bench.tick(T0 + 1000 * s));
+    assert_eq!(bench.alarms(), []);
+    minutes(&mut bench, T0 + 30_000, 1, 5.0e8);
+    let about = ("rttc_unavailable", "Detector Manager");
+    assert_eq!(bench.alarms(), [(about.0, about.1, false)]);
+}
+
+#[test]
 fn five_sigma_count_where_they_are_more_than_the_limit_and_given_values_at_once() {
     let given = Given {
         median_ps: 5.0e8,

@@ -142,6 +142,12 @@ impl Offsets {
         self.off.iter().copied().collect()
     }
 
+    /// It was said before the restart, and again by now, that a DOM is off.
+    pub(super) fn recall(&mut self, dom_id: u32) {
+        self.off.insert(dom_id);
+        self.unsaid.remove(&dom_id);
+    }
+
     /// Takes back what was kept, but for DOMs that the detector description has no more: where they
     /// stood is not known, and alarms that nobody says again end without our help.
     pub(super) fn put_back(&mut self, off: Vec<u32>, places: &Places) {

@@ -2,7 +2,7 @@
 
 use fathom_formats::detx::Detector;
 use fathom_kernel::view::View;
-use fathom_kernel::{Event, Monitor};
+use fathom_kernel::{Event, Monitor, Recalled};
 use fathom_monitors::{Royfit, RoyfitConfig};
 
 use super::common::Store;
@@ -68,6 +68,17 @@ fn a_dom_that_is_8_ns_late_is_listed_and_said_until_it_is_right_again() {
     assert_eq!(bench.alarms().len(), 1);
     bench.tick(START_MS + 8_000_000);
     assert_eq!(bench.alarms()[1..], [(alarm.0, alarm.1, false)]);
+}
+
+#[test]
+fn a_dom_that_cannot_be_judged_after_a_restart_was_off_for_ever() {
+    let mut bench = Bench::<Royfit>::new(RoyfitConfig::default(), &setup(2));
+    let mut recall = |subject| bench.monitor.recall("dom_time_offset", subject);
+    assert_eq!(recall("DU 2 floor 9"), Recalled::Holds);
+    assert_eq!(recall("DU 7 floor 1"), Recalled::Gone);
+    bench.tick(START_MS + 60_000);
+    let about = ("dom_time_offset", "DU 2 floor 9");
+    assert_eq!(bench.alarms(), [(about.0, about.1, false)]);
 }
 
 #[test]
