@@ -36,6 +36,7 @@ mod find;
 mod idle;
 mod kept;
 mod sink;
+mod small_http;
 mod web;
 
 use fathom_kernel::Kind;

@@ -24,7 +24,8 @@ mod views;
 
 use fathom_formats::km3net::{Header, SuperFrame, TimeSlice, Tmch};
 use fathom_kernel::{
-    Event, Frame, Limits, Monitor, Outputs, Persist, Recalled, Saved, Setup, Timestamp, Topics, tags,
+    Event, Frame, Limits, Monitor, Outputs, Persist, Recalled, Saved, Setup, Timestamp, Topics,
+    tags,
 };
 use serde_json::Value;
 

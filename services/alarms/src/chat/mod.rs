@@ -1,6 +1,7 @@
 //! Chats: one way to say something and to hear what is said, whatever the chat is.
 
 mod console;
+mod ears;
 mod rocketchat;
 mod webhook;
 
@@ -10,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use console::Console;
+pub(crate) use ears::{Ears, Hook};
 pub(crate) use rocketchat::{Account, RocketChat};
 pub(crate) use webhook::Webhook;
 
@@ -42,7 +44,7 @@ pub(crate) struct Said {
 pub(crate) enum Transport {
     /// Rocket.Chat, by its REST interface.
     Rocketchat,
-    /// An incoming webhook of Mattermost, Slack or Rocket.Chat: says, but does not hear.
+    /// Webhooks of Mattermost, Slack or Rocket.Chat: an incoming one to speak, an outgoing one to hear.
     Webhook,
     /// The log of the service; what is said comes by the request `say`.
     Console,
@@ -68,7 +70,7 @@ pub(crate) enum ChatError {
     /// It does not know the channel.
     #[error("no channel {0}, or the account is not in it")]
     NoChannel(String),
-    /// The chat can only be spoken to.
+    /// The chat can only be spoken to: nobody listens to its outgoing webhook.
     #[error("this chat cannot be heard")]
     Deaf,
 }

@@ -1,11 +1,12 @@
-//! Incoming webhooks of Mattermost, Slack and Rocket.Chat: `{"text": ...}` to a secret address.
+//! Webhooks of Mattermost, Slack and Rocket.Chat: `{"text": ...}` to the secret address of an incoming
+//! one, and what an outgoing one tells.
 
 use fathom_kernel::BoxFuture;
 use jiff::Timestamp;
 use reqwest::Client;
 use serde_json::json;
 
-use super::{Chat, ChatError, Said};
+use super::{Chat, ChatError, Ears, Said};
 use crate::web;
 
 /// Characters of an answer that are told.
@@ -15,12 +16,13 @@ const TOLD_CHARS: usize = 200;
 pub(crate) struct Webhook {
     client: Client,
     url: String,
+    ears: Option<Ears>,
 }
 
 impl Webhook {
-    /// Makes a webhook at an address.
-    pub(crate) fn new(client: Client, url: String) -> Self {
-        Self { client, url }
+    /// Makes a webhook at an address, which is heard where ears are given.
+    pub(crate) fn new(client: Client, url: String, ears: Option<Ears>) -> Self {
+        Self { client, url, ears }
     }
 
     async fn say(&self, text: &str) -> Result<(), ChatError> {
@@ -48,6 +50,7 @@ impl Chat for Webhook {
     }
 
     fn read(&mut self, _since: Timestamp) -> BoxFuture<'_, Result<Vec<Said>, ChatError>> {
-        Box::pin(std::future::ready(Err(ChatError::Deaf)))
+        let heard = self.ears.as_mut().map(Ears::take);
+        Box::pin(std::future::ready(heard.ok_or(ChatError::Deaf)))
     }
 }

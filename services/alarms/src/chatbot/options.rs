@@ -1,6 +1,8 @@
 //! Options of `chatbot`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use fathom_kernel::Span;
 use schemars::JsonSchema;
@@ -8,7 +10,10 @@ use serde::Deserialize;
 
 use super::roles::names;
 use crate::alarm_chat::checked;
-use crate::chat::{Account, Transport};
+use crate::chat::{Account, Hook, Transport};
+
+/// A shorter secret can be guessed.
+const TOKEN_BYTES_MIN: usize = 16;
 
 /// Options of `chatbot`; `enabled`, `botname`, `password`, `channel`, `operators` and `shifters`
 /// stand in the section `Alerts` of km3mon's pipeline.toml.
@@ -23,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) channel: String,
     /// Without, the service runs and heeds nobody.
     pub(crate) enabled: bool,
+    /// Address on which the outgoing webhook of the chat is heard (`webhook`); port 0 takes a free one.
+    pub(crate) listen: SocketAddr,
     /// Exact user names of those who may do everything.
     pub(crate) operators: Vec<String>,
     /// Password of the bot (`rocketchat`).
@@ -30,15 +37,18 @@ pub(crate) struct Options {
     /// Most orders of one user in a minute.
     #[schemars(range(min = 1, max = 1000))]
     pub(crate) per_minute: usize,
-    /// Time between two looks at the channel. A server may allow no more than ten calls in a minute to
+    /// Time between two looks at the channel (`rocketchat`). A server may allow no more than ten calls in a minute to
     /// accounts that are not marked as bots.
     pub(crate) poll: Span,
     /// Exact user names of the shifters, such as `anna and ben`, until an operator names others in the
     /// chat; those are kept over restarts.
     pub(crate) shifters: String,
-    /// `rocketchat` or `console` (orders come by the request `say`).
+    /// Secret of the outgoing webhook, as the chat made it (`webhook`).
+    pub(crate) token: String,
+    /// `rocketchat`, `webhook` (an outgoing and an incoming webhook of Mattermost, Slack or
+    /// Rocket.Chat) or `console` (orders come by the request `say`).
     pub(crate) transport: Transport,
-    /// Address of the server.
+    /// Address of the server, or of the incoming webhook.
     pub(crate) url: String,
 }
 
@@ -49,11 +59,13 @@ impl Default for Options {
             ca_file: None,
             channel: String::new(),
             enabled: true,
+            listen: SocketAddr::from(([127, 0, 0, 1], 9003)),
             operators: Vec::new(),
             password: String::new(),
             per_minute: 20,
             poll: Span::from_secs(7),
             shifters: String::new(),
+            token: String::new(),
             transport: Transport::Rocketchat,
             url: String::new(),
         }
@@ -78,13 +90,34 @@ impl Options {
         if self.botname.is_empty() {
             return Some("botname is empty".to_owned());
         }
-        if self.transport == Transport::Webhook {
-            return Some(
-                "a webhook cannot be heard; expected `rocketchat` or `console`".to_owned(),
-            );
+        if self.transport == Transport::Webhook && self.channel.is_empty() {
+            return Some("channel is empty; transport = \"webhook\" needs it".to_owned());
+        }
+        if self.transport == Transport::Webhook && self.token.len() < TOKEN_BYTES_MIN {
+            return Some(format!(
+                "token has {} characters, expected the secret of an outgoing webhook, {TOKEN_BYTES_MIN} or more",
+                self.token.len()
+            ));
         }
         let named = names(&self.shifters).err();
         named.or_else(|| checked(self.transport, &self.account()).err())
+    }
+
+    /// Returns where an outgoing webhook is heard, and what it must say.
+    pub(crate) fn hook(&self) -> Hook {
+        Hook {
+            listen: self.listen,
+            token: self.token.clone(),
+            channel: self.channel.clone(),
+        }
+    }
+
+    /// Returns the time between two looks; a webhook tells by itself.
+    pub(crate) fn poll(&self) -> Duration {
+        match self.transport {
+            Transport::Webhook => Duration::ZERO,
+            Transport::Rocketchat | Transport::Console => self.poll.duration(),
+        }
     }
 
     /// Returns who speaks, and where.

@@ -1,6 +1,7 @@
 //! The bot as a service: listens, heeds, answers, keeps its state.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use fathom_kernel::{
@@ -18,7 +19,7 @@ use super::order::{HELP, Order, addressed};
 use super::roles::{Role, names, needed, refusal};
 use super::{Options, reply};
 use crate::alarm_chat::channel;
-use crate::chat::{Chat, ChatError, Said, Transport};
+use crate::chat::{Chat, ChatError, Ears, Said, Transport};
 use crate::idle;
 
 /// Time between two looks at what is to be done.
@@ -61,10 +62,14 @@ impl Service for Chatbot {
             return Box::pin(idle(cx));
         }
         Box::pin(async move {
+            let ears = open_ears(&options, &cx).await?;
             let (transport, account) = (options.transport, options.account());
             let (ca_file, checkpoint) = (options.ca_file.clone(), cx.checkpoint.clone());
             let begun = tokio::task::spawn_blocking(move || {
-                (channel(transport, account, ca_file), checkpoint.load())
+                (
+                    channel(transport, account, ca_file, ears),
+                    checkpoint.load(),
+                )
             });
             let (chat, saved) = begun.await.map_err(ServiceError::new)?;
             let snapshot = saved.unwrap_or_else(|error| {
@@ -92,6 +97,28 @@ impl Service for Chatbot {
             bot.run().await
         })
     }
+}
+
+/// Why an outgoing webhook cannot be heard.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {listen}")]
+struct ListenError {
+    listen: SocketAddr,
+    #[source]
+    source: std::io::Error,
+}
+
+/// Listens to an outgoing webhook, where the options say so, and announces where.
+async fn open_ears(options: &Options, cx: &ServiceCx) -> Result<Option<Ears>, ServiceError> {
+    if options.transport != Transport::Webhook {
+        return Ok(None);
+    }
+    let listen = options.listen;
+    let opened = Ears::open(options.hook(), cx.clock.clone(), cx.counters.clone()).await;
+    let (ears, bound) =
+        opened.map_err(|source| ServiceError::new(ListenError { listen, source }))?;
+    cx.addresses.announce(&cx.name, bound);
+    Ok(Some(ears))
 }
 
 /// A running bot.
@@ -154,6 +181,7 @@ impl Bot {
         }
         self.talking.shutdown().await;
         self.doing.shutdown().await;
+        self.cx.addresses.withdraw(&self.cx.name);
         Ok(())
     }
 
@@ -170,7 +198,7 @@ impl Bot {
         {
             return;
         }
-        let poll = self.options.poll.duration();
+        let poll = self.options.poll();
         let is_time = self.polled.is_none_or(|at| at.elapsed() >= poll);
         if self.waiting.is_empty() && !is_time {
             return;

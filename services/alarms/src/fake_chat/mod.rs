@@ -4,7 +4,7 @@
 //! `login`, `me`, `channels.list`, `channels.info`, `channels.history`, `chat.postMessage`, and
 //! `/hooks/CHANNEL` for `{"text": ...}` as incoming webhooks take it.
 
-mod server;
+mod call;
 mod state;
 
 use std::collections::BTreeMap;
@@ -17,7 +17,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use call::Call;
 use state::State;
+
+use crate::small_http;
 
 /// Options of `fake_chat`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -83,7 +86,11 @@ async fn work(options: Options, mut cx: ServiceCx) -> Result<(), ServiceError> {
     let state = Arc::new(Mutex::new(State::new(options.users, options.channels)));
     cx.addresses.announce(&cx.name, bound);
     cx.ready();
-    let serving = server::serve(listener, state.clone(), cx.clock.clone());
+    let (answering, clock) = (state.clone(), cx.clock.clone());
+    let serving = small_http::serve(listener, move |head, body| {
+        let mut state = answering.lock().unwrap_or_else(PoisonError::into_inner);
+        state.answer(&Call::of(head, body), clock.now())
+    });
     tokio::pin!(serving);
     let stop = cx.stop.clone();
     loop {

@@ -5,23 +5,15 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::call::Call;
+use crate::small_http::Answer;
+
 /// Messages kept.
 const MESSAGES_MAX: usize = 1000;
 /// Most channels of one answer.
 const CHANNELS_LISTED: usize = 50;
 /// Log-ins kept; the oldest are forgotten.
 const LOG_INS_MAX: usize = 1000;
-
-/// A call as it arrived.
-#[derive(Debug, Default)]
-pub(super) struct Call {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) query: HashMap<String, String>,
-    /// Number of the user and token, as the headers say them.
-    pub(super) log_in: Option<(String, String)>,
-    pub(super) body: Value,
-}
 
 /// The server.
 #[derive(Debug)]
@@ -43,8 +35,6 @@ struct Message {
     text: String,
     at: Timestamp,
 }
-
-type Answer = (u16, Value);
 
 fn refused(status: u16, error: &str) -> Answer {
     (status, json!({ "success": false, "error": error }))

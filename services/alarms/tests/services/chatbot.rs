@@ -9,6 +9,14 @@ use serde_json::{Value, json};
 use crate::chat::{server, wait_said};
 use crate::rig::{Stack, until};
 
+fn client() -> Client {
+    // A second one is refused, which does no harm.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    Client::new()
+}
+
 /// Somebody in the channel.
 struct Person {
     client: Client,
@@ -19,10 +27,7 @@ struct Person {
 
 impl Person {
     async fn log_in(address: &str, user: &str, password: &str) -> Self {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
-        let client = Client::new();
+        let client = client();
         let url = format!("http://{address}/api/v1/login");
         let login = json!({ "user": user, "password": password });
         let answer = client.post(url).json(&login).send().await.unwrap();
@@ -220,4 +225,92 @@ async fn an_order_of_long_ago_is_not_carried_out() {
     assert!(!commands.iter().any(is_restart));
     bot.stop().await;
     server.stop().await;
+}
+
+const TOKEN: &str = "q7o1c9w3s5kdn8e2";
+
+/// Says something as an outgoing webhook does, and returns the status of the answer.
+async fn hook(address: &str, media_type: &str, body: impl Into<String>) -> u16 {
+    let call = client().post(format!("http://{address}/"));
+    let call = call.header("content-type", media_type).body(body.into());
+    call.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn a_webhook_is_spoken_to_and_heard() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let stack = Stack::live();
+    let (server, chat) = server(&stack, "127.0.0.1:0").await;
+    let hooks = format!(
+        "transport = \"webhook\"\nurl = \"http://{chat}/hooks/operations\"\ntoken = \"{TOKEN}\"\n\
+         listen = \"127.0.0.1:0\"\nbotname = \"bot\"\nchannel = \"#operations\"\nshifters = \"anna\"\n"
+    );
+    let bot = stack.start("chatbot", "chatbot", &hooks).await;
+    let at = stack.addresses.of("chatbot").unwrap().to_string();
+    let form = |token: &str, channel: &str, id: &str, text: &str| {
+        format!(
+            "token={token}&team_domain=km3&channel_name={channel}&post_id={id}&user_name=anna\
+             &trigger_word=%40bot&text=%40bot+{text}"
+        )
+    };
+    // As Mattermost and Slack say it, also a second time, and as Rocket.Chat does.
+    for _ in 0..2 {
+        let said = form(TOKEN, "operations", "p1", "restart+dom_rates");
+        assert_eq!(hook(&at, FORM, said).await, 200);
+    }
+    let said = wait_said(&stack, 1).await;
+    assert!(said[0].contains("@anna dom_rates: started"), "{said:?}");
+    let mut json = json!({
+        "token": TOKEN, "bot": false, "channel_id": "GENERAL", "channel_name": "operations",
+        "message_id": "m1", "timestamp": "2026-11-01T00:00:00Z", "user_id": "b7", "user_name": "ben",
+        "text": "@bot who is on shift",
+    });
+    let media_type = "application/json; charset=utf-8";
+    assert_eq!(hook(&at, media_type, json.to_string()).await, 200);
+    let said = wait_said(&stack, 2).await;
+    assert!(said[1].contains("on shift: anna"), "{said:?}");
+    // Neither another bot, nor another channel, nor somebody without the token is heeded.
+    json["bot"] = json!({ "i": "other" });
+    assert_eq!(hook(&at, "application/json", json.to_string()).await, 200);
+    let other = form(TOKEN, "random", "p2", "stop+dom_rates");
+    assert_eq!(hook(&at, FORM, other).await, 200);
+    let guessed = form("q7o1c9w3s5kdn8e3", "operations", "p3", "stop+dom_rates");
+    assert_eq!(hook(&at, FORM, guessed).await, 403);
+    for (media_type, body) in [
+        (FORM, "token=x"),
+        ("application/json", "[]"),
+        ("text/plain", ""),
+    ] {
+        assert_eq!(hook(&at, media_type, body).await, 400, "{media_type}");
+    }
+    let long = "x".repeat((1 << 20) + 1);
+    assert_eq!(hook(&at, FORM, long).await, 413);
+    let last = form(TOKEN, "operations", "p4", "hello");
+    assert_eq!(hook(&at, FORM, last).await, 200);
+    let said = wait_said(&stack, 3).await;
+    assert_eq!(said.len(), 3, "{said:?}");
+    let restarts = stack.commands();
+    let restarts = restarts
+        .iter()
+        .filter(|(command, _)| matches!(command, Command::Restart { .. }));
+    assert_eq!(restarts.count(), 1);
+    for running in [bot, server] {
+        running.stop().await;
+    }
+}
+
+#[test]
+fn a_webhook_that_anybody_could_use_is_refused() {
+    let wrong = |extra: &str| {
+        let options =
+            format!("botname = \"bot\"\ntransport = \"webhook\"\nurl = \"http://a/\"\n{extra}");
+        let options = toml::de::DeTable::parse(options.leak()).unwrap();
+        let kinds = fathom_alarms::KINDS;
+        let kind = kinds.iter().find(|kind| kind.name == "chatbot").unwrap();
+        let refused = (kind.parse)(options, &fathom_kernel::Setup::default());
+        refused.err().unwrap().to_string()
+    };
+    assert!(wrong("token = \"0123456789abcdef\"").contains("channel is empty"));
+    let short = wrong("channel = \"operations\"\ntoken = \"short\"");
+    assert!(short.contains("token has 5 characters"), "{short}");
 }
