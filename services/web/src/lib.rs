@@ -22,7 +22,7 @@
 //! | `GET /api/ask/SERVICE/VERB?NAME=VALUE&`, or `?args={...}` | the answer of a service, for requests that only read; values are JSON or else text |
 //! | `GET /api/faulty/SERVICE`, `/api/faulty/SERVICE/NUMBER` | the last messages that a monitor could not read; one of them as the bytes it was |
 //! | `POST /api/services/NAME/VERB` | `start`, `stop`, `restart`, for operators |
-//! | `GET /plots/NAME.png?w=&h=`, `.svg` | an output as a picture; the second is a frame around the first |
+//! | `GET /plots/NAME.png?w=&h=`, `.svg` | an output as a picture: pixels, or the same as vectors with text, where only images, and areas with too much to draw, are pixels |
 //! | `GET /logs`, `/logs/MSG.log`, `/logs/MSG_2026-01-31.log.gz` | list of the files of the detector's log, and these files |
 //! | `GET /plot_NAME.html` | leads to `/plot/NAME`, as km3mon's page of one plot |
 //! | `GET /event_selection/NAME.png?w=&h=`, `.json`, `.dat` | a stored event: picture, output, message |

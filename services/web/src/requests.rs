@@ -29,6 +29,7 @@ use crate::api::Fault;
 use crate::api::plots::drawn;
 use crate::app::App;
 use crate::picture::{self, Size};
+use crate::shelf::Form;
 
 /// Most pictures that are drawn for services at a time; further requests are refused.
 const PICTURES_MAX: usize = 8;
@@ -116,7 +117,7 @@ async fn picture(app: &App, wanted: Wanted) -> Result<Value, Fault> {
                 .entry(&name)
                 .ok_or_else(|| Fault::no_output(&name))?;
             let title = entry.output.title.clone();
-            let (png, _) = drawn(app, entry, size).await?;
+            let (png, _) = drawn(app, entry, size, Form::Png).await?;
             (name, title, png)
         }
         (None, Some(output), None) => {

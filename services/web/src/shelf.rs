@@ -25,7 +25,14 @@ pub(crate) struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Variant {
     Json { since: Option<i64>, gzip: bool },
-    Picture { width: u32, height: u32 },
+    Picture { width: u32, height: u32, form: Form },
+}
+
+/// The file that a picture is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
+    Png,
+    Svg,
 }
 
 /// What a rendering depends on: board version, and how stale the value looks.

@@ -18,7 +18,7 @@ use super::plots::Wanted;
 use super::{ETag, Fault};
 use crate::app::App;
 use crate::picture::{self, Size};
-use crate::shelf::{Edition, Key, Variant};
+use crate::shelf::{Edition, Form, Key, Variant};
 
 /// Folder of the events below the folder of files.
 pub(crate) const FOLDER: &str = "event_selection";
@@ -95,6 +95,7 @@ pub(crate) async fn drawn(
         variant: Variant::Picture {
             width: given(wanted.0),
             height: given(wanted.1),
+            form: Form::Png,
         },
     };
     let name = name.to_owned();

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use fathom_kernel::{Entry, Timestamp};
 use serde::Deserialize;
@@ -14,7 +12,7 @@ use serde::Deserialize;
 use super::{ETag, Fault};
 use crate::app::App;
 use crate::picture::{self, Size};
-use crate::shelf::{Edition, Key, Variant};
+use crate::shelf::{Edition, Form, Key, Variant};
 
 /// Query of pictures.
 #[derive(Debug, Deserialize)]
@@ -37,9 +35,9 @@ pub(crate) async fn picture(
     Query(wanted): Query<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    let (name, is_svg) = match file.rsplit_once('.') {
-        Some((name, "png")) => (name, false),
-        Some((name, "svg")) => (name, true),
+    let (name, form) = match file.rsplit_once('.') {
+        Some((name, "png")) => (name, Form::Png),
+        Some((name, "svg")) => (name, Form::Svg),
         _ => {
             return Err(Fault::new(
                 StatusCode::NOT_FOUND,
@@ -55,12 +53,11 @@ pub(crate) async fn picture(
     if tag.is_known(&headers) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag.value())]).into_response());
     }
-    let size = Size::wanted(&entry.output.view, wanted.size());
-    let (body, edition) = drawn(&app, entry, wanted.size()).await?;
+    let (body, edition) = drawn(&app, entry, wanted.size(), form).await?;
     let tag = ETag::of(&app.boot, edition);
-    let (body, media_type) = match is_svg {
-        true => (framed(&body, size).into(), "image/svg+xml"),
-        false => (body, "image/png"),
+    let media_type = match form {
+        Form::Png => "image/png",
+        Form::Svg => "image/svg+xml",
     };
     let mut response = body.into_response();
     let set = response.headers_mut();
@@ -69,20 +66,12 @@ pub(crate) async fn picture(
     Ok(response)
 }
 
-/// Returns the picture as an SVG: the raster, which scales to any frame, and no curves.
-fn framed(png: &[u8], size: Size) -> String {
-    let Size { width, height, .. } = size;
-    let data = BASE64_STANDARD.encode(png);
-    format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"><image width="{width}" height="{height}" href="data:image/png;base64,{data}"/></svg>"#
-    )
-}
-
 /// Returns the picture of an entry of the board, drawn now unless that was done already.
 pub(crate) async fn drawn(
     app: &App,
     entry: Entry,
     wanted: (Option<u32>, Option<u32>),
+    form: Form,
 ) -> Result<(Bytes, Edition), Fault> {
     let now = app.clock.now();
     let edition = edition(&entry, now);
@@ -92,9 +81,13 @@ pub(crate) async fn drawn(
         variant: Variant::Picture {
             width: size.width,
             height: size.height,
+            form,
         },
     };
-    let make = move || picture::draw(&entry.output, entry.updated, now, size);
+    let make = move || match form {
+        Form::Png => picture::draw(&entry.output, entry.updated, now, size),
+        Form::Svg => picture::draw_svg(&entry.output, entry.updated, now, size),
+    };
     let body = app.shelf.fetch(key, edition, make).await?;
     Ok((body, edition))
 }

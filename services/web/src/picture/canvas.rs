@@ -1,16 +1,27 @@
-//! A picture of RGB pixels: rectangles, blending, and the PNG file.
+//! What pictures are drawn on: pixels for a PNG, or the elements of an SVG, by the same calls.
+//!
+//! Each call asks once which of the two it is; the loops over pixels are in [`Pixels`] alone.
+
+use fathom_kernel::view::Marker;
 
 use super::colour::Rgb;
+use super::pixels::{Crop, Pixels};
+use super::shapes::{Pen, Point, Slab};
 use super::size::Size;
+use super::text::{Anchor, Type};
+use super::vector::Vector;
 
-/// Pixels, row by row from the top.
+/// A picture in the making.
 pub(super) struct Canvas {
-    width: usize,
-    height: usize,
-    pixels: Vec<u8>,
-    clip: Rect,
+    sheet: Sheet,
+    bounds: Rect,
     /// How large text and lines are.
     pub(super) scale: f32,
+}
+
+enum Sheet {
+    Pixels(Pixels),
+    Vector(Vector),
 }
 
 /// A rectangle; right and bottom are outside.
@@ -41,167 +52,305 @@ impl Rect {
             bottom: self.bottom.round().max(top + 1.0),
         }
     }
+
+    /// Returns the part of the rectangle that lies in another one.
+    pub(super) fn within(self, all: Self) -> Self {
+        Self {
+            left: self.left.clamp(all.left, all.right),
+            top: self.top.clamp(all.top, all.bottom),
+            right: self.right.clamp(all.left, all.right),
+            bottom: self.bottom.clamp(all.top, all.bottom),
+        }
+    }
+
+    /// Returns the whole pixels that another rectangle touches within this one.
+    pub(super) fn crop(&self, rect: Rect) -> Crop {
+        Crop {
+            columns: span(rect.left, rect.right, self.left, self.right),
+            rows: span(rect.top, rect.bottom, self.top, self.bottom),
+        }
+    }
 }
 
 impl Canvas {
-    /// Makes a white picture.
-    pub(super) fn new(size: Size) -> Self {
-        let (width, height) = (size.width as usize, size.height as usize);
+    /// Makes a white picture of pixels.
+    pub(super) fn pixels(size: Size) -> Self {
+        Self::on(size, Sheet::Pixels(Pixels::new(size)))
+    }
+
+    /// Makes a white picture of elements.
+    pub(super) fn vector(size: Size) -> Self {
+        Self::on(size, Sheet::Vector(Vector::new(size)))
+    }
+
+    fn on(size: Size, sheet: Sheet) -> Self {
         Self {
-            width,
-            height,
-            pixels: vec![255; width * height * 3],
-            clip: whole(width, height),
+            sheet,
+            bounds: size.bounds(),
             scale: size.scale(),
         }
     }
 
     /// Returns the whole picture.
     pub(super) fn bounds(&self) -> Rect {
-        whole(self.width, self.height)
+        self.bounds
     }
 
-    /// Draws only inside a rectangle, until [`Canvas::unclip`].
-    pub(super) fn clip(&mut self, to: Rect) {
-        let all = self.bounds();
-        self.clip = Rect {
-            left: to.left.clamp(0.0, all.right),
-            top: to.top.clamp(0.0, all.bottom),
-            right: to.right.clamp(0.0, all.right),
-            bottom: to.bottom.clamp(0.0, all.bottom),
-        };
+    /// Returns the pixels, where the picture is made of them.
+    pub(super) fn into_pixels(self) -> Option<Pixels> {
+        match self.sheet {
+            Sheet::Pixels(pixels) => Some(pixels),
+            Sheet::Vector(_) => None,
+        }
     }
 
-    /// Draws everywhere again.
-    pub(super) fn unclip(&mut self) {
-        self.clip = self.bounds();
+    /// Returns the elements, where the picture is made of them.
+    pub(super) fn into_vector(self) -> Option<Vector> {
+        match self.sheet {
+            Sheet::Pixels(_) => None,
+            Sheet::Vector(vector) => Some(vector),
+        }
     }
 
-    /// Returns the whole pixels that a span of the horizontal axis touches, within the clip.
-    pub(super) fn columns(&self, from: f32, to: f32) -> std::ops::Range<usize> {
-        span(from, to, self.clip.left, self.clip.right)
-    }
-
-    /// Returns the whole pixels that a span of the vertical axis touches, within the clip.
-    pub(super) fn rows(&self, from: f32, to: f32) -> std::ops::Range<usize> {
-        span(from, to, self.clip.top, self.clip.bottom)
+    /// Draws data, only inside a rectangle. In a picture of elements a layer of too many of them
+    /// becomes pixels.
+    pub(super) fn layer(&mut self, clip: Rect, draw: impl FnOnce(&mut Self)) {
+        let clip = clip.within(self.bounds);
+        match &mut self.sheet {
+            Sheet::Pixels(pixels) => pixels.clip = clip,
+            Sheet::Vector(vector) => vector.begin_layer(clip),
+        }
+        draw(self);
+        match &mut self.sheet {
+            Sheet::Pixels(pixels) => pixels.clip = self.bounds,
+            Sheet::Vector(vector) => vector.end_layer(),
+        }
     }
 
     /// Fills a rectangle of whole pixels.
     pub(super) fn fill(&mut self, rect: Rect, colour: Rgb) {
-        let columns = self.columns(rect.left, rect.right);
-        for y in self.rows(rect.top, rect.bottom) {
-            let row = y * self.width;
-            let range = (row + columns.start) * 3..(row + columns.end) * 3;
-            if let Some(pixels) = self.pixels.get_mut(range) {
-                for pixel in pixels.chunks_exact_mut(3) {
-                    pixel.copy_from_slice(&colour.0);
-                }
-            }
+        match &mut self.sheet {
+            Sheet::Pixels(pixels) => pixels.fill(rect, colour),
+            Sheet::Vector(vector) => vector.fill(rect, colour, 1.0),
         }
     }
 
     /// Fills a rectangle of whole pixels, letting some of what is below shine through.
     pub(super) fn tint(&mut self, rect: Rect, colour: Rgb, alpha: f32) {
-        for y in self.rows(rect.top, rect.bottom) {
-            for x in self.columns(rect.left, rect.right) {
-                self.blend(x, y, colour, alpha);
-            }
+        match &mut self.sheet {
+            Sheet::Pixels(pixels) => pixels.tint(rect, colour, alpha),
+            Sheet::Vector(vector) => vector.fill(rect, colour, alpha),
         }
     }
 
-    /// Sets one row of pixels from a column on; what does not fit is left out.
-    pub(super) fn put_row(&mut self, x: usize, y: usize, colours: impl Iterator<Item = Rgb>) {
-        if y >= self.height || x >= self.width {
-            return;
-        }
-        let range = (y * self.width + x) * 3..(y + 1) * self.width * 3;
-        if let Some(pixels) = self.pixels.get_mut(range) {
-            for (pixel, colour) in pixels.chunks_exact_mut(3).zip(colours) {
-                pixel.copy_from_slice(&colour.0);
-            }
+    /// Returns how many columns and rows [`Canvas::raster`] shall be given for an area with so many
+    /// cells: the pixels of the area, or for a picture of elements its cells, unless they are too many.
+    pub(super) fn cells(&mut self, area: Rect, columns: u64, rows: u64) -> (usize, usize) {
+        let pixels = (area.width() as usize, area.height() as usize);
+        match &mut self.sheet {
+            Sheet::Pixels(_) => pixels,
+            Sheet::Vector(vector) => vector.cells(pixels, columns, rows),
         }
     }
 
-    /// Mixes a colour into a pixel; 0 leaves it, 1 replaces it.
-    pub(super) fn blend(&mut self, x: usize, y: usize, colour: Rgb, alpha: f32) {
-        let at = (y * self.width + x) * 3;
-        let Some(pixel) = self.pixels.get_mut(at..at + 3) else {
-            return;
-        };
-        for (channel, to) in pixel.iter_mut().zip(colour.0) {
-            let from = f32::from(*channel);
-            *channel = (from + (f32::from(to) - from) * alpha + 0.5) as u8;
+    /// Fills an area with rows of colours, the uppermost first, as many as [`Canvas::cells`] said.
+    pub(super) fn raster<I: Iterator<Item = Rgb>>(
+        &mut self,
+        area: Rect,
+        (columns, rows): (usize, usize),
+        row: impl Fn(usize) -> I,
+    ) {
+        match &mut self.sheet {
+            Sheet::Pixels(pixels) => {
+                let (left, top) = (area.left as usize, area.top as usize);
+                for y in 0..rows {
+                    pixels.put_row(left, top + y, row(y));
+                }
+            }
+            Sheet::Vector(vector) => {
+                let mut pixels = Pixels::blank(columns, rows);
+                for y in 0..rows {
+                    pixels.put_row(0, y, row(y));
+                }
+                vector.image(area, pixels);
+            }
         }
     }
 
     /// Draws the outline of a rectangle, one pixel wide, just inside it.
     pub(super) fn outline(&mut self, rect: Rect, colour: Rgb) {
-        let Rect {
-            left,
-            top,
-            right,
-            bottom,
-        } = rect;
-        self.fill(
+        let sides = [
             Rect {
-                bottom: top + 1.0,
+                bottom: rect.top + 1.0,
                 ..rect
             },
-            colour,
-        );
-        self.fill(
             Rect {
-                top: bottom - 1.0,
+                top: rect.bottom - 1.0,
                 ..rect
             },
-            colour,
-        );
-        self.fill(
             Rect {
-                right: left + 1.0,
+                right: rect.left + 1.0,
                 ..rect
             },
-            colour,
-        );
-        self.fill(
             Rect {
-                left: right - 1.0,
+                left: rect.right - 1.0,
                 ..rect
             },
-            colour,
-        );
+        ];
+        for side in sides {
+            self.fill(side, colour);
+        }
     }
 
-    /// Packs the picture as a PNG file. `Fast` is a fifth of the time of the default for a tenth
-    /// more bytes.
-    pub(super) fn into_png(self) -> Vec<u8> {
-        let mut file = Vec::with_capacity(self.pixels.len() / 8);
-        let mut encoder = png::Encoder::new(&mut file, self.width as u32, self.height as u32);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        encoder.set_compression(png::Compression::Fast);
-        let written = encoder.write_header().and_then(|mut writer| {
-            writer.write_image_data(&self.pixels)?;
-            writer.finish()
-        });
-        written.expect("writing to memory does not fail, and the size is not zero");
-        file
+    /// Draws a straight line with round ends.
+    pub(super) fn line(&mut self, from: Point, to: Point, pen: Pen) {
+        match &mut self.sheet {
+            Sheet::Pixels(pixels) => pixels.line(from, to, pen),
+            Sheet::Vector(vector) => vector.line(from, to, pen),
+        }
     }
-}
 
-fn whole(width: usize, height: usize) -> Rect {
-    Rect {
-        left: 0.0,
-        top: 0.0,
-        right: width as f32,
-        bottom: height as f32,
+    /// Draws a vertical dashed line, one pixel wide.
+    pub(super) fn dashes(&mut self, x: f32, top: f32, bottom: f32, pen: Pen) {
+        let (dash, gap) = (6.0 * self.scale, 4.0 * self.scale);
+        let mut y = top;
+        while y < bottom {
+            let rect = Rect {
+                left: x.floor(),
+                top: y.round(),
+                right: x.floor() + pen.width.max(1.0).round(),
+                bottom: (y + dash).min(bottom).round(),
+            };
+            self.tint(rect, pen.colour, pen.alpha);
+            y += dash + gap;
+        }
+    }
+
+    /// Draws a level dashed line, one pixel high.
+    pub(super) fn level_dashes(&mut self, y: f32, left: f32, right: f32, pen: Pen) {
+        let (dash, gap) = (4.0 * self.scale, 3.0 * self.scale);
+        let mut x = left;
+        while x < right {
+            let rect = Rect {
+                left: x.round(),
+                top: y.floor(),
+                right: (x + dash).min(right).round(),
+                bottom: y.floor() + pen.width.max(1.0).round(),
+            };
+            self.tint(rect, pen.colour, pen.alpha);
+            x += dash + gap;
+        }
+    }
+
+    /// Fills a disc.
+    pub(super) fn disc(&mut self, centre: Point, radius: f32, colour: Rgb, alpha: f32) {
+        match &mut self.sheet {
+            Sheet::Pixels(pixels) => pixels.disc(centre, radius, colour, alpha),
+            Sheet::Vector(vector) => vector.disc(centre, radius, colour, alpha),
+        }
+    }
+
+    /// Draws a circle.
+    pub(super) fn ring(&mut self, centre: Point, radius: f32, pen: Pen) {
+        match &mut self.sheet {
+            Sheet::Pixels(pixels) => pixels.ring(centre, radius, pen),
+            Sheet::Vector(vector) => vector.ring(centre, radius, pen),
+        }
+    }
+
+    /// Fills a convex shape whose corners run clockwise.
+    pub(super) fn convex(&mut self, corners: &[Point], colour: Rgb) {
+        match &mut self.sheet {
+            Sheet::Pixels(pixels) => pixels.convex(corners, colour),
+            Sheet::Vector(vector) => vector.shape(corners, colour, 1.0),
+        }
+    }
+
+    /// Fills a part of a band.
+    pub(super) fn slab(&mut self, slab: Slab, pen: Pen) {
+        match &mut self.sheet {
+            Sheet::Pixels(pixels) => pixels.slab(slab, pen),
+            Sheet::Vector(vector) => vector.shape(&slab.corners(), pen.colour, pen.alpha),
+        }
+    }
+
+    /// Draws the marker of a point.
+    pub(super) fn marker(&mut self, marker: Marker, (x, y): Point, radius: f32, colour: Rgb) {
+        let r = radius;
+        match marker {
+            Marker::None => {}
+            Marker::Diamond => {
+                let d = r * 1.2;
+                self.convex(&[(x, y - d), (x + d, y), (x, y + d), (x - d, y)], colour);
+            }
+            Marker::Cross => {
+                let pen = Pen {
+                    colour,
+                    width: (r * 0.7).max(1.2),
+                    alpha: 1.0,
+                };
+                let d = r * 0.85;
+                self.line((x - d, y - d), (x + d, y + d), pen);
+                self.line((x - d, y + d), (x + d, y - d), pen);
+            }
+            Marker::Down => {
+                self.convex(
+                    &[(x - r, y - r * 0.8), (x + r, y - r * 0.8), (x, y + r)],
+                    colour,
+                );
+            }
+            Marker::Up => {
+                self.convex(
+                    &[(x, y - r), (x + r, y + r * 0.8), (x - r, y + r * 0.8)],
+                    colour,
+                );
+            }
+        }
+    }
+
+    /// Writes a line of text.
+    pub(super) fn text(&mut self, at: Point, anchor: Anchor, style: Type, text: &str) {
+        match &mut self.sheet {
+            Sheet::Pixels(pixels) => pixels.text(at, anchor, style, text),
+            Sheet::Vector(vector) => vector.text(at, anchor, style, text),
+        }
+    }
+
+    /// Writes a line of text turned counter-clockwise about the given point. Upright text lies on
+    /// whole pixels, so that it stays sharp.
+    pub(super) fn turned_text(
+        &mut self,
+        at: Point,
+        degrees: f32,
+        anchor: Anchor,
+        style: Type,
+        text: &str,
+    ) {
+        match &mut self.sheet {
+            Sheet::Pixels(pixels) => pixels.turned_text((at, degrees), anchor, style, text),
+            Sheet::Vector(vector) => vector.turned_text((at, degrees), anchor, style, text, false),
+        }
+    }
+
+    /// Writes turned text with a bright edge, to be read on top of curves.
+    pub(super) fn haloed_text(
+        &mut self,
+        at: Point,
+        degrees: f32,
+        anchor: Anchor,
+        style: Type,
+        text: &str,
+    ) {
+        match &mut self.sheet {
+            Sheet::Pixels(pixels) => pixels.haloed_text((at, degrees), anchor, style, text),
+            Sheet::Vector(vector) => vector.turned_text((at, degrees), anchor, style, text, true),
+        }
     }
 }
 
 /// Returns the whole pixels that a span touches within bounds, which are not negative. Conversion
 /// rounds towards zero, several times faster than `floor` on processors without it.
-fn span(from: f32, to: f32, low: f32, high: f32) -> std::ops::Range<usize> {
+pub(super) fn span(from: f32, to: f32, low: f32, high: f32) -> std::ops::Range<usize> {
     let from = from.clamp(low, high) as usize;
     let to = to.clamp(low, high);
     let whole = to as usize;

@@ -9,6 +9,9 @@ use super::text::Anchor;
 /// Room that a colour bar takes at the right, in units of the scale.
 pub(super) const ROOM: f32 = 104.0;
 
+/// Colours of a map.
+const COLOURS: u64 = 256;
+
 /// A colour with what it means, for values off the scale.
 pub(super) struct Swatch {
     pub(super) colour: super::Rgb,
@@ -19,15 +22,11 @@ pub(super) struct Swatch {
 pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, area: Rect, scale: &Scale, label: &str) {
     let unit = frame.scale;
     let bar = tips(canvas, area, scale, unit);
-    for y in canvas.rows(bar.top, bar.bottom) {
-        let fraction = 1.0 - (y as f32 + 0.5 - bar.top) / bar.height();
-        let line = Rect {
-            top: y as f32,
-            bottom: y as f32 + 1.0,
-            ..bar
-        };
-        canvas.fill(line, scale.at(f64::from(fraction)));
-    }
+    let (columns, rows) = canvas.cells(bar, 1, COLOURS);
+    canvas.raster(bar, (columns, rows), |row| {
+        let fraction = 1.0 - (row as f32 + 0.5) / rows as f32;
+        std::iter::repeat_n(scale.at(f64::from(fraction)), columns)
+    });
     let widest = ticks(canvas, frame, bar, scale);
     axes::border(canvas, bar);
     let beside = bar.right + widest + 18.0 * unit;

@@ -28,9 +28,7 @@ pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Histogram) {
     axes::horizontal(canvas, frame, area, x, &x.ticks(80.0 * unit), true);
     axes::vertical_label(canvas, frame, area, &view.y_label);
     axes::horizontal_label(canvas, frame, area, &view.x_label);
-    canvas.clip(area);
-    steps(canvas, area, view, (x, y));
-    canvas.unclip();
+    canvas.layer(area, |canvas| steps(canvas, area, view, (x, y)));
     axes::border(canvas, area);
 }
 
@@ -72,9 +70,34 @@ fn steps(canvas: &mut Canvas, area: Rect, view: &Histogram, (x, y): (Axis, Axis)
     let [first, ..] = PALETTE;
     let colour = parse(first).unwrap_or(Rgb::BLACK);
     let width = (1.6 * canvas.scale).round().max(1.0);
+    let bars: Vec<Rect> = bars(view, area, (x, y)).collect();
+    for bar in &bars {
+        canvas.tint(*bar, colour, 0.18);
+    }
     let mut last = area.bottom;
-    for (edges, count) in view.edges.windows(2).zip(&view.counts) {
-        let &[left, right] = edges else { continue };
+    for bar in bars {
+        let riser = Rect {
+            top: bar.top.min(last),
+            right: bar.left + width,
+            bottom: bar.top.max(last),
+            ..bar
+        };
+        canvas.fill(riser, colour);
+        let step = Rect {
+            right: bar.right + width,
+            bottom: bar.top + width,
+            ..bar
+        };
+        canvas.fill(step, colour);
+        last = bar.top;
+    }
+}
+
+/// Returns the pixels of each bin, from its count down to the axis.
+fn bars(view: &Histogram, area: Rect, (x, y): (Axis, Axis)) -> impl Iterator<Item = Rect> {
+    let bins = view.edges.windows(2).zip(&view.counts);
+    bins.filter_map(move |(edges, count)| {
+        let &[left, right] = edges else { return None };
         let (left, right) = (x.pixel(left).round(), x.pixel(right).round());
         let empty = !count.is_finite() || *count <= 0.0;
         let top = if empty {
@@ -82,31 +105,13 @@ fn steps(canvas: &mut Canvas, area: Rect, view: &Histogram, (x, y): (Axis, Axis)
         } else {
             y.pixel(*count).round()
         };
-        if !(left.is_finite() && right >= left) {
-            continue;
-        }
-        let bar = Rect {
+        (left.is_finite() && right >= left).then_some(Rect {
             left,
             top,
             right,
             bottom: area.bottom,
-        };
-        canvas.tint(bar, colour, 0.18);
-        let riser = Rect {
-            top: top.min(last),
-            right: left + width,
-            bottom: top.max(last),
-            ..bar
-        };
-        canvas.fill(riser, colour);
-        let step = Rect {
-            right: right + width,
-            bottom: top + width,
-            ..bar
-        };
-        canvas.fill(step, colour);
-        last = top;
-    }
+        })
+    })
 }
 
 /// Writes entries, mean and width, computed from the bins, and what lies outside.

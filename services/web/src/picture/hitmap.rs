@@ -47,7 +47,8 @@ pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &HitMap) {
     if view.columns.is_empty() {
         return frame.nothing(canvas, "no data yet");
     }
-    Raster::of(view, slots, area).paint(canvas, &scale);
+    let cells = canvas.cells(area, slots.count, u64::from(view.rows));
+    Raster::of(view, slots, cells).paint(canvas, area, &scale);
     let axis = slots.axis(area);
     axes::horizontal(canvas, frame, area, axis, &whole_ticks(axis, unit), false);
     let marks = view.marks.iter().map(|mark| -> Place<'_> {
@@ -99,19 +100,20 @@ impl Slots {
     }
 }
 
-/// Largest count per cell; a cell is at least one pixel.
+/// Largest count per row and event, or of several where they share a cell of the picture.
 struct Raster {
-    area: Rect,
+    /// Columns and rows of cells that are drawn.
+    cells: (usize, usize),
     columns: usize,
     rows: usize,
     counts: Vec<u16>,
 }
 
 impl Raster {
-    fn of(view: &HitMap, slots: Slots, area: Rect) -> Self {
-        let fit = |pixels: f32, count: u64| (pixels as usize).min(count as usize).max(1);
-        let columns = fit(area.width(), slots.count);
-        let rows = fit(area.height(), u64::from(view.rows));
+    fn of(view: &HitMap, slots: Slots, cells: (usize, usize)) -> Self {
+        let fit = |cells: usize, count: u64| cells.min(count as usize).max(1);
+        let columns = fit(cells.0, slots.count);
+        let rows = fit(cells.1, u64::from(view.rows));
         let mut counts = vec![0; columns * rows];
         for column in &view.columns {
             let Some(place) = slots.place(column.number) else {
@@ -129,32 +131,31 @@ impl Raster {
             }
         }
         Self {
-            area,
+            cells,
             columns,
             rows,
             counts,
         }
     }
 
-    fn paint(&self, canvas: &mut Canvas, scale: &Scale) {
+    fn paint(&self, canvas: &mut Canvas, area: Rect, scale: &Scale) {
         let most = self.counts.iter().copied().max().unwrap_or(0);
         let mut colours: Vec<Rgb> = (0..=most).map(|n| scale.colour(f64::from(n))).collect();
         if let Some(zero) = colours.first_mut() {
             *zero = scale.missing();
         }
-        let (left, top) = (self.area.left as usize, self.area.top as usize);
-        let (width, height) = (self.area.width() as usize, self.area.height() as usize);
+        let (width, height) = self.cells;
         let places: Vec<usize> = (0..width).map(|x| x * self.columns / width).collect();
-        for y in 0..height {
+        let colours = &colours;
+        canvas.raster(area, self.cells, |y| {
             let row = (height - 1 - y) * self.rows / height;
             let row = self.counts.get(row * self.columns..).unwrap_or_default();
-            let colour = |place: &usize| {
+            places.iter().map(move |place| {
                 let count = row.get(*place).copied().unwrap_or(0);
                 let colour = colours.get(usize::from(count));
                 colour.copied().unwrap_or(scale.missing())
-            };
-            canvas.put_row(left, top + y, places.iter().map(colour));
-        }
+            })
+        });
     }
 }
 

@@ -95,14 +95,16 @@ fn pixels(
     (scale, overlay): (&Scale, Rgb),
     time: Axis,
 ) {
-    let columns = columns_by_pixel(view, area, time);
+    let kept = u64::from(view.columns_max.max(1));
+    let cells = canvas.cells(area, kept, u64::from(view.rows.max(1)));
+    let (width, height) = cells;
+    let columns = columns_by_cell(view, width, time);
     let rows = view.rows.max(1) as usize;
     // Fractions are kept in 1/255; the comparison is strict, as in the page.
     let threshold = (view.overlay_threshold * 255.0).floor().clamp(0.0, 255.0) as u8;
-    let height = area.height() as usize;
-    for y in 0..height {
+    canvas.raster(area, cells, |y| {
         let row = (height - 1 - y) * rows / height.max(1);
-        let colours = columns.iter().map(|column| {
+        columns.iter().map(move |column| {
             let Some(column) = column else {
                 return scale.missing();
             };
@@ -115,19 +117,17 @@ fn pixels(
             }
             let value = column.values.get(row).copied().unwrap_or(f32::NAN);
             scale.colour(f64::from(value))
-        });
-        canvas.put_row(area.left as usize, area.top as usize + y, colours);
-    }
+        })
+    });
 }
 
-/// Finds for each pixel of the time axis the column whose time step holds its middle.
-fn columns_by_pixel(view: &Image, area: Rect, time: Axis) -> Vec<Option<&Arc<Column>>> {
-    let width = area.width() as usize;
+/// Finds for each of so many cells of the time axis the column whose time step holds its middle.
+fn columns_by_cell(view: &Image, width: usize, time: Axis) -> Vec<Option<&Arc<Column>>> {
     let step_ms = view.column_s * 1_000.0;
-    let per_pixel = (time.high - time.low) / width.max(1) as f64;
+    let per_cell = (time.high - time.low) / width.max(1) as f64;
     (0..width)
         .map(|x| {
-            let at = time.low + (x as f64 + 0.5) * per_pixel;
+            let at = time.low + (x as f64 + 0.5) * per_cell;
             // Columns end at their time; half a millisecond forgives rounding.
             let next = view
                 .columns

@@ -37,7 +37,7 @@ pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Map) {
     axes::horizontal(canvas, frame, area, x, &whole_ticks(x, frame), false);
     axes::vertical_label(canvas, frame, area, &view.y_label);
     axes::horizontal_label(canvas, frame, area, &view.x_label);
-    places(canvas, view, &scale, (x, y));
+    canvas.layer(area, |canvas| places(canvas, view, &scale, (x, y)));
     axes::border(canvas, area);
 }
 

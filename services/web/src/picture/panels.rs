@@ -97,13 +97,13 @@ fn one(
         style,
         grid.has_labels_left(index, &view.y),
     );
-    canvas.clip(area);
-    guides(canvas, area, y, &panel.guides);
-    let plane = Plane::new(area, x, y, grid.unit);
-    for (index, layer) in panel.layers.iter().enumerate() {
-        layers::draw(canvas, &plane, layer, colour_of(layer, index));
-    }
-    canvas.unclip();
+    canvas.layer(area, |canvas| {
+        guides(canvas, area, y, &panel.guides);
+        let plane = Plane::new(area, x, y, grid.unit);
+        for (index, layer) in panel.layers.iter().enumerate() {
+            layers::draw(canvas, &plane, layer, colour_of(layer, index));
+        }
+    });
     border(canvas, area);
 }
 

@@ -37,25 +37,19 @@ pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, view: &Series) {
     let marks = marks.map(|mark| -> Place<'_> { (x.pixel(mark.at_ms as f64), &mark.text) });
     let marks = marks::inside(marks, area);
     marks::lines(canvas, area, &marks);
-    canvas.clip(Rect {
+    let around = Rect {
         left: area.left - 5.0 * room,
         top: area.top - 5.0 * room,
         right: area.right + 5.0 * room,
         bottom: area.bottom + 5.0 * room,
-    });
+    };
     let radius = marker_radius(view, x, room);
-    for (index, curve) in view.curves.iter().enumerate() {
-        let colour = colour_of(curve, index);
-        draw_curve(
-            canvas,
-            area,
-            (x, y),
-            &view.times_ms,
-            curve,
-            (colour, radius),
-        );
-    }
-    canvas.unclip();
+    canvas.layer(around, |canvas| {
+        for (index, curve) in view.curves.iter().enumerate() {
+            let look = (colour_of(curve, index), radius);
+            draw_curve(canvas, area, (x, y), &view.times_ms, curve, look);
+        }
+    });
     marks::texts_inside(canvas, frame, area, &marks);
     axes::border(canvas, area);
 }
@@ -142,35 +136,41 @@ fn draw_curve(
         width: if bare { 1.6 * scale } else { scale },
         alpha: if bare { 1.0 } else { 0.45 },
     };
-    let mut last: Option<Point> = None;
-    for (index, (time, value)) in times_ms.iter().zip(&curve.values).enumerate() {
-        if !value.is_finite() {
-            last = None;
-            continue;
+    // What a logarithmic axis cannot show lies on its floor, hollow.
+    let on_floor = |value: f64| y.log && value <= 0.0;
+    let points: Vec<(usize, Point)> = times_ms
+        .iter()
+        .zip(&curve.values)
+        .enumerate()
+        .filter(|(_, (_, value))| value.is_finite())
+        .map(|(index, (time, value))| {
+            let at_y = match on_floor(*value) {
+                true => area.bottom,
+                false => y.pixel(*value),
+            };
+            (index, (x.pixel(*time as f64), at_y))
+        })
+        .collect();
+    // A missing value interrupts the line.
+    let neighbours = points.iter().zip(points.iter().skip(1));
+    for ((before, from), (after, to)) in neighbours {
+        if before + 1 == *after {
+            canvas.line(*from, *to, pen);
         }
-        // What a logarithmic axis cannot show lies on its floor, hollow.
-        let on_floor = y.log && *value <= 0.0;
-        let at_y = if on_floor {
-            area.bottom
-        } else {
-            y.pixel(*value)
-        };
-        let point = (x.pixel(*time as f64), at_y);
-        if let Some(from) = last {
-            canvas.line(from, point, pen);
+    }
+    let errors = &curve.errors;
+    for (index, point) in &points {
+        let error = errors.get(*index).filter(|e| e.is_finite() && **e > 0.0);
+        if let (Some(error), Some(value)) = (error, curve.values.get(*index)) {
+            error_bar(canvas, y, *point, (*value, *error), colour);
         }
-        if let Some(error) = curve
-            .errors
-            .get(index)
-            .filter(|e| e.is_finite() && **e > 0.0)
-        {
-            error_bar(canvas, y, point, (*value, *error), colour);
+    }
+    for (index, point) in &points {
+        canvas.marker(curve.marker, *point, radius, colour);
+        let hollow = curve.values.get(*index).is_some_and(|v| on_floor(*v));
+        if hollow && radius > 2.0 {
+            canvas.marker(curve.marker, *point, radius * 0.5, Rgb::WHITE);
         }
-        canvas.marker(curve.marker, point, radius, colour);
-        if on_floor && radius > 2.0 {
-            canvas.marker(curve.marker, point, radius * 0.5, Rgb::WHITE);
-        }
-        last = Some(point);
     }
 }
 

@@ -1,22 +1,45 @@
-//! Lines, discs and markers with smooth edges.
+//! Lines, discs and convex shapes with smooth edges, pixel by pixel.
 
-use fathom_kernel::view::Marker;
-
-use super::canvas::{Canvas, Rect};
+use super::canvas::Rect;
 use super::colour::Rgb;
+use super::pixels::Pixels;
 
 /// A point of the picture.
 pub(super) type Point = (f32, f32);
 
 /// Colour and width of a line.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Pen {
     pub(super) colour: Rgb,
     pub(super) width: f32,
     pub(super) alpha: f32,
 }
 
-impl Canvas {
+/// The part of a band between two points, the left one first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slab {
+    pub(super) left: End,
+    pub(super) right: End,
+}
+
+/// Where a part of a band ends: the place, and two heights.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
+    pub(super) x: f32,
+    pub(super) heights: (f32, f32),
+}
+
+impl Slab {
+    /// Returns the corners clockwise from the upper left; ends that cross are taken in order.
+    pub(super) fn corners(&self) -> [Point; 4] {
+        let Self { left, right } = self;
+        let upper = |end: &End| (end.x, end.heights.0.min(end.heights.1));
+        let lower = |end: &End| (end.x, end.heights.0.max(end.heights.1));
+        [upper(left), upper(right), lower(right), lower(left)]
+    }
+}
+
+impl Pixels {
     /// Draws a straight line with round ends.
     pub(super) fn line(&mut self, from: Point, to: Point, pen: Pen) {
         let reach = pen.width / 2.0 + 1.0;
@@ -62,38 +85,6 @@ impl Canvas {
         }
     }
 
-    /// Draws a vertical dashed line, one pixel wide.
-    pub(super) fn dashes(&mut self, x: f32, top: f32, bottom: f32, pen: Pen) {
-        let (dash, gap) = (6.0 * self.scale, 4.0 * self.scale);
-        let mut y = top;
-        while y < bottom {
-            let rect = Rect {
-                left: x.floor(),
-                top: y.round(),
-                right: x.floor() + pen.width.max(1.0).round(),
-                bottom: (y + dash).min(bottom).round(),
-            };
-            self.tint(rect, pen.colour, pen.alpha);
-            y += dash + gap;
-        }
-    }
-
-    /// Draws a level dashed line, one pixel high.
-    pub(super) fn level_dashes(&mut self, y: f32, left: f32, right: f32, pen: Pen) {
-        let (dash, gap) = (4.0 * self.scale, 3.0 * self.scale);
-        let mut x = left;
-        while x < right {
-            let rect = Rect {
-                left: x.round(),
-                top: y.floor(),
-                right: (x + dash).min(right).round(),
-                bottom: y.floor() + pen.width.max(1.0).round(),
-            };
-            self.tint(rect, pen.colour, pen.alpha);
-            x += dash + gap;
-        }
-    }
-
     /// Fills a disc.
     pub(super) fn disc(&mut self, centre: Point, radius: f32, colour: Rgb, alpha: f32) {
         for y in self.rows(centre.1 - radius - 1.0, centre.1 + radius + 1.0) {
@@ -136,37 +127,20 @@ impl Canvas {
         }
     }
 
-    /// Draws the marker of a point.
-    pub(super) fn marker(&mut self, marker: Marker, (x, y): Point, radius: f32, colour: Rgb) {
-        let r = radius;
-        match marker {
-            Marker::None => {}
-            Marker::Diamond => {
-                let d = r * 1.2;
-                self.convex(&[(x, y - d), (x + d, y), (x, y + d), (x - d, y)], colour);
-            }
-            Marker::Cross => {
-                let pen = Pen {
-                    colour,
-                    width: (r * 0.7).max(1.2),
-                    alpha: 1.0,
-                };
-                let d = r * 0.85;
-                self.line((x - d, y - d), (x + d, y + d), pen);
-                self.line((x - d, y + d), (x + d, y - d), pen);
-            }
-            Marker::Down => {
-                self.convex(
-                    &[(x - r, y - r * 0.8), (x + r, y - r * 0.8), (x, y + r)],
-                    colour,
-                );
-            }
-            Marker::Up => {
-                self.convex(
-                    &[(x, y - r), (x + r, y + r * 0.8), (x - r, y + r * 0.8)],
-                    colour,
-                );
-            }
+    /// Fills a part of a band, each column of pixels once.
+    pub(super) fn slab(&mut self, Slab { left, right }: Slab, pen: Pen) {
+        let ((a, b), (c, d)) = (left.heights, right.heights);
+        for x in self.columns(left.x.round(), right.x.round()) {
+            let part = (x as f32 + 0.5 - left.x) / (right.x - left.x).max(1.0);
+            let part = part.clamp(0.0, 1.0);
+            let (lower, upper) = (a + (c - a) * part, b + (d - b) * part);
+            let rect = Rect {
+                left: x as f32,
+                top: lower.min(upper).round(),
+                right: x as f32 + 1.0,
+                bottom: lower.max(upper).round(),
+            };
+            self.tint(rect, pen.colour, pen.alpha);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use fathom_kernel::view::{HitMap, Image, Map, View};
 
+use super::canvas::Rect;
 use super::panels;
 
 /// Smallest and largest width and height.
@@ -52,6 +53,16 @@ impl Size {
         Self {
             width: self.width.clamp(WIDTH.0, WIDTH.1),
             height: self.height.clamp(HEIGHT.0, HEIGHT.1),
+        }
+    }
+
+    /// Returns the whole picture.
+    pub(super) fn bounds(self) -> Rect {
+        Rect {
+            left: 0.0,
+            top: 0.0,
+            right: self.width as f32,
+            bottom: self.height as f32,
         }
     }
 

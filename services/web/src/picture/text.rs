@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
 
-use super::canvas::Canvas;
 use super::colour::Rgb;
+use super::pixels::Pixels;
 use super::shapes::Point;
 
 static PLAIN: LazyLock<FontRef<'static>> = LazyLock::new(|| {
@@ -60,6 +60,40 @@ impl Type {
         if self.bold { &BOLD } else { &PLAIN }
     }
 
+    /// Returns the size as programs that set text count it: one em, against the height of a line.
+    pub(super) fn em(&self) -> f32 {
+        let font = self.font();
+        let units = font.units_per_em().unwrap_or(1.0);
+        self.size * units / font.height_unscaled().max(1.0)
+    }
+
+    /// Returns the left end of the base line of a text so wide, on whole pixels, which keep stems
+    /// equally sharp.
+    pub(super) fn origin(&self, at: Point, anchor: Anchor, width: f32) -> Point {
+        let font = self.font().as_scaled(PxScale::from(self.size));
+        let height = font.ascent() - font.descent();
+        let left = (at.0 - width * anchor.0).round();
+        let base = (at.1 - height * anchor.1 + font.ascent()).round();
+        (left, base)
+    }
+
+    /// Returns the left end of the base line of a text to be turned, from the point it is turned about.
+    pub(super) fn turned_origin(&self, anchor: Anchor, width: f32) -> Point {
+        let ascent = self.font().as_scaled(PxScale::from(self.size)).ascent();
+        let (width, height) = self.stamp(width);
+        let left = (width as f32 * anchor.0).round();
+        let top = (height as f32 * anchor.1).round();
+        (1.0 - left, ascent + 1.0 - top)
+    }
+
+    /// Returns the whole pixels that a text so wide takes, with one of room at each side.
+    fn stamp(&self, width: f32) -> (usize, usize) {
+        let font = self.font().as_scaled(PxScale::from(self.size));
+        let height = font.ascent() - font.descent();
+        let width = width.clamp(0.0, 4_000.0).ceil() as usize;
+        (width + 2, height.clamp(0.0, 400.0).ceil() as usize + 2)
+    }
+
     /// Returns the width of a text.
     pub(super) fn width(&self, text: &str) -> f32 {
         self.layout(text).1
@@ -80,13 +114,18 @@ impl Type {
         String::new()
     }
 
+    /// Returns the characters of a text that are drawn.
+    pub(super) fn drawn(text: &str) -> impl Iterator<Item = char> {
+        text.chars().take(CHARS_MAX).filter(|c| !c.is_control())
+    }
+
     /// Places the glyphs on a base line at zero; returns them with the width of all.
     fn layout(&self, text: &str) -> (Vec<Glyph>, f32) {
         let font = self.font().as_scaled(PxScale::from(self.size));
         let mut glyphs = Vec::with_capacity(text.len());
         let mut x = 0.0;
         let mut last = None;
-        for c in text.chars().take(CHARS_MAX).filter(|c| !c.is_control()) {
+        for c in Self::drawn(text) {
             let id = font.glyph_id(c);
             if let Some(last) = last {
                 x += font.kern(last, id);
@@ -99,17 +138,13 @@ impl Type {
     }
 }
 
-impl Canvas {
+impl Pixels {
     /// Writes a line of text.
     pub(super) fn text(&mut self, at: Point, anchor: Anchor, style: Type, text: &str) {
         let (glyphs, width) = style.layout(text);
         let font = style.font();
-        let scaled = font.as_scaled(PxScale::from(style.size));
-        // Whole pixels keep stems equally sharp.
-        let left = (at.0 - width * anchor.0).round();
-        let height = scaled.ascent() - scaled.descent();
-        let base = (at.1 - height * anchor.1 + scaled.ascent()).round();
-        let all = self.bounds();
+        let (left, base) = style.origin(at, anchor, width);
+        let (right, bottom) = (self.width() as f32, self.height() as f32);
         for mut glyph in glyphs {
             glyph.position = point(glyph.position.x + left, base);
             let Some(outline) = font.outline_glyph(glyph) else {
@@ -118,7 +153,7 @@ impl Canvas {
             let corner = outline.px_bounds().min;
             outline.draw(|x, y, cover| {
                 let (x, y) = (x as f32 + corner.x, y as f32 + corner.y);
-                if x >= 0.0 && y >= 0.0 && x < all.right && y < all.bottom {
+                if x >= 0.0 && y >= 0.0 && x < right && y < bottom {
                     self.blend(x as usize, y as usize, style.colour, cover.min(1.0));
                 }
             });
@@ -129,8 +164,7 @@ impl Canvas {
     /// whole pixels, so that it stays sharp.
     pub(super) fn turned_text(
         &mut self,
-        at: Point,
-        degrees: f32,
+        (at, degrees): (Point, f32),
         anchor: Anchor,
         style: Type,
         text: &str,
@@ -142,8 +176,7 @@ impl Canvas {
     /// Writes turned text with a bright edge, to be read on top of curves.
     pub(super) fn haloed_text(
         &mut self,
-        at: Point,
-        degrees: f32,
+        (at, degrees): (Point, f32),
         anchor: Anchor,
         style: Type,
         text: &str,
@@ -198,11 +231,7 @@ impl Stamp {
         let (glyphs, width) = style.layout(text);
         let font = style.font();
         let scaled = font.as_scaled(PxScale::from(style.size));
-        let width = width.clamp(0.0, 4_000.0).ceil() as usize + 2;
-        let height = (scaled.ascent() - scaled.descent())
-            .clamp(0.0, 400.0)
-            .ceil() as usize
-            + 2;
+        let (width, height) = style.stamp(width);
         let mut cover = vec![0.0; width * height];
         for mut glyph in glyphs {
             glyph.position = point(glyph.position.x + 1.0, scaled.ascent() + 1.0);

@@ -9,12 +9,13 @@
 mod events;
 mod panels;
 mod samples;
+mod vectors;
 
 use std::time::Duration;
 
 use fathom_kernel::view::{Histogram, Image, Map, Marker, Series, View};
 use fathom_kernel::{Output, Timestamp};
-use fathom_web::picture::{ColourMap, Rgb, Size, draw};
+use fathom_web::picture::{ColourMap, Rgb, Size, draw, draw_svg};
 
 struct Picture {
     width: usize,
@@ -36,8 +37,10 @@ impl Picture {
         let size = Size::of(&output.view);
         let stale = if output.is_stale(now) { "-stale" } else { "" };
         let name = format!("{}{stale}-{}.png", output.name, size.width);
-        let file = draw(output, now, now, size);
-        std::fs::write(std::path::Path::new(&folder).join(name), file).unwrap();
+        let path = std::path::Path::new(&folder).join(name);
+        std::fs::write(&path, draw(output, now, now, size)).unwrap();
+        let svg = draw_svg(output, now, now, size);
+        std::fs::write(path.with_extension("svg"), svg).unwrap();
     }
 
     fn decode(file: &[u8]) -> Self {
@@ -76,9 +79,9 @@ impl Picture {
     }
 }
 
-#[test]
-fn every_form_is_drawn_and_decodes() {
-    let outputs = [
+/// Returns outputs of all forms, with few data and with many.
+pub(crate) fn every_form() -> Vec<Output> {
+    vec![
         samples::trigger_rates(true),
         samples::trigger_rates(false),
         samples::dom_rates(4),
@@ -97,8 +100,12 @@ fn every_form_is_drawn_and_decodes() {
         events::hit_map(72, 300, 1_000, 0.2),
         events::hit_map(2_070, 1_000, 1_000, 0.03),
         events::hit_map(72, 12, 1_000, 0.2),
-    ];
-    for output in outputs {
+    ]
+}
+
+#[test]
+fn every_form_is_drawn_and_decodes() {
+    for output in every_form() {
         let picture = Picture::of(&output, samples::now());
         Picture::keep(&output, samples::now());
         Picture::keep(&output, samples::now() + Duration::from_secs(600));

@@ -35,8 +35,18 @@ async fn a_plot_can_be_embedded_as_svg() {
     let answer = server.get("/plots/rate.svg?w=480&h=320").await;
     assert_eq!(answer.headers()["content-type"], "image/svg+xml");
     let svg = answer.text().await.unwrap();
-    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>"), "{svg}");
-    assert!(svg.contains("viewBox=\"0 0 480 320\"") && svg.contains("data:image/png;base64,iVBOR"));
+    assert!(
+        svg.starts_with("<svg ") && svg.ends_with("</svg>\n"),
+        "{svg}"
+    );
+    assert!(svg.contains("viewBox=\"0 0 480 320\"") && svg.contains(">5.000</text>"));
+    assert!(!svg.contains("<image"), "a number needs no pixels");
+    // Both are kept, each as what it is.
+    let png = server.get("/plots/rate.png?w=480&h=320").await;
+    assert_eq!(png.headers()["content-type"], "image/png");
+    assert!(png.bytes().await.unwrap().starts_with(b"\x89PNG"));
+    let again = server.get("/plots/rate.svg?w=480&h=320").await;
+    assert_eq!(again.text().await.unwrap(), svg);
     assert_eq!(
         server.get("/plots/rate.gif").await.status(),
         StatusCode::NOT_FOUND

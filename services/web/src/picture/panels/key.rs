@@ -136,7 +136,7 @@ mod tests {
             ..Panels::default()
         });
         let output = Output::new("x", "x", view);
-        let mut canvas = Canvas::new(Size::of(&output.view));
+        let mut canvas = Canvas::pixels(Size::of(&output.view));
         let at = Timestamp::UNIX_EPOCH;
         let frame = Frame::draw(&mut canvas, &output, at, at);
         let (entries, left_out) = entries(&frame, &panels);

@@ -5,7 +5,7 @@ use fathom_kernel::view::{Layer, Shape};
 use crate::picture::axes::Axis;
 use crate::picture::canvas::{Canvas, Rect};
 use crate::picture::colour::Rgb;
-use crate::picture::shapes::{Pen, Point};
+use crate::picture::shapes::{End, Pen, Point, Slab};
 
 /// Largest radius of a point against the usual one.
 const RADIUS_MAX: f32 = 12.0;
@@ -298,38 +298,28 @@ fn bars(canvas: &mut Canvas, plane: &Plane, layer: &Layer, pen: Pen) {
     }
 }
 
-/// Fills between two lines, each column of pixels once.
+/// Fills between two lines.
 fn band(canvas: &mut Canvas, plane: &Plane, layer: &Layer, pen: Pen) {
     let uppers = layer.z.iter().map(|upper| place(plane.y, *upper));
-    let mut last: Option<(Point, f32)> = None;
-    for (at, upper) in plane.points(layer).zip(uppers) {
-        if !(at.0.is_finite() && at.1.is_finite() && upper.is_finite()) {
+    let mut last: Option<End> = None;
+    for ((x, lower), upper) in plane.points(layer).zip(uppers) {
+        if !(x.is_finite() && lower.is_finite() && upper.is_finite()) {
             last = None;
             continue;
         }
-        if let Some((from, from_upper)) = last {
-            let ends = [(from.0, from.1, from_upper), (at.0, at.1, upper)];
-            slab(canvas, ends, pen);
-        }
-        last = Some((at, upper));
-    }
-}
-
-/// Fills the part of a band between two points: place, lower and upper end of each.
-fn slab(canvas: &mut Canvas, mut ends: [(f32, f32, f32); 2], pen: Pen) {
-    ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let [(left, ..), (right, ..)] = ends;
-    let [(_, a, b), (_, c, d)] = ends;
-    for x in canvas.columns(left.round(), right.round()) {
-        let part = ((x as f32 + 0.5 - left) / (right - left).max(1.0)).clamp(0.0, 1.0);
-        let (lower, upper) = (a + (c - a) * part, b + (d - b) * part);
-        let rect = Rect {
-            left: x as f32,
-            top: lower.min(upper).round(),
-            right: x as f32 + 1.0,
-            bottom: lower.max(upper).round(),
+        let end = End {
+            x,
+            heights: (lower, upper),
         };
-        canvas.tint(rect, pen.colour, pen.alpha);
+        if let Some(before) = last {
+            let (left, right) = if end.x < before.x {
+                (end, before)
+            } else {
+                (before, end)
+            };
+            canvas.slab(Slab { left, right }, pen);
+        }
+        last = Some(end);
     }
 }
 
