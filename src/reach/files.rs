@@ -61,6 +61,10 @@ impl Files {
         match read.await {
             Ok(Ok(content)) => Ok(content),
             Ok(Err(Fault::TooLong)) => Err(FetchError::TooLong { location, limit }),
+            Ok(Err(Fault::Io(error))) if error.kind() == io::ErrorKind::NotFound => {
+                let why = error.to_string();
+                Err(FetchError::Absent { location, why })
+            }
             Ok(Err(fault)) => Err(failed(fault.to_string())),
             Err(error) => Err(failed(error.to_string())),
         }

@@ -231,6 +231,7 @@ async fn only_regular_files_of_bounded_size_are_read() {
         assert!(text.ends_with("it is no regular file"), "{text}");
     }
     let error = read(&reach, wish("missing")).await.unwrap_err();
+    assert!(matches!(error, FetchError::Absent { .. }), "{error:?}");
     assert!(error.to_string().contains("No such file"), "{error}");
 
     std::fs::write(folder.path().join("five"), "12345").unwrap();

@@ -65,6 +65,14 @@ pub enum FetchError {
         /// Why, for people.
         why: String,
     },
+    /// There is no such file.
+    #[error("{location}: {why}")]
+    Absent {
+        /// Where.
+        location: String,
+        /// Why, for people.
+        why: String,
+    },
     /// The web server answered with another code than 200.
     #[error("{location}: answered {status}, expected 200")]
     Status {

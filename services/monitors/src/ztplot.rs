@@ -16,6 +16,13 @@
 //! many, `fit` lays the line fit of every DU over its hits, with their residuals), `redraw` draws stored pictures anew (one by its `name`, or all), `remove` takes one out of
 //! the selection (`name`).
 //!
+//! Rows that the SQLite file of `local_db` has already, km3mon's above all, take part as if they had been
+//! selected here: `local_db` hands them over as `files/local_db/TABLE.json`, which is looked for every
+//! minute (every second at first). They have no payload and no picture here, nothing is told of
+//! them, and files of theirs are never taken away. Until the first of them have come, 30 s at most,
+//! records are not told of, because they may be none. What `remove` took out does not come back from
+//! the file, and after `reset` nothing does.
+//!
 //! State: the rows (about 100 bytes each, at most `3 * best`, and `90 * best_per_day` and
 //! `90 * best_per_run` more), the payloads of the last 5000 events (at most 64 MiB) and the event
 //! drawn last.
@@ -23,14 +30,17 @@
 mod asked;
 mod counts;
 pub(crate) mod drawing;
+mod found;
 mod gauge;
 mod kept;
+mod merging;
 mod options;
 mod overlay;
 mod row;
 mod run_types;
 mod selection;
 mod store;
+mod stored;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -52,6 +62,7 @@ use self::row::{Category, Key, Row};
 use self::run_types::RunTypes;
 use self::selection::{Places, Selection, Verdict};
 use self::store::Store;
+use self::stored::{Held, Stored};
 use crate::clock::{ms_of, ms_of_header, timestamp};
 use crate::faulty::Faulty;
 use crate::places::Strangers;
@@ -74,6 +85,7 @@ pub struct ZtPlot {
     selection: Selection,
     runs: RunTypes,
     store: Store,
+    stored: Stored,
     /// Fits lines to events, once somebody has asked for it.
     fitter: Option<Fitter>,
     asked: Asked,
@@ -124,6 +136,7 @@ impl Monitor for ZtPlot {
             selection: Selection::new(places),
             runs,
             store: Store::default(),
+            stored: Stored::new(&config.event_selection_table),
             fitter: None,
             asked: Asked::default(),
             counts: Counts::default(),
@@ -157,6 +170,12 @@ impl Monitor for ZtPlot {
         if let Some(fetch) = self.runs.fetch(now_ms) {
             out.fetch(fetch);
         }
+        if let Some(fetch) = self.stored.fetch(now_ms) {
+            out.fetch(fetch);
+        }
+        if self.stored.is_impatient(now_ms) {
+            self.wait_no_longer(out);
+        }
         self.asked.fetch(out);
         self.let_go(out);
         self.put_tables(now_ms, out);
@@ -166,26 +185,39 @@ impl Monitor for ZtPlot {
     }
 
     fn on_fetched(&mut self, fetched: Fetched, out: &mut Outputs) {
-        if fetched.name != run_types::FETCH {
-            self.take_stored(fetched, out);
-            return;
+        match &*fetched.name {
+            run_types::FETCH => {}
+            stored::FETCH => return self.take_found(fetched, out),
+            _ => return self.take_stored(fetched, out),
         }
         match self.runs.take(fetched) {
             Ok(true) => {
                 let runs = &self.runs;
                 let gone = self.selection.remove(|row| runs.excludes(row.key.run_id));
                 self.leaving.extend(gone);
+                self.stored.look_again();
             }
             Ok(false) => {}
             Err(_) => out.bad("table of runs cannot be read"),
         }
     }
 
+    fn on_end(&mut self) {
+        self.stored.is_over();
+    }
+
+    fn is_busy(&self) -> bool {
+        self.stored.holds()
+    }
+
     fn reset(&mut self) {
         let rows = self.selection.rows().iter().cloned();
         let leaving: Vec<_> = self.leaving.iter().cloned().chain(rows).collect();
-        *self = Self::new(self.config.clone(), &self.setup.clone());
-        self.leaving = leaving;
+        let mut fresh = Self::new(self.config.clone(), &self.setup.clone());
+        std::mem::swap(&mut fresh.stored, &mut self.stored);
+        fresh.stored.begin_anew();
+        fresh.leaving = leaving;
+        *self = fresh;
     }
 
     fn on_request(
@@ -302,17 +334,26 @@ impl ZtPlot {
         self.write(&name, "dat", body.to_vec(), out);
         let picture = self.output(&name, event, view.clone());
         self.write(&name, "json", json_of(&picture), out);
-        self.counts.selected += 1;
-        if verdict == Verdict::Record {
-            self.counts.records += 1;
-            if self.config.elog {
-                let about = ("top10_event", name.clone());
-                out.alarm(about, Severity::Info, true, NOTICE, received);
-            }
-        }
+        let key = row.key;
         let gone = self.selection.take(row);
         self.leaving.extend(gone);
         self.tables.changed = true;
+        if verdict == Verdict::Found {
+            return;
+        }
+        self.counts.selected += 1;
+        if verdict != Verdict::OfItsTime {
+            let held = Held {
+                key,
+                is_record: verdict == Verdict::Record,
+                received,
+            };
+            let selection = &self.selection;
+            let told = self.stored.hold(held, |key| selection.has(key));
+            if let Some(held) = told.filter(|held| held.is_record) {
+                self.tell(&held, out);
+            }
+        }
     }
 
     fn write(&self, name: &str, ending: &str, bytes: Vec<u8>, out: &mut Outputs) {
@@ -325,7 +366,7 @@ impl ZtPlot {
         self.tables.changed |= !self.leaving.is_empty();
         for row in self.leaving.drain(..) {
             // It may have come back meanwhile.
-            if self.selection.has(row.key) {
+            if self.selection.has(row.key) || !row.has_files() {
                 continue;
             }
             for ending in ["dat", "json"] {

@@ -18,4 +18,5 @@ pub const KINDS: &[Kind] = &[Kind::service::<LocalDbConfig, LocalDb>(
     "tables of the board, such as the event selection, in an SQLite file",
 )
 .in_section("LocalDBService")
+.borrowing("ZTPlot", "event_selection_table")
 .reading_board()];

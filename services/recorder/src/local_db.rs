@@ -5,6 +5,12 @@
 //! the table has let go. When the file cannot be written the newest tables wait; it is tried again
 //! after 1 s, then after twice as long up to an option, for as long as it takes. Each failure is
 //! counted, and while they last the condition `database_not_written` holds.
+//!
+//! Rows that are in the file already, km3mon's for example, go back to who makes the table: as
+//! `files/local_db/OUTPUT.json` (a table in JSON, the newest 50,000 rows), written when the file is
+//! opened and, looked after every minute, when somebody else has written into it. `ztplot` takes the
+//! event selection from there. A table that cannot be read is counted and tried again when the file
+//! has changed; what concerns the whole file is tried again like writing.
 
 mod database;
 mod identity;
@@ -19,11 +25,11 @@ use std::time::Duration;
 
 use fathom_kernel::{
     Alarm, BoxFuture, Event, Filter, FromConfig, Limits, Output, Service, ServiceCx, ServiceError,
-    Setup, Severity, Span, Subscription, Topic,
+    Setup, Severity, Span, Subscription, Timestamp, Topic,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, interval_at, sleep_until};
 use tracing::warn;
 
 use self::database::Fault;
@@ -33,6 +39,10 @@ use self::writer::{Done, Writer};
 
 /// Pause after the first failure; it doubles with each further one.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// Time between two looks at what others have written.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// The output that an option of its own gives another name to.
+const EVENTS: &str = "event_selection";
 /// Most tables mirrored.
 const TABLES_MAX: usize = 64;
 /// Events share their outputs with the board, so that waiting ones pin little.
@@ -45,7 +55,11 @@ const QUEUE: Limits = Limits {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The SQLite file, relative to the stack's data folder. One of km3mon's is taken as it is.
+    /// Name of the table with all selected events, as the option of the same name says it for
+    /// `ztplot`: the entry `event_selection` of `tables` is for the output and table of this name.
+    pub event_selection_table: String,
+    /// The SQLite file, relative to the stack's data folder. One of km3mon's is taken as it is, and the
+    /// events that it has compete in the event selection.
     pub filename: PathBuf,
     /// Longest pause between two attempts to write.
     pub retry_max: Span,
@@ -65,13 +79,20 @@ pub struct Mirrored {
     /// empty.
     #[serde(default)]
     pub columns: Vec<String>,
+    /// Hand the rows that are in the file, those of others among them, back to who makes the output.
+    #[serde(default = "yes")]
+    pub read_back: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Default for Config {
     fn default() -> Self {
         let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
         let events = Mirrored {
-            table: "event_selection".into(),
+            table: EVENTS.into(),
             key: texts(&["det_id", "run_id", "frame_index", "trigger_counter"]),
             columns: texts(&[
                 "overlays INT",
@@ -85,20 +106,42 @@ impl Default for Config {
                 "trigger_counter INT",
                 "utc_timestamp INT",
             ]),
+            read_back: true,
         };
         let alarms = Mirrored {
             table: "alarm_history".into(),
             // Numbers begin anew when the alarms' own state is lost.
             key: texts(&["id", "at"]),
             columns: Vec::new(),
+            // The alarms keep their own history.
+            read_back: false,
         };
         Self {
+            event_selection_table: EVENTS.into(),
             filename: "monitoring.sqlite3".into(),
             retry_max: Span::from_secs(60),
-            tables: [("event_selection", events), ("alarm_history", alarms)]
+            tables: [(EVENTS, events), ("alarm_history", alarms)]
                 .map(|(name, mirrored)| (name.to_owned(), mirrored))
                 .into(),
         }
+    }
+}
+
+impl Config {
+    /// Returns the tables with the event selection under its name.
+    fn named_tables(&self) -> BTreeMap<String, Mirrored> {
+        let mut tables = self.tables.clone();
+        let name = &self.event_selection_table;
+        if name != EVENTS
+            && !tables.contains_key(name)
+            && let Some(mut events) = tables.remove(EVENTS)
+        {
+            if events.table == EVENTS {
+                events.table.clone_from(name);
+            }
+            tables.insert(name.clone(), events);
+        }
+        tables
     }
 }
 
@@ -119,7 +162,7 @@ impl FromConfig<Config> for LocalDb {
             let got = config.retry_max;
             return Err(format!("retry_max is {got}, expected 1s or more"));
         }
-        for (output, mirrored) in &config.tables {
+        for (output, mirrored) in &config.named_tables() {
             if !Output::is_valid_name(output) {
                 return Err(format!("{output:?} is no name of an output"));
             }
@@ -140,13 +183,15 @@ impl Service for LocalDb {
         Box::pin(async move {
             let events = cx.subscribe(Filter::none().and(Topic::Output), QUEUE);
             let mut plans = BTreeMap::new();
-            for (output, mirrored) in &self.config.tables {
+            let tables = self.config.named_tables();
+            for (output, mirrored) in &tables {
                 let plan = Plan::new(mirrored).map_err(ServiceError::new)?;
                 plans.insert(output.clone(), plan);
             }
             let path = cx.data_dir.join(&self.config.filename);
-            let writer = Writer::start(path.clone(), plans).map_err(ServiceError::new)?;
-            let names = self.config.tables.keys().cloned();
+            let files = cx.data_dir.join("files");
+            let writer = Writer::start(path.clone(), files, plans).map_err(ServiceError::new)?;
+            let names = tables.keys().cloned();
             let mirror = Mirror {
                 report: Report::new(path, names.clone().collect()),
                 // At first nothing is written but the empty tables.
@@ -154,6 +199,7 @@ impl Service for LocalDb {
                 retry_max: self.config.retry_max.duration(),
                 failures: 0,
                 due: None,
+                is_to_look: true,
                 writer,
                 cx,
             };
@@ -175,6 +221,8 @@ struct Mirror {
     failures: u32,
     /// When to try again after a failure.
     due: Option<Instant>,
+    /// What others have written is to be looked at, even when nothing waits.
+    is_to_look: bool,
 }
 
 impl Mirror {
@@ -185,6 +233,7 @@ impl Mirror {
         self.cx.ready();
         let stop = self.cx.stop.clone();
         let mut batch = VecDeque::new();
+        let mut looks = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
         loop {
             self.begin();
             // All branches are cancel-safe: a batch is taken only when its branch completes.
@@ -200,6 +249,7 @@ impl Mirror {
                 () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => {
                     self.due = None;
                 }
+                _ = looks.tick() => self.is_to_look = true,
                 open = events.recv_batch(&mut batch) => {
                     if !open { break }
                     self.take(&mut batch);
@@ -233,24 +283,22 @@ impl Mirror {
 
     /// Hands everything that waits to the writer, if it is free and it is time.
     fn begin(&mut self) {
-        if self.due.is_none() && !self.writer.is_busy() && !self.waiting.is_empty() {
+        let is_wanted = self.is_to_look || !self.waiting.is_empty();
+        if self.due.is_none() && !self.writer.is_busy() && is_wanted {
+            self.is_to_look = false;
             self.writer.write(std::mem::take(&mut self.waiting));
         }
     }
 
-    fn finished(&mut self, done: Done) {
+    fn finished(&mut self, mut done: Done) {
         let now = self.cx.clock.now();
-        for (name, written) in &done.written {
-            self.report.wrote(name, *written, now);
-        }
-        for (name, reason) in done.refused {
-            self.cx.counters.bad("table that does not fit");
-            warn!(output = %name, reason, "a table of the board cannot be mirrored");
-            self.report.refused(&name, reason);
-        }
+        let is_news = self.note(&mut done, now);
         let was_failing = self.failures > 0;
         match done.fault {
-            None => self.failures = 0,
+            None => {
+                self.failures = 0;
+                self.report.works();
+            }
             Some(fault) => {
                 self.cx.counters.bad(fault.reason());
                 // Newer versions that came meanwhile stay.
@@ -260,17 +308,46 @@ impl Mirror {
                 let doubled = RETRY_FIRST * 2_u32.pow(self.failures.min(20));
                 self.due = Some(Instant::now() + doubled.min(self.retry_max));
                 self.failures += 1;
+                self.is_to_look = true;
                 self.report.failed(&fault);
                 if !was_failing {
                     self.tell(true, chain(&fault));
                 }
             }
         }
-        if was_failing && self.failures == 0 {
+        let is_failing = self.failures > 0;
+        if was_failing && !is_failing {
             self.tell(false, "tables are written again".into());
         }
-        let output = self.report.output(now);
-        self.cx.put(output);
+        if is_news || was_failing || is_failing {
+            let output = self.report.output(now);
+            self.cx.put(output);
+        }
+    }
+
+    /// Notes what became of each table; tells whether that is anything.
+    fn note(&mut self, done: &mut Done, now: Timestamp) -> bool {
+        let is_news = !(done.written.is_empty()
+            && done.refused.is_empty()
+            && done.handed_back.is_empty()
+            && done.kept_back.is_empty());
+        for (name, written) in &done.written {
+            self.report.wrote(name, *written, now);
+        }
+        for (name, reason) in done.refused.drain(..) {
+            self.cx.counters.bad("table that does not fit");
+            warn!(output = %name, reason, "a table of the board cannot be mirrored");
+            self.report.refused(&name, reason);
+        }
+        for (name, rows) in &done.handed_back {
+            self.report.handed_back(name, *rows);
+        }
+        for (name, reason) in done.kept_back.drain(..) {
+            self.cx.counters.bad("rows of the file not read");
+            warn!(output = %name, reason, "rows that are in the file are not handed back");
+            self.report.kept_back(&name, reason);
+        }
+        is_news
     }
 
     fn tell(&self, firing: bool, text: String) {

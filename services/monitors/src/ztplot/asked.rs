@@ -124,10 +124,18 @@ impl ZtPlot {
         let Redraw { name } = arguments(args, "name")?;
         let names: BTreeSet<String> = match name {
             Some(name) => {
-                let row = self.selection.find(&name).map(|row| row.key.name());
-                BTreeSet::from([row.ok_or_else(|| not_selected(&name))?])
+                let row = self.selection.find(&name);
+                let row = row.ok_or_else(|| not_selected(&name))?;
+                if !row.has_files() {
+                    return Err(without_data(&name));
+                }
+                BTreeSet::from([name])
             }
-            None => self.selection.rows().iter().map(|r| r.key.name()).collect(),
+            None => {
+                let rows = self.selection.rows().iter();
+                let rows = rows.filter(|row| row.has_files());
+                rows.map(|row| row.key.name()).collect()
+            }
         };
         for name in &names {
             self.asked.read(name.clone(), true);
@@ -142,7 +150,9 @@ impl ZtPlot {
         if gone.is_empty() {
             return Err(not_selected(&name));
         }
+        gone.iter().for_each(|row| self.stored.removed(row.key));
         self.leaving.extend(gone);
+        self.stored.look_again();
         Ok(json!({ "removed": name }))
     }
 
@@ -181,8 +191,9 @@ impl ZtPlot {
             Some(name) => row.key.name() == *name,
             None => wanted.fits(&row.key),
         });
-        match row.map(|row| row.key.name()) {
-            Some(name) => {
+        match row.map(|row| (row.key.name(), row.has_files())) {
+            Some((name, false)) => without_data(&name),
+            Some((name, true)) => {
                 let text = format!("{name} is being read, ask again in a second");
                 self.asked.read(name, false);
                 text
@@ -227,6 +238,10 @@ impl Wished {
 
 fn not_selected(name: &str) -> String {
     format!("{name:?} is not in the selection")
+}
+
+fn without_data(name: &str) -> String {
+    format!("{name:?} was found in the file of local_db, its data are not kept here")
 }
 
 fn arguments<T: serde::de::DeserializeOwned>(args: &Value, expected: &str) -> Result<T, String> {

@@ -17,6 +17,8 @@ pub(super) struct Counts {
     pub(super) selected: u64,
     /// Of the selected ones, those that took a place of the full top 10.
     pub(super) records: u64,
+    /// Rows taken in that `local_db` had in its file.
+    pub(super) found: u64,
     /// Hits of DOMs that are not in the detector description.
     pub(super) unknown_hits: u64,
     shown: Option<(u64, [i64; 3])>,
@@ -37,6 +39,7 @@ impl Counts {
             ("drawn", self.drawn),
             ("selected", self.selected),
             ("records", self.records),
+            ("found in the file of local_db", self.found),
             ("hits of unknown DOMs", self.unknown_hits),
         ];
         let counts = counts.map(|(name, count)| vec![json!(name), json!(count)]);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ZtPlot;
 use super::row::Row;
+use super::stored;
 
 const VERSION: u32 = 1;
 
@@ -20,6 +21,9 @@ struct Kept {
     drawn_s: Option<i64>,
     /// Payload of the event drawn last, in base 64.
     latest: Option<String>,
+    /// What was done with the rows of the file.
+    #[serde(default)]
+    stored: stored::Kept,
 }
 
 impl ZtPlot {
@@ -30,6 +34,7 @@ impl ZtPlot {
             leaving: self.leaving.clone(),
             drawn_s: self.drawn_s,
             latest: self.latest.as_ref().map(|body| STANDARD.encode(body)),
+            stored: self.stored.kept(),
         };
         keep.json(&kept);
     }
@@ -44,6 +49,7 @@ impl ZtPlot {
         }
         self.leaving = self.selection.restore(kept.rows);
         self.leaving.extend(kept.leaving);
+        self.stored.take_back(kept.stored);
         self.drawn_s = kept.drawn_s;
         let latest = kept.latest.and_then(|text| STANDARD.decode(text).ok());
         self.latest = latest.map(Bytes::from);

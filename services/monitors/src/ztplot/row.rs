@@ -79,6 +79,10 @@ pub(super) struct Row {
     pub(super) n_dus: i64,
     /// Second of the frame's start since 1970.
     pub(super) utc_timestamp: i64,
+    /// Name of the picture in the file of `local_db`, for a row that was found there: its payload is
+    /// not here, and files that go by its name are not ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) found_as: Option<String>,
 }
 
 impl Row {
@@ -91,6 +95,7 @@ impl Row {
             n_triggered_hits: wide(event.triggered.len()),
             n_dus: wide(n_dus),
             utc_timestamp: event.header.utc_seconds.into(),
+            found_as: None,
         }
     }
 
@@ -101,6 +106,11 @@ impl Row {
             Category::Hits => self.n_hits,
             Category::TriggeredHits => self.n_triggered_hits,
         }
+    }
+
+    /// Tells whether its payload and picture are kept here.
+    pub(super) fn has_files(&self) -> bool {
+        self.found_as.is_none()
     }
 
     /// Returns its day, counted from 1970.

@@ -31,6 +31,8 @@ pub(super) enum Verdict {
     Filling,
     /// Among the best of all time, in place of another.
     Record,
+    /// In already as a row that was found; what was found has no payload.
+    Found,
 }
 
 /// The selected events, in the order in which they came.
@@ -70,6 +72,10 @@ impl Selection {
 
     /// Says how an event fares; it is not taken in.
     pub(super) fn judge(&self, row: &Row) -> Verdict {
+        let mut rows = self.rows.iter();
+        if rows.any(|known| known.key == row.key && !known.has_files()) {
+            return Verdict::Found;
+        }
         let is_best = exceeds(row, self.limits);
         let Places {
             per_day, per_run, ..
@@ -87,10 +93,34 @@ impl Selection {
         }
     }
 
-    /// Takes an event in and returns those that have no place any more.
+    /// Takes an event in, or what more is known of it, and returns those that have no place any more.
     pub(super) fn take(&mut self, row: Row) -> Vec<Row> {
-        self.rows.push(row);
+        let mut rows = self.rows.iter_mut();
+        match rows.find(|known| known.key == row.key) {
+            Some(known) => *known = row,
+            None => self.rows.push(row),
+        }
         self.prune()
+    }
+
+    /// Takes in rows that were found, as if they had come before the others. An event that is in already
+    /// stays as it is. Returns how many were new, and those of the others that have no place any more.
+    pub(super) fn merge(&mut self, mut found: Vec<Row>) -> (usize, Vec<Row>) {
+        let own: BTreeSet<Key> = self.rows.iter().map(|row| row.key).collect();
+        let mut known = own.clone();
+        found.retain(|row| known.insert(row.key));
+        let added = found.len();
+        found.append(&mut self.rows);
+        self.rows = found;
+        let mut gone = self.prune();
+        gone.retain(|row| own.contains(&row.key));
+        (added, gone)
+    }
+
+    /// Tells whether an event is among the best of all time.
+    pub(super) fn is_best(&self, key: Key) -> bool {
+        let is_in = |category| self.best(category).iter().any(|row| row.key == key);
+        Category::ALL.into_iter().any(is_in)
     }
 
     /// Puts back what was kept; more than there are places for is returned.
@@ -208,6 +238,7 @@ mod tests {
             n_triggered_hits: values[2],
             n_dus: 1,
             utc_timestamp: day * 86_400,
+            found_as: None,
         }
     }
 

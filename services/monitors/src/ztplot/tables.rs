@@ -9,7 +9,7 @@ use crate::clock::text_of_ms;
 /// An event is new for so long (s).
 const NEW_S: i64 = 86_400;
 /// The columns of km3mon's table, in its order.
-const COLUMNS: [&str; 10] = [
+pub(super) const COLUMNS: [&str; 10] = [
     "overlays",
     "n_hits",
     "n_triggered_hits",
@@ -42,7 +42,7 @@ pub(super) fn all<'a>(rows: impl Iterator<Item = &'a Row>) -> Table {
             json!(row.n_hits),
             json!(row.n_triggered_hits),
             json!(row.n_dus),
-            json!(format!("{}.png", row.key.name())),
+            json!(file_name(row)),
             json!(row.key.run_id),
             json!(row.key.det_id),
             json!(row.key.frame_index),
@@ -54,6 +54,12 @@ pub(super) fn all<'a>(rows: impl Iterator<Item = &'a Row>) -> Table {
         columns: COLUMNS.map(str::to_owned).to_vec(),
         rows: rows.map(cells).collect(),
     }
+}
+
+/// Returns the name of the picture, as it was found where it was.
+fn file_name(row: &Row) -> String {
+    let own = || format!("{}.png", row.key.name());
+    row.found_as.clone().unwrap_or_else(own)
 }
 
 /// Lists the best of a category for people, as of a second since 1970.
@@ -84,6 +90,10 @@ fn wide(number: u64) -> Value {
 
 fn line(row: &Row, rank: u32, prefixes: &[String], now_s: i64) -> Vec<Value> {
     let key = &row.key;
+    // Only what is kept here can be shown.
+    let picture = row
+        .has_files()
+        .then(|| format!("/event_selection/{}.png", key.name()));
     let new = if is_new(row, now_s) { "NEW!" } else { "" };
     let mut cells = vec![
         json!(rank),
@@ -95,7 +105,7 @@ fn line(row: &Row, rank: u32, prefixes: &[String], now_s: i64) -> Vec<Value> {
         json!(key.run_id),
         json!(key.frame_index),
         wide(key.trigger_counter),
-        json!(format!("/event_selection/{}.png", key.name())),
+        json!(picture),
     ];
     cells.extend(prefixes.iter().map(|prefix| json!(archive(row, prefix))));
     cells
@@ -127,6 +137,7 @@ mod tests {
             n_triggered_hits: 184,
             n_dus: 4,
             utc_timestamp: 1_574_432_870,
+            found_as: None,
         }
     }
 
@@ -152,6 +163,19 @@ mod tests {
         assert_eq!(json!(table.rows[0]), expected);
         let later = page(&[&row()], &prefixes, row().utc_timestamp + 86_400);
         assert_eq!(later.rows[0][1], "");
+    }
+
+    #[test]
+    fn a_row_that_was_found_has_its_archive_and_no_picture() {
+        let found = Row {
+            found_as: Some("../a.png".into()),
+            ..row()
+        };
+        let table = page(&[&found], &["/raw".to_owned()], 0);
+        assert_eq!(table.rows[0][9], Value::Null);
+        let archive = "/raw/KM3NeT_00000044/6/KM3NeT_00000044_00006760.root";
+        assert_eq!(table.rows[0][10], archive);
+        assert_eq!(all([found].iter()).rows[0][4], "../a.png");
     }
 
     #[test]

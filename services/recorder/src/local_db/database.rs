@@ -1,5 +1,7 @@
 //! The SQLite file: opens it, makes tables that are not there, adds rows that are not there.
 
+mod stored;
+
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,8 @@ use tracing::info;
 use super::identity::{Identities, identity};
 use super::plan::{Column, Plan, check_name, quoted};
 
+pub(super) use self::stored::ROWS_MAX;
+
 /// How long SQLite itself waits for another writer.
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -27,8 +31,15 @@ pub(super) enum Fault {
         #[source]
         source: std::io::Error,
     },
+    /// The rows that are in the file cannot be handed back.
+    #[error("cannot hand back the rows of {table}")]
+    List {
+        table: String,
+        #[source]
+        source: std::io::Error,
+    },
     /// SQLite says no.
-    #[error("cannot write {path}")]
+    #[error("cannot use {path}")]
     Sqlite {
         path: PathBuf,
         #[source]
@@ -55,13 +66,17 @@ pub(super) struct Database {
     /// Tables that are known to be there, with their columns.
     tables: HashMap<String, Vec<String>>,
     known: HashMap<String, Identities>,
+    /// What the rows of others in the file were looked at with, see [`Database::others`].
+    looked_at: Option<i64>,
 }
 
 impl Fault {
     /// Returns the reason it is counted under.
     pub(super) fn reason(&self) -> &'static str {
-        let Self::Sqlite { source, .. } = self else {
-            return "database: no folder";
+        let source = match self {
+            Self::Folder { .. } => return "database: no folder",
+            Self::List { .. } => return "database: rows not handed back",
+            Self::Sqlite { source, .. } => source,
         };
         match source.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "database: locked",
@@ -76,7 +91,7 @@ impl Fault {
 
     /// Tells whether it is about one table, such as one that refuses a value, and not about the
     /// file.
-    fn is_of_table(source: &rusqlite::Error) -> bool {
+    pub(super) fn is_of_table(source: &rusqlite::Error) -> bool {
         matches!(
             source.sqlite_error_code(),
             Some(
@@ -122,6 +137,7 @@ impl Database {
             connection,
             tables: HashMap::new(),
             known: HashMap::new(),
+            looked_at: None,
         })
     }
 
@@ -150,11 +166,15 @@ impl Database {
     fn judged(&self, written: Result<Written, rusqlite::Error>) -> Result<Written, Fault> {
         written.or_else(|source| match Fault::is_of_table(&source) {
             true => Ok(Written::Refused(source.to_string())),
-            false => Err(Fault::Sqlite {
-                path: self.path.clone(),
-                source,
-            }),
+            false => Err(self.fault(source)),
         })
+    }
+
+    fn fault(&self, source: rusqlite::Error) -> Fault {
+        Fault::Sqlite {
+            path: self.path.clone(),
+            source,
+        }
     }
 
     fn add(&mut self, plan: &Plan, table: &Table) -> Result<Written, rusqlite::Error> {

@@ -16,6 +16,8 @@ pub(super) struct Plan {
     pub(super) key: Vec<String>,
     /// Declared columns; those of the first rows when empty.
     pub(super) columns: Vec<Column>,
+    /// Rows that are in the file are handed back.
+    pub(super) read_back: bool,
 }
 
 /// A column with its type.
@@ -49,7 +51,27 @@ impl Plan {
             table: mirrored.table.clone(),
             key: mirrored.key.clone(),
             columns,
+            read_back: mirrored.read_back,
         })
+    }
+
+    /// Returns the columns to read, of those that the table of the file has.
+    pub(super) fn read_from(&self, there: Vec<String>) -> Vec<String> {
+        if self.columns.is_empty() {
+            return there;
+        }
+        let declared = self.columns.iter().map(|column| &column.name);
+        declared
+            .filter(|name| there.contains(name))
+            .cloned()
+            .collect()
+    }
+
+    /// Returns the statement that reads the newest rows, the newest first.
+    pub(super) fn select(&self, columns: &[String], rows_max: usize) -> String {
+        let names: Vec<_> = columns.iter().map(|name| quoted(name)).collect();
+        let (table, names) = (quoted(&self.table), names.join(", "));
+        format!("SELECT {names} FROM {table} ORDER BY rowid DESC LIMIT {rows_max}")
     }
 
     /// Tells whether a column is declared to hold integers.
@@ -145,6 +167,7 @@ mod tests {
             table: table.into(),
             key: texts(key),
             columns: texts(columns),
+            read_back: true,
         }
     }
 

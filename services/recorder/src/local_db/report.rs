@@ -23,8 +23,11 @@ pub(super) struct Report {
 #[derive(Debug, Default)]
 struct State {
     rows: u64,
+    /// Rows that were found in the file and handed back.
+    found: Option<usize>,
     written: Option<Timestamp>,
     refused: Option<String>,
+    kept_back: Option<String>,
 }
 
 impl Report {
@@ -52,13 +55,32 @@ impl Report {
         name.to_str().unwrap_or("?")
     }
 
-    pub(super) fn wrote(&mut self, output: &str, rows: u64, now: Timestamp) {
+    /// Nothing is wrong with the file.
+    pub(super) fn works(&mut self) {
         self.trouble = None;
+    }
+
+    pub(super) fn wrote(&mut self, output: &str, rows: u64, now: Timestamp) {
         self.newest = Some(now);
         if let Some(state) = self.tables.get_mut(output) {
             state.rows += rows;
             state.written = Some(now);
             state.refused = None;
+        }
+    }
+
+    /// Rows that were in the file went to who makes the output.
+    pub(super) fn handed_back(&mut self, output: &str, rows: usize) {
+        if let Some(state) = self.tables.get_mut(output) {
+            state.found = Some(rows);
+            state.kept_back = None;
+        }
+    }
+
+    /// Rows that are in the file did not go, or not all of them.
+    pub(super) fn kept_back(&mut self, output: &str, reason: String) {
+        if let Some(state) = self.tables.get_mut(output) {
+            state.kept_back = Some(reason);
         }
     }
 
@@ -76,15 +98,23 @@ impl Report {
     pub(super) fn output(&self, now: Timestamp) -> Output {
         let utc = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S").to_string();
         let row = |(name, state): (&String, &State)| -> Vec<Value> {
-            let trouble = state.refused.as_deref().or(self.trouble);
+            let own = state.refused.as_deref().or(state.kept_back.as_deref());
+            let trouble = own.or(self.trouble);
             vec![
                 json!(name),
                 json!(state.rows),
+                json!(state.found),
                 json!(state.written.map(utc)),
                 json!(trouble.unwrap_or("")),
             ]
         };
-        let columns = ["output", "rows added", "last written [UTC]", "trouble"];
+        let columns = [
+            "output",
+            "rows added",
+            "rows found",
+            "last written [UTC]",
+            "trouble",
+        ];
         let table = Table {
             columns: columns.map(str::to_owned).to_vec(),
             rows: self.tables.iter().map(row).collect(),

@@ -1,16 +1,20 @@
-//! The thread that writes: SQLite blocks, and one writer at a time is all it can do.
+//! The thread that writes: SQLite blocks, and one writer at a time is all it can do. It also reads
+//! back what others have written.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use fathom_kernel::view::View;
-use fathom_kernel::{Output, ServiceError};
+use fathom_kernel::{FileEdit, Output, ServiceError};
 use tokio::sync::mpsc;
 
-use super::database::{Database, Fault, Written};
+use super::database::{Database, Fault, ROWS_MAX, Written};
 use super::plan::Plan;
+
+/// Folder of the rows that are handed back, below `data_dir/files`.
+const FOLDER: &str = "local_db";
 
 /// Tables to write, by output; `None` only makes sure that the table is there.
 pub(super) type Work = BTreeMap<String, Option<Arc<Output>>>;
@@ -22,7 +26,11 @@ pub(super) struct Done {
     pub(super) written: Vec<(String, u64)>,
     /// Tables that do not fit, and why.
     pub(super) refused: Vec<(String, String)>,
-    /// Why the rest could not be written.
+    /// Rows handed back, by output.
+    pub(super) handed_back: Vec<(String, usize)>,
+    /// Tables of which rows are not handed back, and why.
+    pub(super) kept_back: Vec<(String, String)>,
+    /// Why the rest could not be written, or rows not handed back.
     pub(super) fault: Option<Fault>,
     /// The rest.
     pub(super) left: Work,
@@ -37,12 +45,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread; the file is opened with the first work.
-    pub(super) fn start(path: PathBuf, plans: BTreeMap<String, Plan>) -> std::io::Result<Self> {
+    /// Starts the thread; the file is opened with the first work. Rows are handed back below a folder
+    /// of files.
+    pub(super) fn start(
+        path: PathBuf,
+        files: PathBuf,
+        plans: BTreeMap<String, Plan>,
+    ) -> std::io::Result<Self> {
         let (work, works) = mpsc::channel(1);
         let (dones, done) = mpsc::channel(1);
         let inside = Inside {
             path,
+            files,
             plans,
             database: None,
         };
@@ -62,7 +76,8 @@ impl Writer {
         self.is_busy
     }
 
-    /// Hands work over. Only when it is not busy.
+    /// Hands work over, which may be nothing but a look at what others have written. Only when it is
+    /// not busy.
     pub(super) fn write(&mut self, work: Work) {
         // A thread that has ended is found out by `done`.
         self.is_busy = true;
@@ -95,6 +110,7 @@ impl Writer {
 /// The inside of the thread.
 struct Inside {
     path: PathBuf,
+    files: PathBuf,
     plans: BTreeMap<String, Plan>,
     /// Closed after a failure: what was known of the file may not hold any more.
     database: Option<Database>,
@@ -124,23 +140,67 @@ impl Inside {
             }
         }
         done.left = work;
+        if done.fault.is_none()
+            && let Err(fault) = self.hand_back(&mut done)
+        {
+            self.database = None;
+            done.fault = Some(fault);
+        }
         done
+    }
+
+    /// Writes the rows that are in the file into a file for each output, where who makes the output
+    /// finds them, when anybody else has written since the last time.
+    fn hand_back(&mut self, done: &mut Done) -> Result<(), Fault> {
+        let database = open(&mut self.database, &self.path)?;
+        let Some(version) = database.others()? else {
+            return Ok(());
+        };
+        for (name, plan) in self.plans.iter().filter(|(_, plan)| plan.read_back) {
+            let stored = match database.stored(plan)? {
+                Ok(stored) => stored,
+                Err(reason) => {
+                    done.kept_back.push((name.clone(), reason));
+                    continue;
+                }
+            };
+            if stored.is_cut {
+                let reason = format!("only the newest {ROWS_MAX} rows were read back");
+                done.kept_back.push((name.clone(), reason));
+            }
+            let list = FileEdit::Write {
+                path: Path::new(FOLDER).join(format!("{name}.json")),
+                bytes: serde_json::to_vec(&stored.table).expect("a table becomes JSON"),
+            };
+            list.apply(&self.files).map_err(|source| Fault::List {
+                table: plan.table.clone(),
+                source,
+            })?;
+            done.handed_back
+                .push((name.clone(), stored.table.rows.len()));
+        }
+        database.looked_at(version);
+        Ok(())
     }
 
     fn write(&mut self, name: &str, output: Option<&Output>) -> Result<Written, Fault> {
         let Some(plan) = self.plans.get(name) else {
             return Ok(Written::Refused("it is not mirrored".into()));
         };
-        // Closed before it is opened anew: SQLite clears up by name at the end.
-        self.database.take_if(|database| !database.is_there());
-        let database = match &mut self.database {
-            Some(database) => database,
-            none => none.insert(Database::open(&self.path)?),
-        };
+        let database = open(&mut self.database, &self.path)?;
         match output.map(|output| &output.view) {
             None => database.prepare(plan),
             Some(View::Table(table)) => database.write(plan, table),
             Some(_) => Ok(Written::Refused("it is no table".into())),
         }
+    }
+}
+
+fn open<'a>(database: &'a mut Option<Database>, path: &Path) -> Result<&'a mut Database, Fault> {
+    // Closed before it is opened anew: SQLite clears up by name at the end.
+    database.take_if(|database| !database.is_there());
+    match database {
+        Some(database) => Ok(database),
+        none => Ok(none.insert(Database::open(path)?)),
     }
 }

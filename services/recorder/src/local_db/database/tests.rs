@@ -117,6 +117,7 @@ fn texts_and_names_that_look_like_sql_are_texts_and_names() {
         table: nasty.into(),
         key: vec!["id\" --".into()],
         columns: Vec::new(),
+        read_back: true,
     };
     let table = Table {
         columns: vec!["id\" --".into(), "text".into()],
