@@ -49,8 +49,8 @@ use bytes::Bytes;
 use fathom_formats::km3net::Event as Payload;
 use fathom_kernel::view::{Panels, View};
 use fathom_kernel::{
-    Event, Fetched, FileEdit, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Severity,
-    Timestamp, Topics, tags,
+    Event, Fetched, FileEdit, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Timestamp,
+    Topics, tags,
 };
 
 use self::asked::Asked;

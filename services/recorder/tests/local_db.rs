@@ -100,6 +100,22 @@ impl Running {
         .await;
     }
 
+    /// Waits until so many rows were found in the file.
+    async fn found(&mut self, output: &str, rows: usize) {
+        self.wait(|event| {
+            let Event::Output(change) = event else {
+                return None;
+            };
+            let View::Table(table) = &change.output.view else {
+                return None;
+            };
+            let is_report = change.output.name == "local_db";
+            let mut lines = table.rows.iter();
+            (is_report && lines.any(|row| row[0] == output && row[2] == rows)).then_some(())
+        })
+        .await;
+    }
+
     async fn alarm(&mut self) -> (bool, String) {
         self.wait(|event| match event {
             Event::Alarm(alarm) => Some((alarm.firing, alarm.text.clone())),
@@ -191,6 +207,147 @@ async fn an_output_that_is_no_table_is_counted_and_the_others_go_on() {
         running.counters.snapshot().bad["table that does not fit"],
         1
     );
+    running.end().await;
+}
+
+/// The rows that were handed back, if any.
+fn handed_back(folder: &Path, output: &str) -> Option<Table> {
+    let path = folder.join("files/local_db").join(format!("{output}.json"));
+    Some(serde_json::from_slice(&std::fs::read(path).ok()?).unwrap())
+}
+
+/// Makes the table of km3mon with one row, every value in quotes.
+fn fill(connection: &Connection, table: &str) {
+    let sql = format!(
+        "CREATE TABLE {table} (overlays INT, n_hits INT, n_triggered_hits INT, n_dus INT, \
+         plot_filename TEXT, run_id INT, det_id INT, frame_index INT, trigger_counter INT, \
+         utc_timestamp INT); INSERT INTO {table} VALUES \
+         ('60','823','184','4','a.png','6760','44','156','17','1574432870')"
+    );
+    connection.execute_batch(&sql).unwrap();
+}
+
+#[tokio::test]
+async fn rows_of_km3mon_are_handed_back_and_those_it_adds_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let km3mon = Connection::open(folder.path().join("old.sqlite3")).unwrap();
+    fill(&km3mon, "best");
+    let config = LocalDbConfig {
+        filename: "old.sqlite3".into(),
+        event_selection_table: "best".into(),
+        ..LocalDbConfig::default()
+    };
+    let mut running = start(folder.path(), &config, None).await;
+    running.found("best", 1).await;
+    let table = handed_back(folder.path(), "best").unwrap();
+    assert_eq!(table.columns[..2], ["overlays", "n_hits"]);
+    let row = json!([60, 823, 184, 4, "a.png", 6760, 44, 156, 17, 1574432870]);
+    assert_eq!(json!(table.rows), json!([row]));
+    // Nobody takes alarms back.
+    assert_eq!(handed_back(folder.path(), "alarm_history"), None);
+
+    let more = "INSERT INTO best SELECT overlays, n_hits, n_triggered_hits, n_dus, 'b', run_id, \
+                det_id, frame_index, 18, utc_timestamp FROM best";
+    km3mon.execute_batch(more).unwrap();
+    // The next look comes with the next table to write, or after a minute.
+    put(&running.board, alarms(&[1]));
+    running.found("best", 2).await;
+    assert_eq!(handed_back(folder.path(), "best").unwrap().rows.len(), 2);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_new_file_has_no_rows_to_hand_back_and_that_is_no_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LocalDbConfig::default();
+    let mut running = start(folder.path(), &config, None).await;
+    running.found("event_selection", 0).await;
+    let table = handed_back(folder.path(), "event_selection").unwrap();
+    assert!(table.rows.is_empty());
+    assert!(running.counters.snapshot().bad.is_empty());
+    running.end().await;
+}
+
+#[tokio::test]
+async fn rows_of_a_locked_file_are_handed_back_once_it_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let km3mon = Connection::open(folder.path().join("monitoring.sqlite3")).unwrap();
+    fill(&km3mon, "event_selection");
+    km3mon.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let config = LocalDbConfig::default();
+    let mut running = start(folder.path(), &config, None).await;
+    let (firing, text) = running.alarm().await;
+    assert!(firing && text.contains("locked"), "{text}");
+    assert_eq!(handed_back(folder.path(), "event_selection"), None);
+    km3mon.execute_batch("ROLLBACK").unwrap();
+    running.found("event_selection", 1).await;
+    assert!(running.counters.snapshot().bad["database: locked"] >= 1);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn rows_of_a_damaged_file_come_when_it_is_put_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("monitoring.sqlite3");
+    std::fs::write(&path, "no database ".repeat(100)).unwrap();
+    let config = LocalDbConfig::default();
+    let mut running = start(folder.path(), &config, None).await;
+    assert!(running.alarm().await.0);
+    assert!(running.counters.snapshot().bad["database: damaged"] >= 1);
+    assert_eq!(handed_back(folder.path(), "event_selection"), None);
+    let good = folder.path().join("good");
+    fill(&Connection::open(&good).unwrap(), "event_selection");
+    std::fs::rename(&good, &path).unwrap();
+    running.found("event_selection", 1).await;
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_table_of_other_columns_is_counted_and_read_when_it_is_put_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let km3mon = Connection::open(folder.path().join("monitoring.sqlite3")).unwrap();
+    km3mon
+        .execute_batch("CREATE TABLE event_selection (n_hits INT, run INT)")
+        .unwrap();
+    let config = LocalDbConfig::default();
+    let mut running = start(folder.path(), &config, Some(alarms(&[1]))).await;
+    running.rows("alarm_history", 1).await;
+    assert_eq!(
+        running.counters.snapshot().bad["rows of the file not read"],
+        1
+    );
+    // Once for one state of the file.
+    put(&running.board, alarms(&[1, 2]));
+    running.rows("alarm_history", 2).await;
+    assert_eq!(
+        running.counters.snapshot().bad["rows of the file not read"],
+        1
+    );
+    km3mon.execute_batch("DROP TABLE event_selection").unwrap();
+    fill(&km3mon, "event_selection");
+    put(&running.board, alarms(&[3]));
+    running.found("event_selection", 1).await;
+    running.end().await;
+    assert_eq!(ids(folder.path()), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_handed_back_does_not_keep_rows_from_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    // A file in the place of the folder.
+    std::fs::write(folder.path().join("files"), "").unwrap();
+    let config = LocalDbConfig::default();
+    let mut running = start(folder.path(), &config, Some(alarms(&[1]))).await;
+    let (firing, text) = running.alarm().await;
+    assert!(
+        firing && text.contains("cannot hand back the rows of event_selection"),
+        "{text}"
+    );
+    assert_eq!(ids(folder.path()), [1]);
+    std::fs::remove_file(folder.path().join("files")).unwrap();
+    assert!(!running.alarm().await.0);
+    assert!(handed_back(folder.path(), "event_selection").is_some());
+    assert!(running.counters.snapshot().bad["database: rows not handed back"] >= 1);
     running.end().await;
 }
 

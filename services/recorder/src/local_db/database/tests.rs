@@ -183,6 +183,106 @@ fn columns_that_an_older_file_lacks_are_left_out_but_not_those_of_the_key() {
     assert_eq!(refused, Written::Refused(text.into()));
 }
 
+/// Makes a file as km3mon does, with every value in quotes.
+fn file_of_km3mon(path: &Path, create: &str, rows: &[&str]) -> Connection {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let old = Connection::open(path).unwrap();
+    old.execute_batch(create).unwrap();
+    for row in rows {
+        let sql = format!("INSERT INTO event_selection VALUES ({row})");
+        old.execute_batch(&sql).unwrap();
+    }
+    old
+}
+
+const CREATE: &str = "CREATE TABLE event_selection (overlays INT, n_hits INT, \
+    n_triggered_hits INT, n_dus INT, plot_filename TEXT, run_id INT, det_id INT, \
+    frame_index INT, trigger_counter INT, utc_timestamp INT)";
+
+#[test]
+fn rows_of_km3mon_are_read_back_as_they_stand() {
+    let row = "'60', '823', '184', '4', 'zt ''x''.png', '6760', '44', '156', '17', '1574432870'";
+    let of_texts = CREATE.replace(" INT", " TEXT");
+    for (create, number) in [(CREATE, json!(823)), (&of_texts, json!("823"))] {
+        let (_folder, path) = place();
+        file_of_km3mon(&path, create, &[row, row]);
+        let mut database = Database::open(&path).unwrap();
+        database.prepare(&plan()).unwrap();
+        let stored = database.stored(&plan()).unwrap().unwrap();
+        assert_eq!(stored.table.columns, names(&plan()));
+        assert_eq!((stored.table.rows.len(), stored.is_cut), (2, false));
+        assert_eq!(stored.table.rows[0][1], number);
+        assert_eq!(stored.table.rows[0][4], "zt 'x'.png");
+        assert_eq!(stored.table.rows[0], stored.table.rows[1]);
+        // They are known again by their key, whatever they are stored as.
+        assert_eq!(
+            database.write(&plan(), &events(&[17, 18])).unwrap(),
+            Written::Rows(1)
+        );
+    }
+}
+
+#[test]
+fn the_newest_rows_are_read_back_and_long_texts_cut() {
+    let (_folder, path) = place();
+    let old = file_of_km3mon(&path, CREATE, &[]);
+    let many = stored::ROWS_MAX + 2;
+    let sql = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {many}) \
+         INSERT INTO event_selection SELECT i, 1.5, x'0102', NULL, printf('%.*c', 5000, 'x'), \
+         1, 1, 1, i, 1 FROM n"
+    );
+    old.execute_batch(&sql).unwrap();
+    let database = Database::open(&path).unwrap();
+    let stored = database.stored(&plan()).unwrap().unwrap();
+    assert!(stored.is_cut);
+    let rows = &stored.table.rows;
+    assert_eq!(rows.len(), stored::ROWS_MAX);
+    assert_eq!(
+        (&rows[0][0], &rows[rows.len() - 1][0]),
+        (&json!(3), &json!(many))
+    );
+    assert_eq!(rows[0][1], json!(1.5));
+    assert_eq!(rows[0][2], json!("blob of 2 bytes"));
+    assert_eq!(rows[0][3], json!(null));
+    assert_eq!(rows[0][4].as_str().unwrap().len(), 200);
+}
+
+#[test]
+fn tables_that_are_absent_or_of_another_make_are_told_apart() {
+    let (_folder, path) = place();
+    file_of_km3mon(&path, "CREATE TABLE alarm_history (id INT)", &[]);
+    let database = Database::open(&path).unwrap();
+    let stored = database.stored(&plan()).unwrap().unwrap();
+    assert_eq!(stored.table, Table::default());
+    let other = "CREATE TABLE event_selection (n_hits INT, run INT)";
+    database.connection.execute_batch(other).unwrap();
+    let reason = database.stored(&plan()).unwrap().unwrap_err();
+    assert_eq!(
+        reason,
+        "table event_selection of the file has no column det_id"
+    );
+    let view = "DROP TABLE event_selection; CREATE VIEW event_selection AS SELECT 1 AS det_id, \
+                2 AS run_id, 3 AS frame_index, nobody AS trigger_counter";
+    database.connection.execute_batch(view).unwrap();
+    let reason = database.stored(&plan()).unwrap().unwrap_err();
+    assert!(reason.contains("no such column"), "{reason}");
+}
+
+#[test]
+fn what_others_write_is_seen_and_what_we_write_is_not() {
+    let (_folder, path) = place();
+    let mut database = Database::open(&path).unwrap();
+    database.prepare(&plan()).unwrap();
+    let version = database.others().unwrap().unwrap();
+    database.looked_at(version);
+    database.write(&plan(), &events(&[1])).unwrap();
+    assert_eq!(database.others().unwrap(), None);
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("DELETE FROM event_selection").unwrap();
+    assert!(database.others().unwrap().is_some());
+}
+
 #[test]
 fn types_come_from_the_first_row_when_nothing_is_declared() {
     let (_folder, path) = place();

@@ -1,7 +1,10 @@
 //! What the event display and the event selection say of events made by hand.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod stored;
 
 use std::path::{Path, PathBuf};
 
@@ -256,6 +259,7 @@ fn only_a_record_of_the_full_top_10_is_told_of_and_only_when_wanted() {
             elog,
             ..Config::default()
         });
+        stored::answer(&mut bench, stored::rows(&[]));
         for n in 1..=10 {
             let overlays = i32::try_from(n).unwrap();
             bench.take(&Wanted::new(T0, n).overlays(overlays).event(&setup));
@@ -290,6 +294,7 @@ fn rows_and_files_go_together_instead_of_piling_up() {
         ..small(2)
     };
     let (mut bench, setup) = bench(config);
+    stored::answer(&mut bench, stored::rows(&[]));
     for n in 1..=300 {
         // Each better than all before, in everything.
         let wanted = Wanted {
@@ -626,7 +631,8 @@ fn stored_events_are_read_again_and_redrawn_after_a_restart() {
     let redrawn = bench.monitor.on_request("redraw", &json!(null)).unwrap();
     assert_eq!(redrawn, json!({"redrawn": [name]}));
     bench.tick(T0);
-    let [fetch] = &bench.out.fetches[..] else {
+    // The first one is for rows of local_db.
+    let [_, fetch] = &bench.out.fetches[..] else {
         panic!()
     };
     let place = format!("data:files/{}", path(1, "dat").display());
@@ -675,7 +681,7 @@ fn damaged_stored_events_are_counted() {
     bench.take(&Wanted::new(T0, 1).event(&setup));
     bench.monitor.on_request("redraw", &json!(null)).unwrap();
     bench.tick(T0);
-    let name = bench.out.fetches[0].name.clone();
+    let name = bench.out.fetches[1].name.clone();
     let content = Ok(Content::Bytes(vec![1, 2, 3].into(), None));
     bench
         .monitor
