@@ -11,7 +11,7 @@
 //! | `list` | | `alarms` (resolved ones for an hour), `mutes`, `refused` |
 //! | `history` | `after`, `count` | `notices` behind a number, oldest first, and the number of the `last` |
 //! | `acknowledge`, `resolve` | `id`, or `rule` and `subject` with wildcards; `by` | the numbers of the `alarms` meant, and the `mutes` |
-//! | `mute` | `rule`, `subject`, `for` or `until`, `by`, `reason` | the same |
+//! | `mute` | `rule`, `subject`, `for` (`2h`) or `until` (`18:00 UTC`, `2026-11-21 18:00`, `2026-11-21T18:00:00Z`), `by`, `reason` | the same |
 //! | `unmute` | `id` of the mute, or `rule` and `subject`; `by` | the same |
 //! | `test` | `severity`, `by` | the same; a notice goes to all sinks |
 //!

@@ -83,9 +83,9 @@ struct Mute {
     /// How long [default: 1h].
     #[arg(long = "for", value_name = "TIME", conflicts_with = "until")]
     time: Option<Span>,
-    /// When it ends, such as `2026-11-21T12:00:00Z`.
+    /// When it ends (UTC), such as `18:00`, `2026-11-21 18:00` or `2026-11-21T18:00:00Z`.
     #[arg(long, value_name = "TIME")]
-    until: Option<Timestamp>,
+    until: Option<String>,
     /// Why.
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
@@ -204,7 +204,7 @@ impl Mute {
         args.insert("by".to_owned(), self.author.by.into());
         args.insert("reason".to_owned(), self.reason.into());
         match self.until {
-            Some(until) => args.insert("until".to_owned(), until.to_string().into()),
+            Some(until) => args.insert("until".to_owned(), until.into()),
             None => {
                 let time = self.time.unwrap_or(MUTE.into());
                 args.insert("for".to_owned(), time.to_string().into())

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::engine::{Book, Case, Input, Pattern, Pick};
+use crate::engine::{Book, Case, Input, Pattern, Pick, Until};
 
 /// Longest mute.
 const MUTE_MAX: Duration = Duration::from_secs(30 * 86_400);
@@ -55,7 +55,7 @@ struct MuteArgs {
     #[serde(default)]
     subject: Pattern,
     r#for: Option<Span>,
-    until: Option<Timestamp>,
+    until: Option<Until>,
     by: String,
     #[serde(default)]
     reason: String,
@@ -152,7 +152,9 @@ impl MuteArgs {
         let by = named(self.by)?;
         let until = match (self.r#for, self.until) {
             (Some(time), None) => now + time.duration().min(MUTE_MAX * 2),
-            (None, Some(until)) => until,
+            (None, Some(until)) => until
+                .after(now)
+                .ok_or_else(|| format!("there is no {until} any more"))?,
             _ => return Err("expected `for` or `until`: a mute has an end".to_owned()),
         };
         if until <= now || until > now + MUTE_MAX {
@@ -225,6 +227,11 @@ mod tests {
             panic!("{order:?}")
         };
         assert_eq!((until, subject.as_str()), (at(8200), "*"));
+        let order = read("mute", json!({ "until": "02:00 UTC", "by": "anna" }));
+        assert!(matches!(
+            order,
+            Ok(Order::Change(Input::Mute { until, .. })) if until == at(7200)
+        ));
         let order = read("acknowledge", json!({ "id": 3, "by": "anna" }));
         assert!(matches!(
             order,
@@ -261,6 +268,16 @@ mod tests {
                 "mute",
                 json!({ "until": "1970-01-01T00:00:01Z", "by": "a" }),
                 "in the future",
+            ),
+            (
+                "mute",
+                json!({ "until": "tonight", "by": "a" }),
+                "\"tonight\" is no time; expected such as \"18:00 UTC\"",
+            ),
+            (
+                "mute",
+                json!({ "for": "tonight", "by": "a" }),
+                "`tonight` is not a number with a unit",
             ),
             (
                 "mute",

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::order::{Meant, Order};
+use super::order::{End, Meant, Order};
 use crate::find_engine;
 use crate::sink::one_line;
 
@@ -75,15 +75,19 @@ impl Hand {
             Order::Mute {
                 rule,
                 subject,
-                time,
+                end,
                 reason,
             } => {
+                let (how, end) = match end {
+                    End::For(time) => ("for", time.to_string()),
+                    End::Until(time) => ("until", time.to_string()),
+                };
                 let mute = json!({
-                    "rule": rule.as_str(), "subject": subject.as_str(), "for": time.to_string(),
+                    "rule": rule.as_str(), "subject": subject.as_str(), how: end,
                     "by": self.user, "reason": reason,
                 });
                 self.engine("mute", mute).await?;
-                Ok(format!("muted {rule} of {subject} for {time}"))
+                Ok(format!("muted {rule} of {subject} {how} {end}"))
             }
             Order::Hello | Order::Help | Order::Who | Order::Shifters(_) | Order::Unclear(_) => {
                 Err("nothing to carry out".to_owned())

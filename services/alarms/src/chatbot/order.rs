@@ -3,7 +3,7 @@
 use fathom_kernel::Span;
 
 use super::roles::names;
-use crate::engine::Pattern;
+use crate::engine::{Pattern, Until};
 
 /// Most targets of one order.
 const TARGETS_MAX: usize = 20;
@@ -17,6 +17,7 @@ status [SERVICE...] -- the state of services (shifters)
 alarms -- the alarms that are not over (shifters)
 acknowledge NUMBER | RULE [SUBJECT] -- somebody looks at it: it is not told again (shifters)
 mute RULE [SUBJECT] for TIME [because ...] -- it is not told for 2h, 30m, 1d (shifters)
+mute RULE [SUBJECT] until TIME [because ...] -- the same until 18:00 UTC, 2026-11-21 18:00 (shifters)
 unmute RULE [SUBJECT] -- it is told again (shifters)
 start | stop | restart SERVICE... (shifters; `all` for operators)
 shifters are NAME and NAME -- who is on shift from now on (operators)
@@ -35,7 +36,7 @@ pub(crate) enum Order {
     Mute {
         rule: Pattern,
         subject: Pattern,
-        time: Span,
+        end: End,
         reason: String,
     },
     Unmute(Meant),
@@ -45,6 +46,13 @@ pub(crate) enum Order {
     Shifters(Vec<String>),
     /// Nothing that is understood, and why.
     Unclear(String),
+}
+
+/// When a mute ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    For(Span),
+    Until(Until),
 }
 
 /// Which alarms or mutes are meant.
@@ -165,15 +173,24 @@ fn unquoted(text: &str) -> &str {
 fn mute(words: &[&str]) -> Result<Order, String> {
     let because = words.iter().position(|word| *word == "because");
     let (words, reason) = words.split_at(because.unwrap_or(words.len()));
-    let [about @ .., "for", time] = words else {
-        return Err("for how long? `mute RULE [SUBJECT] for 2h`".to_owned());
+    // What an alarm is about may have such a word as well: the last one counts.
+    let last = words
+        .iter()
+        .rposition(|word| ["for", "until"].contains(word));
+    let (about, end) = words.split_at(last.unwrap_or(words.len()));
+    let end = match end.split_first() {
+        Some((&"until", time)) => End::Until(time.join(" ").parse()?),
+        Some((_, time)) => {
+            let time = time.join(" ").parse().map_err(|error| format!("{error}"))?;
+            End::For(time)
+        }
+        None => return Err("for how long? `mute RULE [SUBJECT] for 2h`".to_owned()),
     };
-    let time: Span = time.parse().map_err(|error| format!("{error}"))?;
     let (rule, subject) = rule_and_subject(about)?;
     Ok(Order::Mute {
         rule,
         subject,
-        time,
+        end,
         reason: reason.iter().skip(1).copied().collect::<Vec<_>>().join(" "),
     })
 }
@@ -239,7 +256,7 @@ mod tests {
                 Order::Mute {
                     rule: pattern("dom_inactive"),
                     subject: pattern("DU 7*"),
-                    time: Span::from_secs(600),
+                    end: End::For(Span::from_secs(600)),
                     reason: String::new(),
                 },
             ),
@@ -249,11 +266,20 @@ mod tests {
                 Order::Shifters(list(&["anna", "ben"])),
             ),
             (
+                "mute dom_* waiting for ROV until 18:00 UTC",
+                Order::Mute {
+                    rule: pattern("dom_*"),
+                    subject: pattern("waiting for ROV"),
+                    end: End::Until("18:00".parse().unwrap()),
+                    reason: String::new(),
+                },
+            ),
+            (
                 "mute dom_* for 2h because of the ROV",
                 Order::Mute {
                     rule: pattern("dom_*"),
                     subject: Pattern::any(),
-                    time: Span::from_secs(7200),
+                    end: End::For(Span::from_secs(7200)),
                     reason: "of the ROV".to_owned(),
                 },
             ),
@@ -273,6 +299,8 @@ mod tests {
             ("mute dom_inactive", "for how long?"),
             ("mute for 2h", "which alarm?"),
             ("mute x for ever", "ever"),
+            ("mute x for", "expected a duration"),
+            ("mute x until tonight", "\"tonight\" is no time"),
             ("acknowledge", "which alarm?"),
             ("acknowledge [", "pattern"),
             ("shifters are", "who?"),

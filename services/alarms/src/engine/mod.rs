@@ -5,6 +5,7 @@ mod case;
 mod mute;
 mod pattern;
 mod policy;
+mod until;
 #[cfg(test)]
 mod walks;
 
@@ -13,3 +14,4 @@ pub(crate) use case::{Case, Damping, Key, Phase};
 pub(crate) use mute::Mute;
 pub(crate) use pattern::Pattern;
 pub(crate) use policy::{Policies, RuleEntry};
+pub(crate) use until::Until;

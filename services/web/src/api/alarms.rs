@@ -6,7 +6,7 @@
 //! POST /api/alarms/mute?rule=dom_inactive&subject=DU%203%20floor%207&for=2h&reason=known
 //! POST /api/alarms/unmute?rule=dom_inactive&subject=DU%203%20floor%207
 //! ```
-//! A mute has an end, `for` or `until`. Rule and subject are those of one alarm, not patterns.
+//! A mute has an end, `for=2h` or `until=18:00 UTC`. Rule and subject are those of one alarm, not patterns.
 
 use std::sync::Arc;
 use std::time::Duration;

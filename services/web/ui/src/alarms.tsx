@@ -6,7 +6,7 @@ import { useState } from "preact/hooks";
 import type { Alarm } from "./api";
 import { orderAlarm } from "./api";
 import { isStale } from "./card";
-import { type Case, ENGINE_OUTPUT, ranked, ROWS_MAX, stateOf, when, worstOf } from "./cases";
+import { type Case, ENGINE_OUTPUT, type MuteEnd, muteEnd, ranked, ROWS_MAX, stateOf, when, worstOf } from "./cases";
 import { serverNow, useLive } from "./live";
 
 export function Alarms() {
@@ -77,21 +77,52 @@ function Cases({ cases }: { cases: Case[] }) {
 
 type Order = (verb: "acknowledge" | "mute" | "unmute", args: Record<string, string>) => void;
 
-// How long a mute may last; the engine takes 30 days at most.
+// How long a mute may last, at one click; another length or time is typed.
 export const MUTES = ["1h", "4h", "12h", "1d", "3d", "7d", "30d"];
+const OTHER = "other";
 
 function Buttons({ of, order }: { of: Case; order: Order }) {
-  const [time, setTime] = useState("");
   const names = { rule: of.rule, subject: of.subject };
   if (of.state === "muted") return <span class="actions"><button type="button" onClick={() => order("unmute", names)}>unmute</button></span>;
   return (
     <span class="actions">
       {of.state === "firing" && <button type="button" onClick={() => order("acknowledge", { id: String(of.id) })}>acknowledge</button>}
-      <select aria-label="mute for" value={time} onChange={(event) => setTime(event.currentTarget.value)}>
+      <Mute mute={(end) => order("mute", { ...names, ...end })} />
+    </span>
+  );
+}
+
+function Mute({ mute }: { mute: (end: MuteEnd) => void }) {
+  const [time, setTime] = useState("");
+  const [typed, setTyped] = useState("");
+  const [wrong, setWrong] = useState("");
+  const submit = (event: Event) => {
+    event.preventDefault();
+    const end = muteEnd(time === OTHER ? typed : time, serverNow());
+    setWrong("wrong" in end ? end.wrong : "");
+    if (!("wrong" in end)) mute(end);
+  };
+  return (
+    <form class="actions" onSubmit={submit}>
+      <select aria-label="mute for" value={time} onChange={(event) => { setTime(event.currentTarget.value); setWrong(""); }}>
         <option value="">mute for …</option>
         {MUTES.map((span) => <option key={span} value={span}>{span}</option>)}
+        <option value={OTHER}>another time …</option>
       </select>
-      {time && <button type="button" onClick={() => order("mute", { ...names, for: time })}>mute</button>}
-    </span>
+      {time === OTHER && (
+        <input
+          type="text"
+          aria-label="mute for, or until"
+          aria-invalid={wrong !== ""}
+          placeholder="45m, or until 18:00 UTC"
+          maxLength={64}
+          size={22}
+          value={typed}
+          onInput={(event) => { setTyped(event.currentTarget.value); setWrong(""); }}
+        />
+      )}
+      {time && <button type="submit">mute</button>}
+      {wrong && <small role="alert">{wrong}</small>}
+    </form>
   );
 }

@@ -61,3 +61,48 @@ export function worstOf(severities: string[]): "bad" | "warn" | "good" {
   if (severities.includes("alert")) return "bad";
   return severities.length > 0 ? "warn" : "good";
 }
+
+// How long a mute may last at most, as the engine has it [ms].
+const MUTE_MAX_MS = 30 * 86_400_000;
+const UNIT_MS: Record<string, number> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, ns: 1e-6 };
+const EXPECTED = "expected such as 45m, 2h, 1d12h or until 18:00 UTC";
+
+// When a mute ends, as the engine is told it: `for` a length or `until` a time.
+export type MuteEnd = { for: string } | { until: string };
+
+// Reads what somebody typed, by the grammar of `ctl alarms mute` and of the chatbot, or says what is wrong with it.
+// The engine reads it again and has the last word.
+export function muteEnd(typed: string, now_ms: number): MuteEnd | { wrong: string } {
+  const text = typed.trim().replace(/\s+/g, " ");
+  const until = text.replace(/^until /, "");
+  if (until !== text || /^[\d-]*[ T]?\d+:/.test(text)) return muteUntil(until, now_ms);
+  const length = text.replace(/^for /, "");
+  const ms = lengthMs(length);
+  if (ms === null) return { wrong: `“${text}” is no length of time: ${EXPECTED}` };
+  return ms > 0 && ms <= MUTE_MAX_MS ? { for: length } : { wrong: "a mute lasts at most 30 days, and some time" };
+}
+
+// Numbers, each with its unit.
+function lengthMs(text: string): number | null {
+  const part = /\s*(\d[\d_]*(?:\.[\d_]*)?)\s*(d|h|ms|us|ns|m|s)(?![a-z])/y;
+  let sum = 0;
+  let end = 0;
+  for (let found = part.exec(text); found; found = part.exec(text)) {
+    sum += Number((found[1] ?? "").replaceAll("_", "")) * (UNIT_MS[found[2] ?? ""] ?? Number.NaN);
+    end = part.lastIndex;
+  }
+  return end > 0 && end === text.length && Number.isFinite(sum) ? sum : null;
+}
+
+// A time of the day is the next such one in UTC, as is a date without an offset.
+function muteUntil(text: string, now_ms: number): MuteEnd | { wrong: string } {
+  const wrong = { wrong: `“${text}” is no time: ${EXPECTED} or until 2026-11-21 18:00` };
+  const form = /^(\d{4}-\d\d-\d\d[ T])?(\d{1,2}):(\d\d)(:\d\d)? ?(UTC|utc|Z|z|[+-]\d\d:\d\d)?$/.exec(text);
+  if (!form) return wrong;
+  const [, day, hour = "", minute = "", second = ":00", zone = ""] = form;
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second.slice(1)) > 59) return wrong;
+  if (day === undefined) return /^[+-]/.test(zone) ? wrong : { until: text };
+  const at = Date.parse(`${day.slice(0, 10)}T${hour.padStart(2, "0")}:${minute}${second}${/^[+-]/.test(zone) ? zone : "Z"}`);
+  if (!Number.isFinite(at)) return wrong;
+  return at > now_ms && at <= now_ms + MUTE_MAX_MS ? { until: text } : { wrong: "a mute ends in the future, within 30 days" };
+}

@@ -4,7 +4,8 @@ import { expect, test } from "vitest";
 
 import type { Alarm, Axis, Colours, HitColumn, HitMapView, Layer, Output, Panel, PanelsView } from "./api";
 import { appendColumns, joined } from "./card";
-import { casesOf, ranked, stateOf, worstOf } from "./cases";
+import { MUTES } from "./alarms";
+import { casesOf, muteEnd, ranked, stateOf, worstOf } from "./cases";
 import { absent } from "./pages";
 import { fraction, gridOf, heightOf, panelAt, rangeOf, valueAt } from "./plots/grid";
 import { near, pixels, raster, slotsOf } from "./plots/hitmap";
@@ -201,4 +202,29 @@ test("the banner has the alarms of the engine with what became of them", () => {
   expect(cases[0]).toMatchObject({ rule: "r", subject: "DU 1", service: "m", until: null });
   expect(casesOf({ form: "table", columns: ["a"], rows: [[1]] })).toEqual([]);
   expect([[], ["warning", "info"], ["info", "alert"]].map(worstOf)).toEqual(["good", "warn", "bad"]);
+});
+
+const NOW_MS = Date.UTC(2026, 10, 21, 17, 30);
+
+test("a mute has any length that the engine understands", () => {
+  for (const text of ["45m", "2h", "1d12h", "1h 30m", "1.5h", "90 s", "30d", ...MUTES]) expect(muteEnd(text, NOW_MS)).toEqual({ for: text });
+  expect(muteEnd("  for 2h ", NOW_MS)).toEqual({ for: "2h" });
+});
+
+test("a mute ends at any time that the engine understands", () => {
+  for (const text of ["18:00", "18:00 UTC", "18:00utc", "18:00Z", "9:05", "17:30:00", "2026-11-21 18:00", "2026-11-21 18:00 UTC", "2026-11-21T18:00", "2026-11-21T18:00:00Z", "2026-11-21T19:00:00+01:00"]) {
+    expect(muteEnd(`until ${text}`, NOW_MS)).toEqual({ until: text });
+    expect(muteEnd(text, NOW_MS)).toEqual({ until: text });
+  }
+});
+
+test("what is no length and no time is told, and is not sent", () => {
+  const why = (text: string) => {
+    const end = muteEnd(text, NOW_MS);
+    return "wrong" in end ? end.wrong : `sent as ${JSON.stringify(end)}`;
+  };
+  for (const text of ["", "2", "h", "2x", "2 hours", "2h later", "-2h", "1..5h", "tonight", "<b>"]) expect(why(text)).toBe(`“${text}” is no length of time: expected such as 45m, 2h, 1d12h or until 18:00 UTC`);
+  for (const text of ["18", "24:00", "18:60", "6pm", "2026-11-21", "18:00 CET", "18:00+01:00", "2026-13-01 18:00", "tomorrow"]) expect(why(`until ${text}`)).toContain(`“${text}” is no time: expected such as 45m`);
+  for (const text of ["0s", "31d", "721h"]) expect(why(text)).toBe("a mute lasts at most 30 days, and some time");
+  for (const text of ["2026-11-21 17:00", "2026-12-22 18:00", "2026-11-21T18:00:00+01:00"]) expect(why(`until ${text}`)).toBe("a mute ends in the future, within 30 days");
 });
