@@ -94,6 +94,13 @@ impl Entry {
         bytes
     }
 
+    /// Returns where the next text begins: behind the newline of this one.
+    pub(crate) fn end(&self) -> u64 {
+        self.offset
+            .saturating_add(u64::from(self.length))
+            .saturating_add(1)
+    }
+
     /// Reads an entry.
     pub(crate) fn read(bytes: &[u8; ENTRY_BYTES]) -> Option<Self> {
         let (offset, rest) = bytes.split_first_chunk::<8>()?;

@@ -26,10 +26,10 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 pub(crate) use self::core::Core;
-use self::counts::Counts;
 pub(crate) use self::counts::split_line;
+use self::files::Counted;
 use self::stats::Stats;
-use crate::archive::Names;
+use crate::archive::{ArchiveError, Names, day_of};
 use crate::reading::Reading;
 
 /// Time between two looks at the minute.
@@ -112,7 +112,7 @@ impl Service for LogAnalyser {
                 Err(reason) => warn!(reason, "kept counts cannot be used"),
             }
             match before {
-                Ok(entries) => stats.take_today(&entries),
+                Ok(before) => stats.take_today(day_of(since), &before),
                 Err(error) => warn!(%error, "the messages of today cannot be counted"),
             }
             let analyser = Analyser {
@@ -130,7 +130,7 @@ impl Service for LogAnalyser {
 struct Analyser {
     stats: Stats,
     names: Names,
-    work: JoinSet<Result<BTreeMap<Date, Counts>, crate::archive::ArchiveError>>,
+    work: JoinSet<Result<BTreeMap<Date, Counted>, ArchiveError>>,
     cx: ServiceCx,
 }
 
@@ -220,24 +220,26 @@ impl Analyser {
 
     fn counted(
         &mut self,
-        done: Result<
-            Result<BTreeMap<Date, Counts>, crate::archive::ArchiveError>,
-            tokio::task::JoinError,
-        >,
+        done: Result<Result<BTreeMap<Date, Counted>, ArchiveError>, tokio::task::JoinError>,
     ) {
         match done {
             Ok(Ok(days)) => {
                 if !days.is_empty() {
                     info!(days = days.len(), "archived messages counted");
                 }
+                for error in days.values().filter_map(|(_, damage)| damage.as_ref()) {
+                    self.unreadable(error);
+                }
                 self.stats.take_days(days);
             }
-            Ok(Err(error)) => {
-                self.cx.counters.bad("archived file not readable");
-                warn!(%error, cause = ?std::error::Error::source(&error), "archived file");
-            }
+            Ok(Err(error)) => self.unreadable(&error),
             Err(error) => warn!(%error, "a piece of work did not end well"),
         }
+    }
+
+    fn unreadable(&self, error: &ArchiveError) {
+        self.cx.counters.bad("archived file not readable");
+        warn!(%error, cause = ?std::error::Error::source(error), "archived file");
     }
 
     async fn persist(&mut self) -> Result<(), ServiceError> {

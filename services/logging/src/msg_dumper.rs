@@ -102,6 +102,10 @@ impl Service for MsgDumper {
                     .map(|found| (archive, found))
             });
             let (archive, found) = opened.await?.map_err(ServiceError::new)?;
+            for file in &found.unread {
+                cx.counters.bad("file cannot be read");
+                warn!(file, "a file of messages cannot be read to its end");
+            }
             let mut recent = Recent::new(shown);
             for hit in found.messages {
                 recent.show(hit.at, (hit.level, hit.class), &hit.text);

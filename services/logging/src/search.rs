@@ -1,18 +1,15 @@
 //! Finds messages in the files: by the index where there is one, line by line where not.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+mod scan;
 
-use fathom_formats::km3net::{LogMessage, LogSource};
-use flate2::read::MultiGzDecoder;
+use fathom_formats::km3net::LogSource;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use self::scan::Scan;
 use crate::archive::{ArchiveError, Names, day_of};
-use crate::index::{ENTRY_BYTES, Entry, Level};
+use crate::index::{Entry, Level};
 
 /// Most messages of one answer.
 const LIMIT_MAX: usize = 1000;
@@ -66,6 +63,9 @@ pub(crate) struct Answer {
     /// There are older ones that were not looked at or did not fit.
     truncated: bool,
     scanned_bytes: u64,
+    /// Files that could not be read to their end, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unread: Vec<String>,
 }
 
 /// A message that fits.
@@ -88,7 +88,10 @@ impl Wanted {
         }
     }
 
-    /// Searches the files from the newest day back.
+    /// Searches the files from the newest day back. One that is damaged is searched as far as it goes.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
     pub(crate) fn search(self, names: &Names, today: Date) -> Result<Answer, ArchiveError> {
         self.search_within(names, today, SCAN_MAX)
     }
@@ -124,16 +127,12 @@ impl Wanted {
             let mut hits = Vec::new();
             // What was compressed already is the older part of a day.
             for (text, index) in files.into_iter().rev() {
-                let mut scan = Scan {
-                    wanted: &self,
-                    day,
-                    hits: Vec::new(),
-                    read: 0,
-                    room: scan_max.saturating_sub(answer.scanned_bytes),
-                    cut: false,
-                };
-                scan.file(&text, index.as_deref())
-                    .map_err(ArchiveError::of("search", &text))?;
+                let room = scan_max.saturating_sub(answer.scanned_bytes);
+                let mut scan = Scan::new(&self, day, room);
+                if let Err(error) = scan.file(&text, index.as_deref()) {
+                    let name = text.file_name().unwrap_or_default().to_string_lossy();
+                    answer.unread.push(format!("{name}: {error}"));
+                }
                 answer.scanned_bytes += scan.read;
                 answer.truncated |= scan.cut;
                 scan.hits.append(&mut hits);
@@ -187,182 +186,12 @@ pub(crate) fn past_files(
     }
 }
 
-/// The search in one file.
-struct Scan<'a> {
-    wanted: &'a Wanted,
-    day: Date,
-    hits: Vec<Hit>,
-    read: u64,
-    /// Bytes that may be read: those at the end of the file.
-    room: u64,
-    /// There was more before them.
-    cut: bool,
-}
-
-impl Scan<'_> {
-    fn file(&mut self, text: &Path, index: Option<&Path>) -> io::Result<()> {
-        let mut file = match File::open(text) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            file => file?,
-        };
-        let index = match index.map(File::open) {
-            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Some(Ok(index)) => Some(index),
-            Some(Err(_)) | None => None,
-        };
-        let packed = text.extension().is_some_and(|ending| ending == "gz");
-        let length = match (packed, &index) {
-            (false, _) => file.metadata()?.len(),
-            (true, Some(index)) => indexed_bytes(index)?,
-            // Its length shows only when all of it is read; it has to be.
-            (true, None) => 0,
-        };
-        let start = length.saturating_sub(self.room);
-        self.cut = start > 0;
-        let reader: Box<dyn Read> = match packed {
-            true => {
-                let mut reader = MultiGzDecoder::new(file);
-                skip(&mut reader, start)?;
-                Box::new(reader)
-            }
-            false => {
-                file.seek(SeekFrom::Start(start))?;
-                Box::new(file)
-            }
-        };
-        let reader = BufReader::new(reader);
-        match index {
-            Some(mut index) => {
-                index.seek(SeekFrom::Start(0))?;
-                self.by_index(reader, BufReader::new(index), start)
-            }
-            None => self.by_line(reader),
-        }
-    }
-
-    /// Reads only the texts whose entries fit, from a place in the text on.
-    fn by_index(
-        &mut self,
-        mut text: impl BufRead,
-        mut index: impl Read,
-        start: u64,
-    ) -> io::Result<()> {
-        let mut at = start;
-        let mut bytes = [0; ENTRY_BYTES];
-        while read_whole(&mut index, &mut bytes)? {
-            let Some(entry) = Entry::read(&bytes) else {
-                continue;
-            };
-            if !self.wanted.fits_entry(&entry) || entry.offset < at {
-                continue;
-            }
-            at += skip(&mut text, entry.offset - at)?;
-            let mut line = Vec::new();
-            let length = u64::from(entry.length);
-            at += text.by_ref().take(length).read_to_end(&mut line)? as u64;
-            self.read = at - start;
-            let line = String::from_utf8_lossy(&line);
-            let received = Timestamp::from_millisecond(entry.received_ms).ok();
-            self.judge(&line, received, entry.level, entry.class);
-        }
-        Ok(())
-    }
-
-    /// Reads everything; lines that begin with a tab continue the one before.
-    fn by_line(&mut self, mut text: impl BufRead) -> io::Result<()> {
-        // What began before the place where reading begins is no whole record.
-        let mut within_cut = self.cut;
-        let mut record = String::new();
-        loop {
-            let mut line = Vec::new();
-            let count = text
-                .by_ref()
-                .take(RECORD_MAX)
-                .read_until(b'\n', &mut line)?;
-            let first = self.read == 0;
-            self.read += count as u64;
-            let ended = count == 0;
-            if within_cut && !ended && (first || line.starts_with(b"\t")) {
-                continue;
-            }
-            within_cut = false;
-            let room = (record.len() as u64) < RECORD_MAX;
-            if line.starts_with(b"\t") && room {
-                record.push_str(&String::from_utf8_lossy(&line));
-            } else {
-                let done = std::mem::replace(&mut record, String::from_utf8_lossy(&line).into());
-                self.judge_line(done.trim_end_matches('\n'));
-            }
-            if ended {
-                return Ok(());
-            }
-        }
-    }
-
-    fn judge_line(&mut self, line: &str) {
-        if line.is_empty() {
-            return;
-        }
-        let text = line.split_once("]: ").map_or(line, |(_, text)| text);
-        let message = LogMessage::decode(text.as_bytes());
-        let start = self.day.to_zoned(TimeZone::UTC).map(|day| day.timestamp());
-        let (level, class) = (Level::of(&message), message.source());
-        let fits_day = start.is_ok_and(|start| {
-            let end = start + jiff::SignedDuration::from_hours(24);
-            self.wanted.from.is_none_or(|from| from < end)
-                && self.wanted.to.is_none_or(|to| to >= start)
-        });
-        if fits_day && self.wanted.fits(level, class) {
-            self.judge(line, None, level, class);
-        }
-    }
-
-    fn judge(&mut self, line: &str, at: Option<Timestamp>, level: Level, class: LogSource) {
-        let text = line.split_once("]: ").map_or(line, |(_, text)| text);
-        if !self.wanted.fits_text(text) {
-            return;
-        }
-        // Twice the limit, so that dropping the older half is rare.
-        if self.hits.len() >= 2 * LIMIT_MAX {
-            self.hits.drain(..LIMIT_MAX - 1);
-        }
-        self.hits.push(Hit {
-            at,
-            day: self.day,
-            level,
-            class,
-            text: text.replace("\n\t", "\n"),
-        });
-    }
-}
-
-/// Fills a buffer; `false` at the end of the file.
-fn read_whole(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
-    match reader.read_exact(bytes) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        read => read.map(|()| true),
-    }
-}
-
-/// Returns the length of the text that an index tells of.
-fn indexed_bytes(mut index: &File) -> io::Result<u64> {
-    let size = ENTRY_BYTES as u64;
-    let Some(last) = (index.metadata()?.len() / size).checked_sub(1) else {
-        return Ok(0);
-    };
-    let mut bytes = [0; ENTRY_BYTES];
-    index.seek(SeekFrom::Start(last * size))?;
-    let whole = read_whole(&mut index, &mut bytes)?;
-    let entry = Entry::read(&bytes).filter(|_| whole);
-    Ok(entry.map_or(0, |entry| entry.offset + u64::from(entry.length) + 1))
-}
-
-fn skip(reader: &mut impl Read, count: u64) -> io::Result<u64> {
-    io::copy(&mut reader.take(count), &mut io::sink())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use fathom_formats::km3net::LogMessage;
+
     use super::*;
     use crate::archive::Archive;
 
@@ -406,5 +235,90 @@ mod tests {
             let all = search(1 << 20);
             assert_eq!((all.messages.len(), all.truncated), (100, false));
         }
+    }
+
+    fn archive_of(folder: &std::path::Path, now: Timestamp) -> Archive {
+        let names = Names::new(folder.to_owned(), "MSG".into());
+        Archive::open(names, now, 1 << 20).unwrap()
+    }
+
+    fn write(archive: &mut Archive, text: &str, now: Timestamp) {
+        let message = LogMessage::decode(text.as_bytes());
+        archive.take(&message, now).unwrap();
+        archive.flush().unwrap();
+    }
+
+    #[test]
+    fn messages_that_the_index_does_not_tell_of_are_found_line_by_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("MSG.log");
+        let old = |number: u32| format!("MSG.log [DataQueue]: old {number}\n\tmore\n");
+        std::fs::write(&text, old(1) + &old(2)).unwrap();
+        let now = Timestamp::now();
+        let mut archive = archive_of(folder.path(), now);
+        let find = |archive: &Archive, room| {
+            let found = Wanted::newest(1000).search_within(archive.names(), day_of(now), room);
+            found.unwrap()
+        };
+        let all = find(&archive, 1 << 20);
+        assert_eq!(
+            texts(&all),
+            ["old 1\nmore", "old 2\nmore"],
+            "no entry at all"
+        );
+        write(&mut archive, "new 1", now);
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&text)
+            .unwrap();
+        file.write_all(old(3).as_bytes()).unwrap();
+        let mut archive = archive_of(folder.path(), now);
+        write(&mut archive, "new 2", now);
+        file.write_all(old(4).as_bytes()).unwrap();
+        let expected = [
+            "old 1\nmore",
+            "old 2\nmore",
+            "new 1",
+            "old 3\nmore",
+            "new 2",
+            "old 4\nmore",
+        ];
+        let all = find(&archive, 1 << 20);
+        assert_eq!(texts(&all), expected);
+        let timed: Vec<_> = all.messages.iter().map(|hit| hit.at.is_some()).collect();
+        assert_eq!(timed, [false, false, true, false, true, false]);
+        // From the middle of the second old message on.
+        let room = std::fs::metadata(&text).unwrap().len() - old(1).len() as u64 - 5;
+        assert_eq!(texts(&find(&archive, room)), expected[2..]);
+    }
+
+    #[test]
+    fn a_damaged_file_hid_all_others_and_kept_the_service_from_starting() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |day: &str| format!("MSG.log [Other]: of {day}\n");
+        std::fs::write(folder.path().join("MSG_2026-01-28.log"), line("28")).unwrap();
+        let packed = folder.path().join("MSG_2026-01-29.log.gz");
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+        encoder
+            .write_all(line("29").repeat(5000).as_bytes())
+            .unwrap();
+        let whole = encoder.finish().unwrap();
+        std::fs::write(packed, &whole[..whole.len() / 2]).unwrap();
+        let names = Names::new(folder.path().to_owned(), "MSG".into());
+        let today = Date::constant(2026, 1, 31);
+        let found = Wanted::newest(1000).search(&names, today).unwrap();
+        assert_eq!(texts(&found), vec!["of 29"; 1000]);
+        let wanted = Wanted {
+            text: "of 28".into(),
+            ..Wanted::default()
+        };
+        let found = wanted.search(&names, today).unwrap();
+        assert_eq!(texts(&found), ["of 28"]);
+        assert_eq!(found.unread.len(), 1);
+        assert!(
+            found.unread[0].starts_with("MSG_2026-01-29.log.gz: "),
+            "{:?}",
+            found.unread
+        );
     }
 }

@@ -154,10 +154,15 @@ impl Service for Weblog {
             let start = u64::try_from(cx.clock.now().as_microsecond()).unwrap_or(0);
             let mut lines = Lines::new(&self.config, start);
             match found {
-                Ok(found) => found
-                    .messages
-                    .into_iter()
-                    .for_each(|hit| lines.earlier(hit)),
+                Ok(found) => {
+                    for file in &found.unread {
+                        warn!(file, "a file of messages cannot be read to its end");
+                    }
+                    found
+                        .messages
+                        .into_iter()
+                        .for_each(|hit| lines.earlier(hit));
+                }
                 // A stack that starts for the first time has no folder yet.
                 Err(error) => warn!(%error, "earlier messages cannot be shown"),
             }

@@ -26,6 +26,13 @@ impl Counts {
         sums.for_each(|(sum, count)| *sum += count);
     }
 
+    /// Returns what is left when other counts are taken away.
+    pub(super) fn without(mut self, other: &Self) -> Self {
+        let left = self.0.iter_mut().flatten().zip(other.0.iter().flatten());
+        left.for_each(|(count, other)| *count = count.saturating_sub(*other));
+        self
+    }
+
     /// Returns the count of a class and level.
     pub(super) fn of(&self, class: LogSource, level: Level) -> u64 {
         let row = CLASSES.iter().position(|&c| c == class);

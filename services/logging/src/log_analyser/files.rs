@@ -20,28 +20,47 @@ const LINE_MAX: u64 = 64 << 10;
 /// Lines between two questions whether to stop.
 const LINES_AT_ONCE: usize = 4096;
 
-/// One message of today.
-pub(super) type Dated = (Timestamp, (LogSource, Level));
+/// The messages of today from before the service started.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    /// Those that the index tells of, by arrival.
+    pub(super) dated: Vec<(Timestamp, (LogSource, Level))>,
+    /// Those of which only the day is known.
+    pub(super) undated: Counts,
+}
 
-/// Returns the messages of today's index that came before a time.
-pub(super) fn today_until(names: &Names, until: Timestamp) -> Result<Vec<Dated>, ArchiveError> {
-    let path = names.today("idx");
-    let mut messages = Vec::new();
+/// Returns the messages of today's file that came before a time.
+pub(super) fn today_until(names: &Names, until: Timestamp) -> Result<Before, ArchiveError> {
+    let (text, index) = (names.today("log"), names.today("idx"));
+    let mut before = Before::default();
     let day = crate::archive::day_of(until);
-    let read = by_index(&path, |entry| {
+    let mut indexed = Counts::default();
+    let told = by_index(&index, |entry| {
+        indexed.add((entry.class, entry.level));
         if let Ok(at) = Timestamp::from_millisecond(entry.received_ms)
             && at < until
             && crate::archive::day_of(at) == day
         {
-            messages.push((at, (entry.class, entry.level)));
+            before.dated.push((at, (entry.class, entry.level)));
         }
     });
-    match read {
+    match told {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(ArchiveError::of("read", &path)(error))
+            return Err(ArchiveError::of("read", &index)(error));
         }
-        _ => Ok(messages),
+        Ok(told) if told.is_all_of(&text) => return Ok(before),
+        _ => {}
     }
+    let changed = std::fs::metadata(&text).and_then(|file| file.modified());
+    let changed = changed.ok().and_then(|at| Timestamp::try_from(at).ok());
+    if changed.map(crate::archive::day_of) != Some(day) {
+        return Ok(before);
+    }
+    let mut all = Counts::default();
+    by_line(&text, &|| false, |line| all.add(read_line(line)))
+        .map_err(ArchiveError::of("read", &text))?;
+    before.undated = all.without(&indexed);
+    Ok(before)
 }
 
 /// Which archived days are to be counted: the newest ones that are not known yet. Those that would
@@ -64,19 +83,25 @@ impl Wanted {
     }
 }
 
+/// The counts of a day, and why they are not all, where a file is damaged.
+pub(super) type Counted = (Counts, Option<ArchiveError>);
+
 /// Counts the archived days that are wanted. Ends early, with what is done, when told to.
+///
+/// # Errors
+/// When the folder cannot be listed.
 pub(super) fn days(
     names: &Names,
     wanted: &Wanted,
     is_stopped: &dyn Fn() -> bool,
-) -> Result<BTreeMap<Date, Counts>, ArchiveError> {
+) -> Result<BTreeMap<Date, Counted>, ArchiveError> {
     let listed = match names.days() {
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         listed => listed.map_err(ArchiveError::of("list folder", &names.folder))?,
     };
     let mut counted = BTreeMap::new();
     for day in wanted.of(listed) {
-        let Some(counts) = count_day(names, day, is_stopped)? else {
+        let Some(counts) = count_day(names, day, is_stopped) else {
             break;
         };
         counted.insert(day, counts);
@@ -84,51 +109,72 @@ pub(super) fn days(
     Ok(counted)
 }
 
-/// Counts one day; `None` when told to stop.
-fn count_day(
-    names: &Names,
-    day: Date,
-    is_stopped: &dyn Fn() -> bool,
-) -> Result<Option<Counts>, ArchiveError> {
+/// Counts one day, as far as its files can be read; `None` when told to stop.
+fn count_day(names: &Names, day: Date, is_stopped: &dyn Fn() -> bool) -> Option<Counted> {
     let _hold = names.hold();
-    let mut counts = Counts::default();
+    let (mut counts, mut damage) = (Counts::default(), None);
     for (text, index) in past_files(names, day) {
         if is_stopped() {
-            return Ok(None);
+            return None;
         }
         let mut own = Counts::default();
-        let indexed =
-            index.map(|path| by_index(&path, |entry| own.add((entry.class, entry.level))));
-        if let Some(Ok(1..)) = indexed {
+        let told = index.map(|path| by_index(&path, |entry| own.add((entry.class, entry.level))));
+        if let Some(Ok(told)) = told
+            && told.is_all_of(&text)
+        {
             counts.merge(&own);
             continue;
         }
         own = Counts::default();
         match by_line(&text, is_stopped, |line| own.add(read_line(line))) {
-            // A day that was begun twice has a compressed file and a plain one.
-            Ok(true) => counts.merge(&own),
-            Ok(false) => return Ok(None),
+            Ok(true) => {}
             // Compressed or deleted meanwhile: the next look finds it.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(ArchiveError::of("read", &text)(error)),
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Ok(false) => return None,
+            Err(error) => damage = Some(ArchiveError::of("read all of", &text)(error)),
         }
+        // A day that was begun twice has a compressed file and a plain one.
+        counts.merge(&own);
     }
-    Ok(Some(counts))
+    Some((counts, damage))
 }
 
-/// Goes through an index; returns how many entries it has.
-fn by_index(path: &Path, mut saw: impl FnMut(&Entry)) -> io::Result<u64> {
+/// What an index tells of a text.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    /// It has an entry for all from the beginning to the end of the last one.
+    has_no_gap: bool,
+    /// End of the last one [bytes].
+    end: u64,
+}
+
+impl Told {
+    /// Tells whether the index knows all messages of its text. How long a compressed one is shows only
+    /// when it is read; there the end is trusted.
+    fn is_all_of(self, text: &Path) -> bool {
+        let packed = text.extension().is_some_and(|ending| ending == "gz");
+        let is_long = std::fs::metadata(text).is_ok_and(|file| file.len() > self.end);
+        self.has_no_gap && self.end > 0 && (packed || !is_long)
+    }
+}
+
+/// Goes through an index.
+fn by_index(path: &Path, mut saw: impl FnMut(&Entry)) -> io::Result<Told> {
     let mut index = BufReader::new(File::open(path)?);
     let mut bytes = [0; ENTRY_BYTES];
-    let mut entries = 0;
+    let mut told = Told {
+        has_no_gap: true,
+        end: 0,
+    };
     loop {
         match index.read_exact(&mut bytes) {
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(entries),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(told),
             read => read?,
         }
         if let Some(entry) = Entry::read(&bytes) {
             saw(&entry);
-            entries += 1;
+            told.has_no_gap &= entry.offset <= told.end;
+            told.end = told.end.max(entry.end());
         }
     }
 }
@@ -176,6 +222,7 @@ fn by_line(
 mod tests {
     use std::io::Write;
 
+    use fathom_formats::km3net::LogMessage;
     use flate2::Compression;
     use flate2::write::GzEncoder;
 
@@ -193,8 +240,76 @@ mod tests {
         encoder.write_all(early.as_bytes()).unwrap();
         encoder.finish().unwrap();
         std::fs::write(names.of_day(day, "log"), line("ERROR").repeat(2)).unwrap();
-        let counts = count_day(&names, day, &|| false).unwrap().unwrap();
+        let (counts, damage) = count_day(&names, day, &|| false).unwrap();
+        assert!(damage.is_none());
         let of = |level| counts.of(LogSource::DataFilter, level);
         assert_eq!((of(Level::Error), of(Level::Warning)), (5, 1));
+    }
+
+    #[test]
+    fn a_damaged_file_left_all_other_days_uncounted() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = Names::new(folder.path().to_owned(), "MSG".into());
+        let line = "MSG.log [DataFilter]: x 10.0.0.1 F001 ERROR y\n";
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+        encoder.write_all(line.repeat(5000).as_bytes()).unwrap();
+        let whole = encoder.finish().unwrap();
+        std::fs::write(
+            names.of_day(Date::constant(2021, 9, 3), "log.gz"),
+            &whole[..whole.len() / 2],
+        )
+        .unwrap();
+        std::fs::write(names.of_day(Date::constant(2021, 9, 2), "log"), line).unwrap();
+        let wanted = Wanted {
+            known: BTreeSet::new(),
+            days_max: 10,
+            oldest: None,
+        };
+        let days = days(&names, &wanted, &|| false).unwrap();
+        let errors: Vec<_> = days
+            .values()
+            .map(|(counts, damage)| {
+                (
+                    counts.of(LogSource::DataFilter, Level::Error),
+                    damage.is_some(),
+                )
+            })
+            .collect();
+        assert_eq!(errors[0], (1, false));
+        assert!(
+            (1000..5000).contains(&errors[1].0) && errors[1].1,
+            "{errors:?}"
+        );
+    }
+
+    #[test]
+    fn messages_that_the_index_does_not_tell_of_were_not_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = Names::new(folder.path().to_owned(), "MSG".into());
+        let line = "MSG.log [DataFilter]: x 10.0.0.1 F001 ERROR y\n";
+        std::fs::write(names.today("log"), line.repeat(5)).unwrap();
+        let now = Timestamp::now();
+        let errors = |counts: &Counts| counts.of(LogSource::DataFilter, Level::Error);
+        let undated = |names: &Names| {
+            let before = today_until(names, now + std::time::Duration::from_secs(1)).unwrap();
+            (before.dated.len(), errors(&before.undated))
+        };
+        assert_eq!(undated(&names), (0, 5));
+        let mut archive = crate::archive::Archive::open(names.clone(), now, 1 << 20).unwrap();
+        let message = LogMessage::decode(b"x 10.0.0.1 F001 ERROR F01 y");
+        archive.take(&message, now).unwrap();
+        archive.flush().unwrap();
+        assert_eq!(undated(&names), (1, 5));
+        let day = crate::archive::day_of(now);
+        archive
+            .turn(now + std::time::Duration::from_secs(86_400))
+            .unwrap();
+        let (counts, damage) = count_day(&names, day, &|| false).unwrap();
+        let all: u64 = crate::index::CLASSES
+            .iter()
+            .map(|class| counts.of(*class, Level::Error))
+            .sum();
+        assert!(damage.is_none());
+        assert_eq!(all, 6);
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Config;
 use super::counts::Counts;
-use super::files::{Dated, Wanted};
+use super::files::{Before, Counted, Wanted};
 use crate::archive::day_of;
 use crate::index::{CLASSES, Level};
 
@@ -26,6 +26,9 @@ pub(super) struct Day {
     pub(super) counts: Counts,
     /// Counted from the archived file, which is complete.
     pub(super) from_file: bool,
+    /// Unless the file cannot be read to its end.
+    #[serde(default)]
+    pub(super) is_damaged: bool,
 }
 
 /// All counts.
@@ -100,25 +103,30 @@ impl Stats {
     }
 
     /// Takes the messages of today that came before the start; the file knows them all.
-    pub(super) fn take_today(&mut self, messages: &[Dated]) {
-        let Some((newest, _)) = messages.last() else {
+    pub(super) fn take_today(&mut self, today: Date, before: &Before) {
+        if before.dated.is_empty() && before.undated == Counts::default() {
             return;
-        };
-        let today = day_of(*newest);
+        }
         self.days.remove(&today);
         self.minutes
             .retain(|minute, _| day_of_minute(*minute) != Some(today));
-        for (received, about) in messages {
+        for (received, about) in &before.dated {
             self.saw(*received, *about);
         }
+        let day = self.days.entry(today).or_default();
+        day.counts.merge(&before.undated);
     }
 
     /// Takes days that were counted from their files.
-    pub(super) fn take_days(&mut self, days: BTreeMap<Date, Counts>) {
+    pub(super) fn take_days(&mut self, days: BTreeMap<Date, Counted>) {
         self.changed |= !days.is_empty();
-        for (day, counts) in days {
-            let from_file = true;
-            self.days.insert(day, Day { counts, from_file });
+        for (day, (counts, damage)) in days {
+            let day_of_file = Day {
+                counts,
+                from_file: true,
+                is_damaged: damage.is_some(),
+            };
+            self.days.insert(day, day_of_file);
         }
         while self.days.len() > self.days_kept {
             self.days.pop_first();
@@ -282,7 +290,7 @@ mod tests {
         for (day, errors) in [(20, 1000), (24, 2), (25, 4), (30, 6), (31, 50)] {
             let mut counts = Counts::default();
             (0..errors).for_each(|_| counts.add(ERROR));
-            days.insert(Date::constant(2026, 1, day), counts);
+            days.insert(Date::constant(2026, 1, day), (counts, None));
         }
         stats.take_days(days);
         let today = Date::constant(2026, 1, 31);
@@ -304,7 +312,11 @@ mod tests {
         let mut looks = Vec::new();
         for _ in 0..3 {
             let days: Vec<Date> = stats.wanted().of(listed()).collect();
-            stats.take_days(days.iter().map(|day| (*day, Counts::default())).collect());
+            stats.take_days(
+                days.iter()
+                    .map(|day| (*day, (Counts::default(), None)))
+                    .collect(),
+            );
             looks.push(days.len());
         }
         assert_eq!(looks, [3, 0, 0]);
@@ -327,7 +339,11 @@ mod tests {
         // Two more were written while the service did not run.
         let later = at("2026-01-31T12:30:00Z");
         let all = [start, start, start, later, later].map(|at| (at, ERROR));
-        next.take_today(&all);
+        let before = Before {
+            dated: all.into(),
+            ..Before::default()
+        };
+        next.take_today(day_of(later), &before);
         let today = next.days[&Date::constant(2026, 1, 31)];
         assert_eq!(today.counts.of(ERROR.0, ERROR.1), 5);
     }

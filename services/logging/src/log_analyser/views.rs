@@ -194,7 +194,11 @@ impl Stats {
             let counts = CLASSES.into_iter().flat_map(|class| {
                 [Level::Error, Level::Warning].map(|level| json!(day.counts.of(class, level)))
             });
-            let source = if day.from_file { "file" } else { "received" };
+            let source = match (day.from_file, day.is_damaged) {
+                (false, _) => "received",
+                (true, false) => "file",
+                (true, true) => "damaged file",
+            };
             [json!(date), json!(source)]
                 .into_iter()
                 .chain(counts)
