@@ -3,7 +3,7 @@
 //! Invariants: sending to a client never waits; a client whose queue is full loses the event,
 //! counted, and is told how many it lost when it reads again; one that is stuck for long is closed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,10 +44,15 @@ struct Client {
     stuck_since: Option<Instant>,
 }
 
+/// Service, rule and subject.
+type Condition = (String, String, String);
+
 /// Conditions that hold and the newest state changes.
 #[derive(Default)]
 struct Recent {
-    firing: BTreeMap<(String, String, String), Alarm>,
+    firing: BTreeMap<Condition, Alarm>,
+    /// Conditions that were heard of until [`Hub::learned`]; at most as many as are kept.
+    heard: Option<BTreeSet<Condition>>,
     truncated: u64,
     changes: VecDeque<LifeChange>,
 }
@@ -66,7 +71,10 @@ impl Hub {
     pub(crate) fn new(counters: Arc<Counters>, clients_max: usize) -> Self {
         Self {
             clients: Mutex::default(),
-            recent: Mutex::default(),
+            recent: Mutex::new(Recent {
+                heard: Some(BTreeSet::new()),
+                ..Recent::default()
+            }),
             counters,
             clients_max,
             status_wanted: Notify::new(),
@@ -150,21 +158,26 @@ impl Hub {
 
     /// Remembers and sends an alarm.
     pub(crate) fn alarm(&self, alarm: &Alarm) {
-        let key = (
-            alarm.service.clone(),
-            alarm.rule.clone(),
-            alarm.subject.clone(),
-        );
-        let mut recent = self.recent();
-        if !alarm.firing {
-            recent.firing.remove(&key);
-        } else if recent.firing.len() < FIRING_MAX || recent.firing.contains_key(&key) {
-            recent.firing.insert(key, alarm.clone());
-        } else {
-            recent.truncated += 1;
-        }
-        drop(recent);
+        self.recent().hear(alarm);
         self.send("alarm", alarm);
+    }
+
+    /// Takes conditions that held before this server began to listen; what was heard of since is newer.
+    pub(crate) fn learn(&self, conditions: Vec<Alarm>) {
+        for alarm in conditions {
+            let mut recent = self.recent();
+            if recent.heard_of(&alarm) {
+                continue;
+            }
+            recent.take(&alarm);
+            drop(recent);
+            self.send("alarm", &alarm);
+        }
+    }
+
+    /// Everything is learned: what is heard is not compared any more.
+    pub(crate) fn learned(&self) {
+        self.recent().heard = None;
     }
 
     /// Returns the conditions that hold, and how many more did not fit.
@@ -185,6 +198,43 @@ impl Hub {
     fn recent(&self) -> MutexGuard<'_, Recent> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Recent {
+    fn hear(&mut self, alarm: &Alarm) {
+        if let Some(heard) = self.heard.as_mut().filter(|heard| heard.len() < FIRING_MAX) {
+            heard.insert(condition(alarm));
+        }
+        self.take(alarm);
+    }
+
+    fn take(&mut self, alarm: &Alarm) {
+        let condition = condition(alarm);
+        if !alarm.firing {
+            self.firing.remove(&condition);
+        } else if self.firing.len() < FIRING_MAX || self.firing.contains_key(&condition) {
+            self.firing.insert(condition, alarm.clone());
+        } else {
+            self.truncated += 1;
+        }
+    }
+
+    /// Tells whether a condition was heard of. When so many were that not all are remembered, or none
+    /// are remembered any more, it may have been.
+    fn heard_of(&self, alarm: &Alarm) -> bool {
+        let heard = self.heard.as_ref();
+        heard.is_none_or(|heard| heard.len() >= FIRING_MAX || heard.contains(&condition(alarm)))
+    }
+}
+
+fn condition(alarm: &Alarm) -> Condition {
+    let Alarm {
+        service,
+        rule,
+        subject,
+        ..
+    } = alarm;
+    (service.clone(), rule.clone(), subject.clone())
 }
 
 impl Client {
@@ -264,6 +314,52 @@ mod tests {
         tokio::time::advance(STUCK_MAX).await;
         hub.send("outputs", &0);
         assert_eq!(hub.clients_now(), 0);
+    }
+
+    fn alarm(subject: &str, firing: bool, text: &str) -> Alarm {
+        Alarm {
+            service: "m".into(),
+            rule: "r".into(),
+            subject: subject.into(),
+            severity: fathom_kernel::Severity::Alert,
+            firing,
+            text: text.into(),
+            at: fathom_kernel::Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_heard_is_newer_than_what_is_learned() {
+        let hub = hub();
+        let mut client = hub.join(Message::default()).unwrap();
+        hub.alarm(&alarm("ended meanwhile", false, ""));
+        hub.alarm(&alarm("changed meanwhile", true, "new"));
+        let held = ["ended meanwhile", "changed meanwhile", "missed"];
+        hub.learn(held.map(|subject| alarm(subject, true, "old")).to_vec());
+        hub.learned();
+        hub.learn(vec![alarm("too late", true, "old")]);
+        let firing = hub.firing().0.into_iter();
+        let firing: Vec<_> = firing.map(|alarm| (alarm.subject, alarm.text)).collect();
+        let expected = [("changed meanwhile", "new"), ("missed", "old")];
+        assert_eq!(firing, expected.map(|(a, b)| (a.into(), b.into())));
+        // Pages that came before hear of it.
+        let mut told = String::new();
+        while let Ok(message) = client.try_recv() {
+            told.push_str(&format!("{message:?}"));
+        }
+        assert!(
+            told.contains("missed") && !told.contains("too late"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn learned_conditions_are_bounded_and_the_others_counted() {
+        let hub = hub();
+        let all = (0..FIRING_MAX + 3).map(|n| alarm(&n.to_string(), true, ""));
+        hub.learn(all.collect());
+        let (firing, truncated) = hub.firing();
+        assert_eq!((firing.len(), truncated), (FIRING_MAX, 3));
     }
 
     #[test]

@@ -35,6 +35,9 @@
 //! is `{"name": ..., "title": ..., "media_type": "image/png", "base64": "..."}`. Further requests are
 //! `clients` (`{"live": 3}`) and `reset`, which empties the cache.
 //!
+//! The conditions that hold when the server starts are asked of the alarm engine, or without one of each
+//! service that runs; what is said later is heard on the bus.
+//!
 //! Questions go through the supervisor, which knows what only reads ([`fathom_kernel::Kind::questions`])
 //! and passes on nothing else: an unknown service or verb is 404, what the service refuses 422, no answer
 //! within ten seconds 504.
@@ -45,6 +48,7 @@ mod access;
 mod api;
 mod app;
 mod assets;
+mod conditions;
 mod exposition;
 mod feed;
 mod hub;

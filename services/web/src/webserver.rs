@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fathom_kernel::{BoxFuture, FromConfig, Service, ServiceCx, ServiceError, Setup};
+use fathom_kernel::{BoxFuture, Caller, FromConfig, Service, ServiceCx, ServiceError, Setup};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -14,6 +14,7 @@ use crate::api::events::FOLDER;
 use crate::api::log_files::LogFiles;
 use crate::app::{App, router};
 use crate::assets::Assets;
+use crate::conditions::Asker;
 use crate::feed;
 use crate::hub::Hub;
 use crate::messages::Messages;
@@ -83,6 +84,15 @@ impl WebServer {
             cx.counters
                 .timed(feed::feed_status(app.clone(), halt.clone())),
         );
+        let asker = Asker {
+            control: cx.control.clone(),
+            caller: Caller::new(&*cx.name, "service"),
+            own: cx.name.to_string(),
+        };
+        tasks.spawn(
+            cx.counters
+                .timed(learn_until_stop(asker, app.clone(), halt.clone())),
+        );
         tasks.spawn(serve(
             listener,
             router(app.clone()),
@@ -125,5 +135,14 @@ impl WebServer {
                 prefix: config.log_prefix,
             },
         }
+    }
+}
+
+/// Learns what held before the server listened on the bus.
+async fn learn_until_stop(asker: Asker, app: Arc<App>, stop: CancellationToken) {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = asker.learn(&app.hub) => {}
     }
 }

@@ -1,5 +1,7 @@
 //! Alarms that are acknowledged and muted from the page.
 
+use std::time::Duration;
+
 use fathom_kernel::Command;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -63,5 +65,25 @@ async fn a_viewer_does_nothing_with_alarms_and_is_told_so() {
         assert_eq!(config["can_acknowledge"], can, "{user}");
     }
     assert!(server.commands.lock().unwrap().is_empty());
+    server.stop().await.unwrap();
+}
+
+/// After a restart of the server `/api/alarms` was empty until monitors said something new.
+#[tokio::test]
+async fn conditions_that_hold_when_the_server_starts_are_known() {
+    let server = Server::start_among(&["monitoring:x"], "127.0.0.1:0", "").await;
+    let known = async {
+        loop {
+            let told = server.json("/api/alarms").await;
+            if let Some(alarm) = told["firing"].get(0) {
+                return alarm.clone();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let alarm = tokio::time::timeout(Duration::from_secs(10), known).await;
+    let alarm = alarm.expect("it is asked for");
+    assert_eq!(alarm["service"], "monitoring:x");
+    assert_eq!(alarm["subject"], "DU 3 floor 7");
     server.stop().await.unwrap();
 }

@@ -41,6 +41,15 @@ impl Server {
 
     /// Starts a server with these options, beside its address.
     pub(crate) async fn start_at(listen: &str, options: &str) -> Self {
+        Self::start_among(&[], listen, options).await
+    }
+
+    /// Starts a server beside services of which these say that a condition holds.
+    pub(crate) async fn start_among(
+        holding: &'static [&'static str],
+        listen: &str,
+        options: &str,
+    ) -> Self {
         let config = toml::from_str(&format!("listen = \"{listen}\"\n{options}")).unwrap();
         WebServer::check(&config, &Setup::default()).unwrap();
         let server = Box::new(WebServer::from_config(&config, &Setup::default()));
@@ -61,7 +70,7 @@ impl Server {
             inbox: outside.inbox,
             stop,
             run,
-            _supervisor: tokio::spawn(supervise(outside.asks, commands)),
+            _supervisor: tokio::spawn(supervise(outside.asks, commands, holding)),
         }
     }
 
@@ -136,7 +145,11 @@ fn data_dir() -> PathBuf {
     std::env::temp_dir().join(format!("fathom-web-{}-{count}", std::process::id()))
 }
 
-async fn supervise(mut asks: mpsc::Receiver<Ask>, seen: Arc<Mutex<Vec<(Command, String)>>>) {
+async fn supervise(
+    mut asks: mpsc::Receiver<Ask>,
+    seen: Arc<Mutex<Vec<(Command, String)>>>,
+    holding: &[&str],
+) {
     while let Some(ask) = asks.recv().await {
         let answer = match &ask.command {
             Command::Status { .. } => Ok(Reply::Status(stack())),
@@ -146,6 +159,9 @@ async fn supervise(mut asks: mpsc::Receiver<Ask>, seen: Arc<Mutex<Vec<(Command, 
                 Ok(Reply::Lines(vec!["incident 7".into(), "exit:3".into()]))
             }
             Command::Incident { id, .. } => Err(ControlError::NoIncident(*id)),
+            Command::Request { name, verb, .. } if verb == "conditions" => {
+                conditions(name, holding)
+            }
             Command::Request { args, .. } => Ok(Reply::Answer(args.clone())),
             Command::Question { name, verb, args } => question(name, verb, args),
             Command::Restart { targets, .. } => Ok(Reply::Done(vec![Outcome {
@@ -155,12 +171,32 @@ async fn supervise(mut asks: mpsc::Receiver<Ask>, seen: Arc<Mutex<Vec<(Command, 
             }])),
             _ => Err(ControlError::NoSuchName("x".into())),
         };
-        if !matches!(ask.command, Command::Status { .. }) {
+        if !is_asked_at_start(&ask.command) {
             let caller = ask.caller.to_string();
             seen.lock().unwrap().push((ask.command, caller));
         }
         ask.reply.send(answer).ok();
     }
+}
+
+/// Tells whether a server asks this by itself.
+fn is_asked_at_start(command: &Command) -> bool {
+    match command {
+        Command::Status { .. } => true,
+        Command::Request { verb, .. } => ["list", "conditions"].contains(&verb.as_str()),
+        _ => false,
+    }
+}
+
+/// Answers like a monitor with one condition; the others know of none.
+fn conditions(name: &str, holding: &[&str]) -> Answer {
+    if !holding.contains(&name) {
+        return Err(ControlError::Refused("unknown request".into()));
+    }
+    Ok(Reply::Answer(json!([{
+        "service": name, "rule": "dom_inactive", "subject": "DU 3 floor 7", "severity": "alert",
+        "firing": true, "text": "silent for 600 s", "at": "2026-01-01T00:00:00Z",
+    }])))
 }
 
 /// Answers like a stack of one monitor, which echoes, and services with one fault each.
