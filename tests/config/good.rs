@@ -244,6 +244,32 @@ fn the_pipeline_file_of_km3mon_loads_unchanged() {
     );
 }
 
+/// The name was taken for the page, and rows went into the table of another name.
+#[test]
+fn the_table_of_the_event_selection_has_one_name_for_all_who_need_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = "[ZTPlot]\nevent_selection_table = \"best\"\n\
+                    [LocalDBService]\nfilename = \"/data/x.sqlite3\"\n";
+    std::fs::write(folder.path().join("pipeline.toml"), pipeline).unwrap();
+    let stack = "[stack]\npipeline = \"pipeline.toml\"\n[service.local_db]\nkind = \"local_db\"\n\
+                 [service.ztplot]\nkind = \"ztplot\"\n[detector]\ngeometry = \"orca\"\ndus = 1\n";
+    let file = folder.path().join("supervisor.toml");
+    std::fs::write(&file, stack).unwrap();
+    let loaded = loaded(&Origin {
+        file,
+        ..Origin::default()
+    });
+    for service in ["ztplot", "local_db"] {
+        let name = option(&loaded.plan, service, "event_selection_table");
+        assert_eq!(name, "best".into(), "{service}");
+    }
+    assert_eq!(
+        option(&loaded.plan, "local_db", "filename"),
+        "/data/x.sqlite3".into()
+    );
+    assert!(loaded.warnings.findings().is_empty());
+}
+
 #[test]
 fn a_variable_becomes_what_its_key_takes() {
     let mut origin = text(

@@ -18,8 +18,9 @@
 //!
 //! Rows that the SQLite file of `local_db` has already, km3mon's above all, take part as if they had been
 //! selected here: `local_db` hands them over as `files/local_db/TABLE.json`, which is looked for every
-//! minute (every second at first). They have no payload and no picture here, nothing is told of
-//! them, and files of theirs are never taken away. Until the first of them have come, 30 s at most,
+//! minute (every second at first). They have no payload and no picture here, unless this kind has
+//! written them before it lost what it had kept. Nothing is told of them, and files that others wrote
+//! are never taken away. Until the first of them have come, 30 s at most,
 //! records are not told of, because they may be none. What `remove` took out does not come back from
 //! the file, and after `reset` nothing does.
 //!
@@ -36,6 +37,7 @@ mod kept;
 mod merging;
 mod options;
 mod overlay;
+mod own;
 mod row;
 mod run_types;
 mod selection;
@@ -58,6 +60,7 @@ use self::counts::Counts;
 use self::drawing::{Chosen, EVERY_DU, Paper};
 use self::gauge::Gauge;
 pub use self::options::Config;
+use self::own::Own;
 use self::row::{Category, Key, Row};
 use self::run_types::RunTypes;
 use self::selection::{Places, Selection, Verdict};
@@ -86,6 +89,7 @@ pub struct ZtPlot {
     runs: RunTypes,
     store: Store,
     stored: Stored,
+    own: Own,
     /// Fits lines to events, once somebody has asked for it.
     fitter: Option<Fitter>,
     asked: Asked,
@@ -137,6 +141,7 @@ impl Monitor for ZtPlot {
             runs,
             store: Store::default(),
             stored: Stored::new(&config.event_selection_table),
+            own: Own::default(),
             fitter: None,
             asked: Asked::default(),
             counts: Counts::default(),
@@ -185,6 +190,9 @@ impl Monitor for ZtPlot {
     }
 
     fn on_fetched(&mut self, fetched: Fetched, out: &mut Outputs) {
+        if let Some(name) = own::picture_of(&fetched) {
+            return self.take_picture(&name, fetched, out);
+        }
         match &*fetched.name {
             run_types::FETCH => {}
             stored::FETCH => return self.take_found(fetched, out),

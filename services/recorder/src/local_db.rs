@@ -7,7 +7,8 @@
 //! counted, and while they last the condition `database_not_written` holds.
 //!
 //! Rows that are in the file already, km3mon's for example, go back to who makes the table: as
-//! `files/local_db/OUTPUT.json` (a table in JSON, the newest 50,000 rows), written when the file is
+//! `files/local_db/OUTPUT.json` (a table in JSON: the newest 50,000 rows, and the 300 with the largest
+//! numbers of each column that is declared to hold integers and not of the key), written when the file is
 //! opened and, looked after every minute, when somebody else has written into it. `ztplot` takes the
 //! event selection from there. A table that cannot be read is counted and tried again when the file
 //! has changed; what concerns the whole file is tried again like writing.

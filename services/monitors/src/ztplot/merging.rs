@@ -39,7 +39,10 @@ impl ZtPlot {
         let (added, gone) = self.selection.merge(rows);
         self.leaving.extend(gone);
         let rows = self.selection.rows().iter();
-        self.counts.found = rows.filter(|row| !row.has_files()).count() as u64;
+        let found = rows.filter(|row| !row.has_files());
+        self.counts.found = found.clone().count() as u64;
+        self.own.look_for(found.map(|row| row.key.name()));
+        self.own.fetch(out);
         self.tables.changed = true;
         self.settle(&held, others + added, out);
     }

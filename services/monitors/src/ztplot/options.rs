@@ -36,7 +36,8 @@ pub struct Config {
     /// into its logbook. (`logbook` in the same section of km3mon's pipeline.toml is read by
     /// `alarm_elog`.)
     pub elog: bool,
-    /// Name of the table with all selected events; those by category begin with it as well.
+    /// Name of the table with all selected events; those by category begin with it as well. Rows that
+    /// the table of this name has in the file of `local_db`, such as km3mon's, take part.
     pub event_selection_table: String,
     /// Events kept of each category: overlays, hits, triggered hits.
     #[schemars(range(min = 1, max = 100))]

@@ -117,6 +117,13 @@ impl Selection {
         (added, gone)
     }
 
+    /// Says that the files of a row that was found are here; tells whether there is such a row.
+    pub(super) fn own(&mut self, name: &str) -> bool {
+        let mut rows = self.rows.iter_mut();
+        let found = rows.find(|row| !row.has_files() && row.key.name() == name);
+        found.is_some_and(|row| row.found_as.take().is_some())
+    }
+
     /// Tells whether an event is among the best of all time.
     pub(super) fn is_best(&self, key: Key) -> bool {
         let is_in = |category| self.best(category).iter().any(|row| row.key == key);

@@ -341,6 +341,45 @@ fn what_was_taken_out_or_reset_does_not_come_back_from_the_file() {
     assert_eq!(counters(&bench), ["1"]);
 }
 
+/// What was kept is lost, the rows come back from the file, and their pictures are still there.
+#[test]
+fn pictures_of_our_own_are_shown_again_and_go_with_their_rows() {
+    let (mut before, setup) = bench(small(1));
+    before.take(&of(1, 500).event(&setup));
+    let FileEdit::Write { bytes, .. } = before.out.files.pop().unwrap() else {
+        panic!()
+    };
+    let (mut bench, _) = bench(small(1));
+    answer(&mut bench, rows(&[(1, 500), (2, 500)]));
+    let place = format!("data:files/{}", path(1, "json").display());
+    let fetch = bench.out.fetches.pop().unwrap();
+    assert_eq!(fetch.from, Location::from(place));
+    let send = |bench: &mut Bench<ZtPlot>, content| {
+        let name = fetch.name.clone();
+        bench
+            .monitor
+            .on_fetched(Fetched { name, content }, &mut bench.out);
+        bench.tick(T0);
+        column(bench, "event_selection_overlays", "picture").remove(0)
+    };
+    // What goes by the name and is none of ours stays as it is.
+    for other in [b"{}".as_slice(), b"\x89PNG", b"{\"name\": \"ztplot\"}"] {
+        let content = Ok(Content::Bytes(other.into(), None));
+        assert_eq!(send(&mut bench, content), json!(null));
+    }
+    assert_eq!(send(&mut bench, absent()), json!(null));
+    assert!(bench.out.bad.is_empty());
+    let picture = send(&mut bench, Ok(Content::Bytes(bytes.into(), None)));
+    assert_eq!(
+        picture,
+        "/event_selection/ztplot_00000044_00006760_FI156_TC1.png"
+    );
+    let args = json!({ "name": "ztplot_00000044_00006760_FI156_TC1" });
+    bench.monitor.on_request("remove", &args).unwrap();
+    bench.tick(T0 + 1000);
+    assert_eq!(removed(&bench), [path(1, "dat"), path(1, "json")]);
+}
+
 #[test]
 fn an_event_that_comes_again_brings_what_its_row_lacks() {
     let (mut bench, setup) = bench(elog());

@@ -16,8 +16,6 @@ use tracing::info;
 use super::identity::{Identities, identity};
 use super::plan::{Column, Plan, check_name, quoted};
 
-pub(super) use self::stored::ROWS_MAX;
-
 /// How long SQLite itself waits for another writer.
 const BUSY: Duration = Duration::from_secs(1);
 

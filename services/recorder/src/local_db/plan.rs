@@ -67,11 +67,24 @@ impl Plan {
             .collect()
     }
 
-    /// Returns the statement that reads the newest rows, the newest first.
-    pub(super) fn select(&self, columns: &[String], rows_max: usize) -> String {
+    /// Returns the statement that reads the newest rows, and those with the largest numbers in the
+    /// columns of integers that are not of the key, in the order in which they came.
+    pub(super) fn select(&self, columns: &[String], newest: usize, largest: usize) -> String {
         let names: Vec<_> = columns.iter().map(|name| quoted(name)).collect();
         let (table, names) = (quoted(&self.table), names.join(", "));
-        format!("SELECT {names} FROM {table} ORDER BY rowid DESC LIMIT {rows_max}")
+        let first = |order: &str, rows: usize| {
+            format!("rowid IN (SELECT rowid FROM {table} ORDER BY {order} DESC LIMIT {rows})")
+        };
+        let ranked = columns
+            .iter()
+            .filter(|name| self.is_integer(name) && !self.key.contains(name))
+            // Numbers may be stored as texts.
+            .map(|name| first(&format!("CAST({} AS INTEGER)", quoted(name)), largest));
+        let wanted: Vec<_> = std::iter::once(first("rowid", newest))
+            .chain(ranked)
+            .collect();
+        let wanted = wanted.join(" OR ");
+        format!("SELECT {names} FROM {table} WHERE {wanted} ORDER BY rowid")
     }
 
     /// Tells whether a column is declared to hold integers.

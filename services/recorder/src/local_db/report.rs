@@ -77,7 +77,7 @@ impl Report {
         }
     }
 
-    /// Rows that are in the file did not go, or not all of them.
+    /// Rows that are in the file did not go.
     pub(super) fn kept_back(&mut self, output: &str, reason: String) {
         if let Some(state) = self.tables.get_mut(output) {
             state.kept_back = Some(reason);

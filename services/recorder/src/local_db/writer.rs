@@ -10,7 +10,7 @@ use fathom_kernel::view::View;
 use fathom_kernel::{FileEdit, Output, ServiceError};
 use tokio::sync::mpsc;
 
-use super::database::{Database, Fault, ROWS_MAX, Written};
+use super::database::{Database, Fault, Written};
 use super::plan::Plan;
 
 /// Folder of the rows that are handed back, below `data_dir/files`.
@@ -157,27 +157,22 @@ impl Inside {
             return Ok(());
         };
         for (name, plan) in self.plans.iter().filter(|(_, plan)| plan.read_back) {
-            let stored = match database.stored(plan)? {
-                Ok(stored) => stored,
+            let table = match database.stored(plan)? {
+                Ok(table) => table,
                 Err(reason) => {
                     done.kept_back.push((name.clone(), reason));
                     continue;
                 }
             };
-            if stored.is_cut {
-                let reason = format!("only the newest {ROWS_MAX} rows were read back");
-                done.kept_back.push((name.clone(), reason));
-            }
             let list = FileEdit::Write {
                 path: Path::new(FOLDER).join(format!("{name}.json")),
-                bytes: serde_json::to_vec(&stored.table).expect("a table becomes JSON"),
+                bytes: serde_json::to_vec(&table).expect("a table becomes JSON"),
             };
             list.apply(&self.files).map_err(|source| Fault::List {
                 table: plan.table.clone(),
                 source,
             })?;
-            done.handed_back
-                .push((name.clone(), stored.table.rows.len()));
+            done.handed_back.push((name.clone(), table.rows.len()));
         }
         database.looked_at(version);
         Ok(())

@@ -6,19 +6,13 @@ use serde_json::{Value, json};
 
 use super::{Database, Fault, Plan};
 
-/// Most rows read of a table.
-pub(in super::super) const ROWS_MAX: usize = 50_000;
+/// Newest rows read of a table.
+pub(super) const NEWEST: usize = 50_000;
+/// Rows read beside them that have the largest numbers of a column, so that of a larger table the best of
+/// all time are not lost: three times as many as anybody keeps, since rows may double.
+pub(super) const LARGEST: usize = 300;
 /// Longest text taken of a cell.
 const TEXT_BYTES_MAX: usize = 200;
-
-/// What a table of the file has.
-#[derive(Debug, PartialEq)]
-pub(in super::super) struct Stored {
-    /// The newest rows, the oldest of them first.
-    pub(in super::super) table: Table,
-    /// There are more rows.
-    pub(in super::super) is_cut: bool,
-}
 
 impl Database {
     /// Returns a number that is another one whenever somebody else has written into the file, unless
@@ -36,16 +30,16 @@ impl Database {
         self.looked_at = Some(version);
     }
 
-    /// Reads the rows of a table. The inner error says why this table cannot be read, and a later try
+    /// Reads the rows of a table, the oldest first. The inner error says why this table cannot be read, and a later try
     /// cannot read it either before somebody changes the file.
-    pub(in super::super) fn stored(&self, plan: &Plan) -> Result<Result<Stored, String>, Fault> {
+    pub(in super::super) fn stored(&self, plan: &Plan) -> Result<Result<Table, String>, Fault> {
         match self.read(plan) {
             Err(source) if Fault::is_of_table(&source) => Ok(Err(source.to_string())),
             read => read.map_err(|source| self.fault(source)),
         }
     }
 
-    fn read(&self, plan: &Plan) -> Result<Result<Stored, String>, rusqlite::Error> {
+    fn read(&self, plan: &Plan) -> Result<Result<Table, String>, rusqlite::Error> {
         let there = self.columns_there(&plan.table)?;
         let mut key = plan.key.iter();
         if let Some(absent) = key.find(|name| !there.is_empty() && !there.contains(name)) {
@@ -53,25 +47,18 @@ impl Database {
             return Ok(Err(text));
         }
         let columns = plan.read_from(there);
-        let mut stored = Stored {
-            table: Table::default(),
-            is_cut: false,
-        };
-        if !columns.is_empty() {
-            let sql = plan.select(&columns, ROWS_MAX + 1);
-            let mut statement = self.connection.prepare(&sql)?;
-            let cells = |row: &rusqlite::Row<'_>| {
-                let cell = |at| row.get_ref(at).map(cell);
-                (0..columns.len()).map(cell).collect()
-            };
-            let rows = statement.query_map([], cells)?;
-            stored.table.rows = rows.collect::<Result<_, _>>()?;
+        if columns.is_empty() {
+            return Ok(Ok(Table::default()));
         }
-        stored.is_cut = stored.table.rows.len() > ROWS_MAX;
-        stored.table.rows.truncate(ROWS_MAX);
-        stored.table.rows.reverse();
-        stored.table.columns = columns;
-        Ok(Ok(stored))
+        let sql = plan.select(&columns, NEWEST, LARGEST);
+        let mut statement = self.connection.prepare(&sql)?;
+        let cells = |row: &rusqlite::Row<'_>| {
+            let cell = |at| row.get_ref(at).map(cell);
+            (0..columns.len()).map(cell).collect()
+        };
+        let rows = statement.query_map([], cells)?;
+        let rows = rows.collect::<Result<_, _>>()?;
+        Ok(Ok(Table { columns, rows }))
     }
 }
 

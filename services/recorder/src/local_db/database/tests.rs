@@ -208,12 +208,11 @@ fn rows_of_km3mon_are_read_back_as_they_stand() {
         file_of_km3mon(&path, create, &[row, row]);
         let mut database = Database::open(&path).unwrap();
         database.prepare(&plan()).unwrap();
-        let stored = database.stored(&plan()).unwrap().unwrap();
-        assert_eq!(stored.table.columns, names(&plan()));
-        assert_eq!((stored.table.rows.len(), stored.is_cut), (2, false));
-        assert_eq!(stored.table.rows[0][1], number);
-        assert_eq!(stored.table.rows[0][4], "zt 'x'.png");
-        assert_eq!(stored.table.rows[0], stored.table.rows[1]);
+        let table = database.stored(&plan()).unwrap().unwrap();
+        assert_eq!((table.columns, table.rows.len()), (names(&plan()), 2));
+        assert_eq!(table.rows[0][1], number);
+        assert_eq!(table.rows[0][4], "zt 'x'.png");
+        assert_eq!(table.rows[0], table.rows[1]);
         // They are known again by their key, whatever they are stored as.
         assert_eq!(
             database.write(&plan(), &events(&[17, 18])).unwrap(),
@@ -223,29 +222,36 @@ fn rows_of_km3mon_are_read_back_as_they_stand() {
 }
 
 #[test]
-fn the_newest_rows_are_read_back_and_long_texts_cut() {
+fn of_a_large_table_the_newest_and_the_best_rows_are_read_back() {
     let (_folder, path) = place();
-    let old = file_of_km3mon(&path, CREATE, &[]);
-    let many = stored::ROWS_MAX + 2;
+    let of_texts = CREATE.replace("n_hits INT", "n_hits TEXT");
+    let old = file_of_km3mon(&path, &of_texts, &[]);
+    let many = stored::NEWEST + 1000;
     let sql = format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {many}) \
-         INSERT INTO event_selection SELECT i, 1.5, x'0102', NULL, printf('%.*c', 5000, 'x'), \
-         1, 1, 1, i, 1 FROM n"
+         INSERT INTO event_selection SELECT 1.5, CASE i WHEN 7 THEN '10000' ELSE i % 9000 END, \
+         x'0102', NULL, printf('%.*c', 5000, 'x'), 1, 1, 1, i, i FROM n"
     );
     old.execute_batch(&sql).unwrap();
     let database = Database::open(&path).unwrap();
-    let stored = database.stored(&plan()).unwrap().unwrap();
-    assert!(stored.is_cut);
-    let rows = &stored.table.rows;
-    assert_eq!(rows.len(), stored::ROWS_MAX);
+    let table = database.stored(&plan()).unwrap().unwrap();
+    let at = |row: usize| table.rows[row][8].as_u64().unwrap();
+    let old = table
+        .rows
+        .iter()
+        .filter(|row| row[8].as_u64() <= Some(1000));
+    // The other columns are all alike, any rows will do for those.
+    assert!(old.clone().any(|row| row[8] == 7));
+    assert!(old.count() <= 5 * stored::LARGEST);
+    let last = table.rows.len() - 1;
     assert_eq!(
-        (&rows[0][0], &rows[rows.len() - 1][0]),
-        (&json!(3), &json!(many))
+        (at(last - stored::NEWEST + 1), at(last)),
+        (1001, many as u64)
     );
-    assert_eq!(rows[0][1], json!(1.5));
-    assert_eq!(rows[0][2], json!("blob of 2 bytes"));
-    assert_eq!(rows[0][3], json!(null));
-    assert_eq!(rows[0][4].as_str().unwrap().len(), 200);
+    let row = &table.rows[last];
+    assert_eq!((&row[0], &row[3]), (&json!(1.5), &json!(null)));
+    assert_eq!(row[2], json!("blob of 2 bytes"));
+    assert_eq!(row[4].as_str().unwrap().len(), 200);
 }
 
 #[test]
@@ -253,8 +259,8 @@ fn tables_that_are_absent_or_of_another_make_are_told_apart() {
     let (_folder, path) = place();
     file_of_km3mon(&path, "CREATE TABLE alarm_history (id INT)", &[]);
     let database = Database::open(&path).unwrap();
-    let stored = database.stored(&plan()).unwrap().unwrap();
-    assert_eq!(stored.table, Table::default());
+    let table = database.stored(&plan()).unwrap().unwrap();
+    assert_eq!(table, Table::default());
     let other = "CREATE TABLE event_selection (n_hits INT, run INT)";
     database.connection.execute_batch(other).unwrap();
     let reason = database.stored(&plan()).unwrap().unwrap_err();
