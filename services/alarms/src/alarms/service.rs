@@ -69,6 +69,7 @@ impl Service for Alarms {
                 asked: HashMap::new(),
                 cleared: BTreeSet::new(),
                 looks: Looks::default(),
+                began: Instant::now(),
                 records: Records::default(),
                 kept: Kept::new("alarms"),
                 shown: None,
@@ -100,6 +101,8 @@ struct Engine {
     /// Conditions that ended while questions were under way.
     cleared: BTreeSet<Key>,
     looks: Looks,
+    /// When the engine started.
+    began: Instant,
     records: Records,
     kept: Kept,
     /// When the outputs were put up last; `None` when something changed since.
@@ -325,16 +328,18 @@ impl Engine {
                 verdict: Verdict::Unknown,
             });
         }
+        let own = self.cx.name.clone();
+        let held = self.book.held_by(&own);
+        let within = self.options.confirm_within.duration();
         found.extend(thresholds::outputs(
             &self.cx.board,
             &self.options.thresholds,
+            &held,
+            self.began.elapsed() <= within,
         ));
-        let own = self.cx.name.clone();
-        let held = self.book.held_by(&own);
         for alarm in reconcile::findings(found, &held, &own, now) {
             self.find(alarm);
         }
-        let within = self.options.confirm_within.duration();
         for alarm in reconcile::orphans(&self.book, &status, (&own, now), within) {
             self.apply_and_tell(Input::Said(alarm));
         }

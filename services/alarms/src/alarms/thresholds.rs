@@ -1,7 +1,9 @@
 //! Limits of outputs: single numbers, and the last points of curves.
 
+use std::collections::BTreeSet;
+
 use fathom_kernel::view::View;
-use fathom_kernel::{Board, Output};
+use fathom_kernel::{Board, Output, Severity};
 
 use super::options::Threshold;
 use super::watch::{Finding, Verdict};
@@ -9,18 +11,76 @@ use super::watch::{Finding, Verdict};
 /// Most subjects of all limits together; a pattern may fit any number of curves.
 const SUBJECTS_MAX: usize = 10_000;
 
-/// Judges the outputs on the board.
-pub(crate) fn outputs(board: &Board, thresholds: &[Threshold]) -> Vec<Finding> {
+/// Rule of limits that no output is held against.
+const UNUSED: &str = "threshold_unused";
+
+/// Judges the outputs on the board. `held` are the rules and subjects that are bad so far. `is_early`
+/// says that monitors may not have shown their outputs yet: what cannot be judged may be later.
+pub(crate) fn outputs(
+    board: &Board,
+    thresholds: &[Threshold],
+    held: &BTreeSet<(String, String)>,
+    is_early: bool,
+) -> Vec<Finding> {
     if thresholds.is_empty() {
         return Vec::new();
     }
     let entries = board.entries();
-    let findings = entries.iter().flat_map(|entry| {
-        let fitting = thresholds.iter();
-        let fitting = fitting.filter(|threshold| threshold.output.fits(&entry.output.name));
-        fitting.flat_map(|threshold| judge(&entry.output, threshold))
-    });
-    findings.take(SUBJECTS_MAX).collect()
+    let mut findings = Vec::new();
+    for threshold in thresholds {
+        let fitting = entries.iter().map(|entry| &*entry.output);
+        let fitting: Vec<&Output> = fitting
+            .filter(|output| threshold.output.fits(&output.name))
+            .collect();
+        let judged: Vec<Finding> = fitting
+            .iter()
+            .flat_map(|output| judge(output, threshold))
+            .collect();
+        findings.push(Finding {
+            rule: UNUSED.to_owned(),
+            subject: about(threshold),
+            verdict: unused(threshold, &fitting, judged.is_empty(), is_early),
+        });
+        findings.extend(judged);
+    }
+    findings.truncate(SUBJECTS_MAX);
+    if is_early {
+        let names = |finding: &Finding| (finding.rule.clone(), finding.subject.clone());
+        let judged: BTreeSet<_> = findings.iter().map(names).collect();
+        let is_limit = |rule: &str| thresholds.iter().any(|threshold| threshold.rule == rule);
+        let waiting = held.difference(&judged).filter(|(rule, _)| is_limit(rule));
+        findings.extend(waiting.map(|(rule, subject)| Finding {
+            rule: rule.clone(),
+            subject: subject.clone(),
+            verdict: Verdict::Unknown,
+        }));
+    }
+    findings
+}
+
+fn about(threshold: &Threshold) -> String {
+    let Threshold { output, curve, .. } = threshold;
+    match curve.as_str() {
+        "*" => output.to_string(),
+        curve => format!("{output} {curve}"),
+    }
+}
+
+/// Says that a limit is of no use: a typing error would go unnoticed otherwise.
+fn unused(threshold: &Threshold, fitting: &[&Output], is_unused: bool, is_early: bool) -> Verdict {
+    let Threshold { output, curve, .. } = threshold;
+    let is_curves = |output: &&&Output| matches!(output.view, View::Series(_));
+    let text = match (fitting, fitting.iter().find(is_curves)) {
+        _ if !is_unused => return Verdict::Good,
+        _ if is_early => return Verdict::Unknown,
+        ([], _) => format!("no output fits {output}"),
+        (_, Some(series)) => format!("{} has no curve that fits {curve}", series.name),
+        ([first, ..], None) => {
+            let name = &first.name;
+            format!("{name} is neither a number nor curves, and has no limits")
+        }
+    };
+    Verdict::Bad(Severity::Warning, text)
 }
 
 fn judge(output: &Output, threshold: &Threshold) -> Vec<Finding> {
@@ -85,8 +145,9 @@ mod tests {
         let output = Output::new("rate", "Rate", view);
         assert!(board.put(&Arc::from("m"), output, Timestamp::UNIX_EPOCH));
         let threshold: Threshold = serde_json::from_str(threshold).unwrap();
-        let findings = outputs(&board, &[threshold]).into_iter();
+        let findings = outputs(&board, &[threshold], &BTreeSet::new(), false).into_iter();
         findings
+            .filter(|finding| finding.rule != UNUSED)
             .map(|finding| (finding.subject, finding.verdict))
             .collect()
     }
@@ -128,5 +189,74 @@ mod tests {
         assert_eq!(found[0], ("rate A".to_owned(), Verdict::Good));
         assert!(matches!(&found[1], (name, Verdict::Bad(..)) if name == "rate B"));
         assert_eq!(found.len(), 2);
+    }
+
+    fn found(
+        board: &Board,
+        thresholds: &[&str],
+        held: &[(&str, &str)],
+        is_early: bool,
+    ) -> Vec<Finding> {
+        let read = |text: &&str| serde_json::from_str(text).unwrap();
+        let thresholds: Vec<Threshold> = thresholds.iter().map(read).collect();
+        let owned = |(rule, subject): &(&str, &str)| ((*rule).to_owned(), (*subject).to_owned());
+        let held = held.iter().map(owned).collect();
+        outputs(board, &thresholds, &held, is_early)
+    }
+
+    #[test]
+    fn a_limit_of_no_output_was_taken_in_silence() {
+        let board = Board::default();
+        for (name, view) in [
+            ("table", View::from(fathom_kernel::view::Table::default())),
+            ("curves", View::from(Series::default())),
+        ] {
+            let output = Output::new(name, name, view);
+            assert!(board.put(&Arc::from("m"), output, Timestamp::UNIX_EPOCH));
+        }
+        let thresholds = [
+            r#"{"output": "tabel", "above": 5}"#,
+            r#"{"output": "table", "above": 5}"#,
+            r#"{"output": "curves", "curve": "A", "above": 5}"#,
+        ];
+        let found_late = found(&board, &thresholds, &[], false);
+        let texts: Vec<_> = found_late
+            .iter()
+            .map(|finding| match &finding.verdict {
+                Verdict::Bad(Severity::Warning, text) => (&*finding.subject, &**text),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                ("tabel", "no output fits tabel"),
+                (
+                    "table",
+                    "table is neither a number nor curves, and has no limits"
+                ),
+                ("curves A", "curves has no curve that fits A"),
+            ]
+        );
+        let early = found(&board, &thresholds, &[], true);
+        assert!(
+            early
+                .iter()
+                .all(|finding| finding.verdict == Verdict::Unknown)
+        );
+    }
+
+    #[test]
+    fn an_alarm_was_over_when_the_stack_started_anew_and_the_output_was_not_there_yet() {
+        let (board, limit) = (Board::default(), [r#"{"output": "rate", "above": 5}"#]);
+        let held = [("output_outside", "rate"), ("disk_full", "/")];
+        let subjects = |is_early| {
+            let found = found(&board, &limit, &held, is_early).into_iter();
+            let ours = found.filter(|finding| finding.rule != UNUSED);
+            ours.map(|finding| (finding.subject, finding.verdict))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(subjects(true), [("rate".to_owned(), Verdict::Unknown)]);
+        assert_eq!(subjects(false), []);
     }
 }

@@ -222,7 +222,8 @@ impl State {
     fn say(&mut self, channel: &str, user: &str, text: &str, at: Timestamp) -> Value {
         self.messages_ever += 1;
         let message = Message {
-            id: format!("message-{}", self.messages_ever),
+            // Whoever remembers ids may outlive this server: it gives none twice.
+            id: format!("message-{}-{}", at.as_microsecond(), self.messages_ever),
             channel: channel.to_owned(),
             user: user.to_owned(),
             text: text.to_owned(),

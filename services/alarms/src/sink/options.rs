@@ -87,12 +87,18 @@ pub(crate) struct Taste {
     pub(crate) queue: QueueOptions,
 }
 
+/// Rule of sinks that cannot send; their subject is the name of the service.
+pub(crate) const SINK_FAILING: &str = "sink_failing";
+
 impl Taste {
-    /// Tells whether alarms like this are passed on by the sink of a name.
+    /// Tells whether alarms like this are passed on by the sink of a name. That it cannot send is for
+    /// the others to tell.
     pub(crate) fn wants(&self, notice: &Notice, name: &str) -> bool {
         let fits = |patterns: &[Pattern], text: &str| patterns.iter().any(|p| p.fits(text));
         let is_named = notice.sinks.is_empty() || notice.sinks.iter().any(|sink| sink == name);
+        let is_own_trouble = notice.rule == SINK_FAILING && notice.subject == name;
         is_named
+            && !is_own_trouble
             && notice.severity >= self.least
             && fits(&self.only.rules, &notice.rule)
             && fits(&self.only.subjects, &notice.subject)

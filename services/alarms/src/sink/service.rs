@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fathom_kernel::view::Table;
 use fathom_kernel::{
-    BoxFuture, Event, Filter, Limits, Notice, Output, Request, ServiceCx, ServiceError,
-    Subscription, Timestamp, Topic,
+    Alarm, BoxFuture, Event, Filter, Limits, Notice, Output, Request, ServiceCx, ServiceError,
+    Severity, Subscription, Timestamp, Topic,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{Instrument as _, info, warn};
 
 use super::feed::{self, Rows};
+use super::options::SINK_FAILING;
 use super::outbox::{Due, Outbox};
 use super::{Parcel, Taste};
 use crate::kept::{Kept, restored};
@@ -31,6 +32,8 @@ const UNANSWERED_MAX: u32 = 3;
 const FRESH: Duration = Duration::from_secs(600);
 /// Most notices that wait while the engine is asked for those before them.
 const HELD_MAX: usize = 50_000;
+/// Failures in a row after which it is said that a sink cannot send.
+const FAILURES_TOLD: u32 = 3;
 /// Time between two versions of the output when nothing changes.
 const SHOW_EVERY: Duration = Duration::from_secs(30);
 const LIMITS: Limits = Limits {
@@ -68,6 +71,7 @@ pub(crate) async fn run<O: Outlet>(
             ..Behind::default()
         },
         trouble: None,
+        is_failing: false,
         kept: Kept::new("notices"),
         shown: None,
         cx,
@@ -87,6 +91,8 @@ struct Sink<O> {
     behind: Behind,
     /// Why the last attempt failed.
     trouble: Option<String>,
+    /// It was said that this sink cannot send.
+    is_failing: bool,
     kept: Kept,
     shown: Option<Instant>,
 }
@@ -250,6 +256,7 @@ impl<O: Outlet> Sink<O> {
                 }
                 self.outbox.delivered(now);
                 self.cx.counters.sent(1, 0);
+                self.judge(now);
             }
             Err(error) => {
                 self.cx.counters.bad("message not sent");
@@ -259,9 +266,36 @@ impl<O: Outlet> Sink<O> {
                 self.trouble = Some(error.0);
                 let dropped = self.outbox.failed(&self.taste, now);
                 self.cx.counters.dropped(dropped, 0);
+                self.judge(now);
             }
         }
         self.changed();
+    }
+
+    /// Says when this sink fails on and on, and when it does no more: for the other sinks and the page.
+    fn judge(&mut self, now: Timestamp) {
+        let figures = self.outbox.figures();
+        let is_failing = figures.failures >= FAILURES_TOLD;
+        if is_failing == self.is_failing {
+            return;
+        }
+        self.is_failing = is_failing;
+        let text = match &self.trouble {
+            Some(trouble) => format!(
+                "{} cannot send, {} notices wait: {trouble}",
+                self.cx.name, figures.waiting
+            ),
+            None => format!("{} sends again", self.cx.name),
+        };
+        self.cx.bus.publish(Event::Alarm(Alarm {
+            service: self.cx.name.to_string(),
+            rule: SINK_FAILING.to_owned(),
+            subject: self.cx.name.to_string(),
+            severity: Severity::Alert,
+            firing: is_failing,
+            text,
+            at: now,
+        }));
     }
 
     fn caught_up(&mut self, rows: Option<Rows>) {

@@ -1,9 +1,9 @@
 //! `alarm_chat`: messages reach a channel and a webhook, through outages and lost log-ins.
 
-use fathom_kernel::Severity;
+use fathom_kernel::{Severity, Topic};
 use serde_json::{Value, json};
 
-use crate::rig::{QUICK, Running, Stack, until};
+use crate::rig::{QUICK, Running, Stack, notices, until};
 
 /// Starts the chat server at an address and returns where it listens.
 pub(crate) async fn server(stack: &Stack, listen: &str) -> (Running, String) {
@@ -152,12 +152,17 @@ async fn a_wrong_password_is_told_and_nothing_is_lost() {
     let engine = stack.start("alarms", "alarms", "").await;
     let options = format!("{}{QUICK}", account(&address)).replace("secret", "wrong");
     let sink = stack.start("alarm_chat", "alarm_chat", &options).await;
+    let mut told = stack.follow(Topic::Notice);
     stack.say("r", "s", Severity::Alert, true);
-    let counters = sink.counters.clone();
-    until("it fails", || {
-        counters.snapshot().bad.contains_key("message not sent")
-    })
-    .await;
+    // The other sinks tell that this one cannot.
+    let notices = notices(&mut told, 2).await;
+    let failing = &notices[1];
+    assert_eq!(
+        (&*failing.rule, &*failing.subject),
+        ("sink_failing", "alarm_chat")
+    );
+    let expected = "alarm_chat cannot send, 1 notices wait: log-in as bot refused";
+    assert_eq!(failing.text, expected);
     let queue = stack.ask("alarm_chat", "queue", Value::Null).await.unwrap();
     assert_eq!(queue["trouble"], "log-in as bot refused");
     assert_eq!(queue["waiting"], 1);

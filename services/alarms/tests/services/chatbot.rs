@@ -169,6 +169,15 @@ async fn who_is_on_shift_and_what_was_heard_survive_a_restart() {
         stack.board.entry("chatbot_audit").is_some()
     })
     .await;
+    // The server may start anew as well, and numbers its messages from the beginning.
+    bot.stop().await;
+    server.stop().await;
+    let (server, _) = crate::chat::server(&stack, &address).await;
+    let bot = stack.start("chatbot", "chatbot", &options(&address)).await;
+    let carl = Person::log_in(&address, "carl", "c").await;
+    carl.say("@bot who").await;
+    let said = wait_said(&stack, 2).await;
+    assert!(said[1].contains("on shift: ben and anna"), "{said:?}");
     for running in [bot, server] {
         running.stop().await;
     }
