@@ -5,6 +5,7 @@
 
 mod archive;
 mod index;
+mod line;
 mod log_analyser;
 mod log_file;
 mod msg_dumper;

@@ -26,7 +26,6 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 pub(crate) use self::core::Core;
-pub(crate) use self::counts::split_line;
 use self::files::Counted;
 use self::stats::Stats;
 use crate::archive::{ArchiveError, Names, day_of};

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use fathom_formats::km3net::LogSource;
 use flate2::read::MultiGzDecoder;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -15,7 +16,7 @@ use jiff::tz::TimeZone;
 
 use crate::archive::day_of;
 use crate::index::{ENTRY_BYTES, Entry};
-use crate::log_analyser::split_line;
+use crate::line::read_line;
 
 /// Endings of log files.
 const ENDINGS: [&str; 2] = [".log", ".log.gz"];
@@ -32,7 +33,7 @@ pub struct LogRecord {
     pub received_ms: i64,
     /// Where its line begins in the text, uncompressed.
     pub offset: u64,
-    /// Its text.
+    /// Its text; behind the name of the file and the class where that is not what the text tells.
     pub body: Vec<u8>,
 }
 
@@ -179,10 +180,10 @@ impl Iterator for LogFile {
 
 /// Returns the message of a line, which has the name of the file and the class before it.
 fn text_of(line: Vec<u8>) -> Vec<u8> {
-    let text = std::str::from_utf8(&line).ok().and_then(split_line);
-    match text {
-        Some((_, text)) => text.as_bytes().to_vec(),
-        None => line,
+    let read = std::str::from_utf8(&line).ok().and_then(read_line);
+    match read {
+        Some((class, text)) if class == LogSource::of(text) => text.as_bytes().to_vec(),
+        _ => line,
     }
 }
 
@@ -288,6 +289,16 @@ mod tests {
         std::fs::remove_file(&plain).unwrap();
         assert_eq!(records(&packed), expected(times));
         assert!(LogFile::is_one(&packed) && !LogFile::is_one(Path::new("x.rec")));
+    }
+
+    #[test]
+    fn the_class_stays_in_front_where_the_text_tells_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("MSG.log");
+        let lines = "MSG.log [DataFilter]: of F0 F001\nMSG.log [DataWriter]: of nobody\n";
+        std::fs::write(&path, lines).unwrap();
+        let texts: Vec<_> = records(&path).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, ["of F0 F001", "MSG.log [DataWriter]: of nobody"]);
     }
 
     #[test]

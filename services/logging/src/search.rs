@@ -290,6 +290,13 @@ mod tests {
         // From the middle of the second old message on.
         let room = std::fs::metadata(&text).unwrap().len() - old(1).len() as u64 - 5;
         assert_eq!(texts(&find(&archive, room)), expected[2..]);
+        // Their class is the one in brackets.
+        let of_queue = Wanted {
+            class: vec![LogSource::DataQueue],
+            ..Wanted::default()
+        };
+        let found = of_queue.search(archive.names(), day_of(now)).unwrap();
+        assert_eq!(found.messages.len(), 4);
     }
 
     #[test]

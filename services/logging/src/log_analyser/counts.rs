@@ -4,6 +4,7 @@ use fathom_formats::km3net::{LogMessage, LogSource};
 use serde::{Deserialize, Serialize};
 
 use crate::index::{CLASSES, Level};
+use crate::line::{read_line, split_line};
 
 /// How many messages there were of each class and level.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,22 +49,14 @@ impl Counts {
     }
 }
 
-/// Reads a line of an archived file: `<file> [<class>]: <message>`. What does not begin so is of no
-/// class and follows no convention.
-pub(super) fn read_line(line: &str) -> (LogSource, Level) {
-    let Some((class, text)) = split_line(line) else {
+/// Reads a line of an archived file. What does not begin as one is of no class and follows no
+/// convention.
+pub(super) fn about_line(line: &str) -> (LogSource, Level) {
+    let Some((_, text)) = split_line(line) else {
         return (LogSource::Other, Level::None);
     };
-    let class = CLASSES.into_iter().find(|known| known.as_str() == class);
-    let level = Level::of(&LogMessage::decode(text.as_bytes()));
-    (class.unwrap_or(LogSource::Other), level)
-}
-
-/// Splits a line of a file into class and message.
-pub(crate) fn split_line(line: &str) -> Option<(&str, &str)> {
-    let (file, rest) = line.split_once(" [")?;
-    let is_file = file.contains('.') && !file.contains(' ');
-    rest.split_once("]: ").filter(|_| is_file)
+    let known = read_line(line).map_or(LogSource::Other, |(class, _)| class);
+    (known, Level::of(&LogMessage::decode(text.as_bytes())))
 }
 
 #[cfg(test)]
@@ -73,16 +66,16 @@ mod tests {
     #[test]
     fn the_class_is_the_one_in_brackets_whatever_the_text_says() {
         let line = "MSG.log [DataQueue]: 2021-09-01 12:00 10.0.0.1 host/F01 ERROR text W01";
-        assert_eq!(read_line(line), (LogSource::DataQueue, Level::Error));
+        assert_eq!(about_line(line), (LogSource::DataQueue, Level::Error));
         for line in [
             "garbage",
             "x [DataQueue]: 1 10.0.0.1 F ERROR x",
             "MSG.log: no class",
             "",
         ] {
-            assert_eq!(read_line(line), (LogSource::Other, Level::None), "{line}");
+            assert_eq!(about_line(line), (LogSource::Other, Level::None), "{line}");
         }
         let alarm = "MSG.log [Other]: ALERT (MONITORING) Mon Jan 1: invalid";
-        assert_eq!(read_line(alarm), (LogSource::Other, Level::Alert));
+        assert_eq!(about_line(alarm), (LogSource::Other, Level::Alert));
     }
 }

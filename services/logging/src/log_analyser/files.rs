@@ -10,7 +10,7 @@ use flate2::read::MultiGzDecoder;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::counts::{Counts, read_line};
+use super::counts::{Counts, about_line};
 use crate::archive::{ArchiveError, Names};
 use crate::index::{ENTRY_BYTES, Entry, Level};
 use crate::search::past_files;
@@ -57,7 +57,7 @@ pub(super) fn today_until(names: &Names, until: Timestamp) -> Result<Before, Arc
         return Ok(before);
     }
     let mut all = Counts::default();
-    by_line(&text, &|| false, |line| all.add(read_line(line)))
+    by_line(&text, &|| false, |line| all.add(about_line(line)))
         .map_err(ArchiveError::of("read", &text))?;
     before.undated = all.without(&indexed);
     Ok(before)
@@ -126,7 +126,7 @@ fn count_day(names: &Names, day: Date, is_stopped: &dyn Fn() -> bool) -> Option<
             continue;
         }
         own = Counts::default();
-        match by_line(&text, is_stopped, |line| own.add(read_line(line))) {
+        match by_line(&text, is_stopped, |line| own.add(about_line(line))) {
             Ok(true) => {}
             // Compressed or deleted meanwhile: the next look finds it.
             Err(error) if error.kind() == ErrorKind::NotFound => return None,

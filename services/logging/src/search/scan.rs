@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 
 use super::{Hit, LIMIT_MAX, RECORD_MAX, Wanted};
 use crate::index::{ENTRY_BYTES, Entry, Level};
+use crate::line::{read_line, split_line};
 
 /// The search in one file.
 pub(super) struct Scan<'a> {
@@ -163,10 +164,13 @@ impl<'a> Scan<'a> {
         if line.is_empty() {
             return;
         }
-        let text = line.split_once("]: ").map_or(line, |(_, text)| text);
+        let (class, text) = split(line);
         let message = LogMessage::decode(text.as_bytes());
         let start = self.day.to_zoned(TimeZone::UTC).map(|day| day.timestamp());
-        let (level, class) = (Level::of(&message), message.source());
+        let (level, class) = (
+            Level::of(&message),
+            class.unwrap_or_else(|| message.source()),
+        );
         let fits_day = start.is_ok_and(|start| {
             let end = start + jiff::SignedDuration::from_hours(24);
             self.wanted.from.is_none_or(|from| from < end)
@@ -178,7 +182,7 @@ impl<'a> Scan<'a> {
     }
 
     fn judge(&mut self, line: &str, at: Option<Timestamp>, level: Level, class: LogSource) {
-        let text = line.split_once("]: ").map_or(line, |(_, text)| text);
+        let (_, text) = split(line);
         if !self.wanted.fits_text(text) {
             return;
         }
@@ -193,6 +197,15 @@ impl<'a> Scan<'a> {
             class,
             text: text.replace("\n\t", "\n"),
         });
+    }
+}
+
+/// Splits a line into its class, if it is of one that we know, and the message.
+fn split(line: &str) -> (Option<LogSource>, &str) {
+    match (read_line(line), split_line(line)) {
+        (Some((class, text)), _) => (Some(class), text),
+        (None, Some((_, text))) => (None, text),
+        (None, None) => (None, line),
     }
 }
 
