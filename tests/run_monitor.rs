@@ -401,6 +401,21 @@ fn a_wrong_time_at_the_end_or_at_the_start_of_a_file_spoils_nothing() {
 }
 
 #[test]
+fn a_first_message_without_a_time_set_the_clock_to_1970() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("IO_EVT.dat");
+    dump(&file, [0, 1000, 2000]);
+    let mut bytes = std::fs::read(&file).unwrap();
+    // The version, behind length and type.
+    bytes[8] = 99;
+    std::fs::write(&file, bytes).unwrap();
+    let ran = fathom(&["trigger_rates", file.to_str().unwrap()]);
+    let said = text(&ran.stderr);
+    assert!(said.contains("3 messages of 1.0 s, 1 bad"), "{said}");
+    assert!(!said.contains("0Hz"), "{said}");
+}
+
+#[test]
 fn hours_between_the_events_of_a_file_are_no_wrong_times() {
     let times = (0..12).map(|n| n * 2 * 3_600_000).collect();
     let (ran, _) = trigger_rates(times, &[]);

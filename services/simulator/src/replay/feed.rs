@@ -15,7 +15,7 @@ const LEAP_NS: u64 = 3_600_000_000_000;
 const LAST_LEAP_NS: u64 = 24 * LEAP_NS;
 
 /// Most messages read ahead to find one with a time.
-const AHEAD_MAX: usize = 4;
+const AHEAD_MAX: usize = 16;
 
 /// Several files as one stream.
 pub struct Feed {
@@ -37,8 +37,9 @@ struct Head {
 /// A message with the time at which it is played.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timed {
-    /// Nanoseconds since 1970; that of the message before for those without a time, and for one
-    /// whose time is far off while that of the next one is not (a simulated event, a broken clock).
+    /// Nanoseconds since 1970; that of the message before for those without a time (of the next one
+    /// that has a time, for the first ones), and for one whose time is far off while that of the next
+    /// one is not (a simulated event, a broken clock).
     pub time_ns: i64,
     /// Which of the files it is from.
     pub file: usize,
@@ -101,6 +102,9 @@ impl Head {
                         && time_ns.is_some_and(|time_ns| self.is_stray(time_ns));
                     if !is_stray {
                         self.last_ns = time_ns.or(self.last_ns);
+                    }
+                    if self.last_ns.is_none() {
+                        self.last_ns = self.time_after();
                     }
                     self.next = Some(Timed {
                         time_ns: self.last_ns.unwrap_or(0),
