@@ -7,7 +7,7 @@ mod samples;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fathom_kernel::Output;
-use fathom_web::picture::{Size, draw};
+use fathom_web::picture::{Size, draw, draw_svg};
 
 fn pictures(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("picture");
@@ -45,6 +45,23 @@ fn pictures(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn vectors(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("svg");
+    let cases: [(&str, Output); 4] = [
+        ("series of 4 x 288 points", samples::trigger_rates(true)),
+        ("map of 230 DUs", samples::dom_rates(230)),
+        ("image of 558 x 800", samples::pmt_rates()),
+        ("115 panels with 3000 hits", events::zt_plot(115, 3_000)),
+    ];
+    for (name, output) in cases {
+        let size = Size::of(&output.view);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| draw_svg(&output, samples::now(), samples::now(), size));
+        });
+    }
+    group.finish();
+}
+
 fn values(criterion: &mut Criterion) {
     let image = samples::pmt_rates();
     criterion.bench_function("json of an image of 558 x 800", |bencher| {
@@ -52,5 +69,5 @@ fn values(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, pictures, values);
+criterion_group!(benches, pictures, vectors, values);
 criterion_main!(benches);
