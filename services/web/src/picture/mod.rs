@@ -39,7 +39,7 @@ use fathom_kernel::{Output, Timestamp};
 
 use canvas::Canvas;
 use frame::Frame;
-use pixels::{Packing, Pixels};
+use pixels::Pixels;
 
 pub use colour::{Rgb, parse};
 pub use colour_map::{ColourMap, MAPS, Scale};
@@ -55,7 +55,7 @@ pub const MARK_COLOUR: &str = "#ff0f5b";
 
 /// Draws an output, put up at `updated`, as it is at `now`, and returns the PNG file.
 pub fn draw(output: &Output, updated: Timestamp, now: Timestamp, size: Size) -> Vec<u8> {
-    raster(output, updated, now, size.within_limits()).into_png(Packing::Fast)
+    raster(output, updated, now, size.within_limits()).into_png()
 }
 
 /// Draws the same as an SVG file, which has no scripts and needs no other file. Layers of more than

@@ -6,7 +6,7 @@ mod xml;
 
 use super::canvas::Rect;
 use super::colour::Rgb;
-use super::pixels::{Crop, Packing, Pixels};
+use super::pixels::{Crop, Pixels};
 use super::shapes::{Pen, Point};
 use super::size::Size;
 use super::text::{Anchor, Type};
@@ -256,7 +256,7 @@ impl Vector {
         self.close();
         self.images.push(Image {
             before: self.body.len(),
-            source: Source::Cells(area, pixels.into_png(Packing::Small)),
+            source: Source::Cells(area, pixels.into_png()),
         });
     }
 

@@ -6,7 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use super::xml::Text;
 use super::{BYTES_MAX, CELLS_MAX, SHAPES_MAX, Source, Vector};
 use crate::picture::canvas::Rect;
-use crate::picture::pixels::{Crop, Packing, Pixels};
+use crate::picture::pixels::{Crop, Pixels};
 
 impl Vector {
     /// Writes the file. The raster of the same picture is asked for once, and only where a part of
@@ -38,7 +38,7 @@ impl Vector {
             match (&image.source, &raster) {
                 (Source::Cells(area, png), _) => embed(&mut file, *area, png),
                 (Source::Picture(crop), Some(raster)) => {
-                    let png = raster.cropped(crop).into_png(Packing::Small);
+                    let png = raster.cropped(crop).into_png();
                     embed(&mut file, area_of(crop), &png);
                 }
                 (Source::Picture(_), None) => {}
