@@ -129,8 +129,9 @@ impl Pixels {
         part
     }
 
-    /// Packs the picture as a PNG file; there must be at least one pixel. `Fast` is a small part of the
-    /// time of the default for a tenth more bytes.
+    /// Packs the picture as a PNG file; there must be at least one pixel. `Fast` is a fifth of the time
+    /// of the default for a tenth more bytes in a whole picture; of cells alone, a thirtieth of the time
+    /// for 40 % more (rates) or twice as many (sparse hits).
     pub(super) fn into_png(self) -> Vec<u8> {
         let mut file = Vec::with_capacity(self.bytes.len() / 8);
         let mut encoder = png::Encoder::new(&mut file, self.width as u32, self.height as u32);
