@@ -30,7 +30,7 @@ use self::cycle::{Cycle, History};
 use self::kept::OnDisk;
 use self::pending::Pending;
 use self::source::{DOM_ID, RUNS, Source};
-use crate::clock::{ms_of, seconds, text_of_ms, timestamp};
+use crate::clock::{is_due, ms_of, seconds, text_of_ms, timestamp};
 use crate::faulty::Faulty;
 use crate::places::{Places, Strangers};
 use crate::timeline::{Fit, TOLERANCE_MS, Timeline};
@@ -83,8 +83,11 @@ impl Config {
     }
 }
 
+/// Time between two versions of the counts while a cycle goes on.
+const COUNTS_EVERY: Span = Span::from_secs(10);
+
 /// What came and what could not be used.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Counts {
     messages: u64,
     arrivals: u64,
@@ -113,6 +116,10 @@ pub struct Acoustics {
     /// What was kept was taken back, and what of it is alarming is not said again yet.
     is_restored: bool,
     counts: Counts,
+    /// The counts that are shown, and since when (host time, ms).
+    counted: (Counts, Option<i64>),
+    /// Recorded data have ended: nothing more will come for the cycles under way.
+    has_ended: bool,
     source: Option<Source>,
     redraw: bool,
     kept: OnDisk,
@@ -158,6 +165,8 @@ impl Monitor for Acoustics {
             without_data: false,
             is_restored: false,
             counts: Counts::default(),
+            counted: (Counts::default(), None),
+            has_ended: false,
             source: Source::new(&config, setup),
             redraw: true,
             kept: OnDisk::default(),
@@ -190,6 +199,14 @@ impl Monitor for Acoustics {
         if std::mem::take(&mut self.redraw) {
             self.draw(out);
         }
+        let (shown, at_ms) = self.counted;
+        if shown != self.counts && is_due(COUNTS_EVERY, at_ms, self.host_ms) {
+            self.put_counts(out);
+        }
+    }
+
+    fn on_end(&mut self) {
+        self.has_ended = true;
     }
 
     fn on_fetched(&mut self, fetched: Fetched, out: &mut Outputs) {
@@ -310,7 +327,10 @@ impl Acoustics {
     /// Judges the cycles whose time has come.
     fn judge(&mut self, data_ms: i64, out: &mut Outputs) {
         let since_ms = *self.since_ms.get_or_insert(data_ms);
-        let newest = self.cycle_of(data_ms - ms_of(self.config.delay)) - 1;
+        let newest = match self.newest_ms.filter(|_| self.has_ended) {
+            Some(newest_ms) => self.cycle_of(newest_ms),
+            None => self.cycle_of(data_ms - ms_of(self.config.delay)) - 1,
+        };
         // Before anything was judged, arrivals say where to begin, or the first whole cycle in which we
         // listened.
         let oldest = self

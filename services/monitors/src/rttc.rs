@@ -10,6 +10,7 @@
 mod baseline;
 mod data_base;
 mod history;
+mod judging;
 mod manager;
 mod views;
 
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use fathom_kernel::view::View;
 use fathom_kernel::{
     Content, Event, Fetched, Location, Monitor, Output, Outputs, Persist, Recalled, Saved, Setup,
-    Severity, Span, Timestamp, Topics,
+    Span, Timestamp, Topics,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -27,17 +28,11 @@ use serde_json::json;
 use self::baseline::Baseline;
 use self::data_base::DataBase;
 use self::history::{Column, History};
+use self::judging::{MANAGER, NOT_HEARD_MS};
 use self::manager::{Answer, Manager};
 use crate::clock::{is_due, ms_of, timestamp};
 
 pub use self::baseline::rttc_ps;
-
-/// Fewest samples of a baseline that values are judged by.
-const SAMPLES_MIN: usize = 10;
-/// Standard deviations that a value may be off.
-const SIGMAS: f64 = 5.0;
-/// When an answer came last if the monitor before this one already missed them: long ago.
-const NOT_HEARD_MS: i64 = i64::MIN / 2;
 
 /// Options of `rttc`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -127,6 +122,8 @@ struct Du {
     latest: Option<(f64, i64)>,
     /// It is further from the median than the limit.
     shifted: bool,
+    /// The manager answers, but has had no value of it for too long.
+    missing: bool,
 }
 
 /// The monitor.
@@ -146,6 +143,10 @@ pub struct Rttc {
     /// Time of the first tick, then of the last value (ms).
     heard_ms: Option<i64>,
     silent: bool,
+    /// Time of the first tick (ms).
+    began_ms: Option<i64>,
+    /// Time of the last answer that could be read, with values or without (ms).
+    answered_ms: Option<i64>,
     /// Something has changed since the last drawing.
     changed: bool,
 }
@@ -214,6 +215,8 @@ impl Monitor for Rttc {
             now_ms: 0,
             heard_ms: None,
             silent: false,
+            began_ms: None,
+            answered_ms: None,
             changed: true,
             config,
         }
@@ -224,6 +227,7 @@ impl Monitor for Rttc {
     fn on_tick(&mut self, now: Timestamp, out: &mut Outputs) {
         self.now_ms = now.as_millisecond();
         self.heard_ms.get_or_insert(self.now_ms);
+        self.began_ms.get_or_insert(self.now_ms);
         self.manager.subscribe(self.now_ms, out);
         if let Some(data_base) = &mut self.data_base {
             data_base.tick(self.now_ms, out);
@@ -266,6 +270,7 @@ impl Monitor for Rttc {
                 self.changed = true;
             }
             Answer::Values { first, values } => {
+                self.answered_ms = Some(self.now_ms);
                 if let Some(open) = &mut self.open {
                     let places = open.values.iter_mut().skip(first);
                     places.zip(values).for_each(|(place, value)| *place = value);
@@ -317,20 +322,23 @@ impl Monitor for Rttc {
     }
 
     fn recall(&mut self, rule: &str, subject: &str) -> Recalled {
-        match rule {
-            "rttc_shift" => {}
-            "rttc_unavailable" => {
+        match (rule, subject) {
+            ("rttc_unavailable", MANAGER) => {
                 self.silent = true;
                 self.heard_ms = Some(NOT_HEARD_MS);
                 return Recalled::Holds;
             }
+            ("rttc_shift" | "rttc_unavailable", _) => {}
             _ => return Recalled::Unknown,
         }
         let is_it = |du: &u32| format!("DU {du}") == subject;
         let Some(n) = self.numbers.iter().position(is_it) else {
             return Recalled::Gone;
         };
-        self.dus[n].shifted = true;
+        match rule {
+            "rttc_shift" => self.dus[n].shifted = true,
+            _ => self.dus[n].missing = true,
+        }
         Recalled::Holds
     }
 
@@ -370,49 +378,6 @@ impl Rttc {
         }
     }
 
-    /// Says when a DU is off what is normal, and when it is not any more.
-    fn judge(&mut self, n: usize, value_ps: f64, at_ms: i64, out: &mut Outputs) {
-        let limit_ps = self.limit_ps(n);
-        let Some(limit_ps) = limit_ps else {
-            self.clear(n, "nothing to compare with any more", at_ms, out);
-            return;
-        };
-        let median_ps = self.dus[n].baseline.map_or(f64::NAN, |b| b.median_ps);
-        let off_ps = value_ps - median_ps;
-        let shifted = off_ps.abs() > limit_ps;
-        if shifted == self.dus[n].shifted {
-            return;
-        }
-        self.dus[n].shifted = shifted;
-        let text = format!(
-            "RTTC of DU {} is {value_ps:.1} ps, {off_ps:+.1} ps from its median {median_ps:.1} ps \
-             (limit {limit_ps:.1} ps)",
-            self.numbers[n]
-        );
-        self.say(n, shifted, text, at_ms, out);
-    }
-
-    fn clear(&mut self, n: usize, why: &str, at_ms: i64, out: &mut Outputs) {
-        if std::mem::take(&mut self.dus[n].shifted) {
-            let text = format!("RTTC of DU {}: {why}", self.numbers[n]);
-            self.say(n, false, text, at_ms, out);
-        }
-    }
-
-    fn say(&self, n: usize, shifted: bool, text: String, at_ms: i64, out: &mut Outputs) {
-        let about = ("rttc_shift", format!("DU {}", self.numbers[n]));
-        out.alarm(about, Severity::Alert, shifted, text, timestamp(at_ms));
-    }
-
-    /// Returns how far a DU may be off, if that can be told (ps).
-    fn limit_ps(&self, n: usize) -> Option<f64> {
-        let baseline = self.dus[n].baseline?;
-        let known = baseline
-            .samples
-            .is_none_or(|samples| samples >= SAMPLES_MIN);
-        known.then(|| (SIGMAS * baseline.sigma_ps).max(self.config.limit))
-    }
-
     /// Finds what is normal from what the data base has, or from what was kept.
     fn learn(&mut self) {
         for (n, du) in self.numbers.iter().enumerate() {
@@ -424,28 +389,6 @@ impl Rttc {
             let told = told.filter(|_| !self.history.is_accepted_of_late(n, self.now_ms));
             self.dus[n].baseline = told.or_else(|| Baseline::of(&self.history.normal(n)));
         }
-    }
-
-    fn judge_silence(&mut self, out: &mut Outputs) {
-        let limit_ms = ms_of(self.config.silent_after);
-        let since_ms = self.heard_ms.unwrap_or(self.now_ms);
-        let silent = self.now_ms - since_ms > limit_ms;
-        if silent == self.silent {
-            return;
-        }
-        self.silent = silent;
-        self.changed = true;
-        let text = match silent {
-            true => format!(
-                "no round-trip times for {} s: {}",
-                limit_ms / 1000,
-                self.manager.fault().unwrap_or("no answer")
-            ),
-            false => "round-trip times come again".to_owned(),
-        };
-        let about = ("rttc_unavailable", "Detector Manager");
-        let at = timestamp(self.now_ms);
-        out.alarm(about, Severity::Warning, silent, text, at);
     }
 
     fn put(&self, name: &str, title: &str, view: impl Into<View>, out: &mut Outputs) {

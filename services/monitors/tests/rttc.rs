@@ -351,6 +351,35 @@ fn answers_that_were_missing_before_a_restart_are_said_to_come_only_when_they_co
 }
 
 #[test]
+fn a_du_without_values_was_stable_for_ever() {
+    let mut bench = bench(&[3, 4]);
+    let both = [of(5.0e8), of(5.1e8)];
+    let lone = [of(5.0e8), [f64::NAN; 5]];
+    (0..30).for_each(|s| second(&mut bench, T0 + 1000 * s, &both));
+    (30..80).for_each(|s| second(&mut bench, T0 + 1000 * s, &lone));
+    assert_eq!(bench.alarms(), []);
+    (80..110).for_each(|s| second(&mut bench, T0 + 1000 * s, &lone));
+    assert_eq!(bench.alarms(), [("rttc_unavailable", "DU 4", true)]);
+    assert_eq!(panel(&bench, 1).title, "DU 4: NO VALUES");
+    let View::Table(table) = &bench.output("rttc_summary").view else {
+        panic!("no table")
+    };
+    assert_eq!(
+        (&table.rows[0][7], &table.rows[1][7]),
+        (&json!("stable"), &json!("no values"))
+    );
+    (110..130).for_each(|s| second(&mut bench, T0 + 1000 * s, &both));
+    assert_eq!(bench.alarms()[1..], [("rttc_unavailable", "DU 4", false)]);
+    // When no DU has any, the manager is told to be of no use, once.
+    let none = [[f64::NAN; 5]; 2];
+    (130..260).for_each(|s| second(&mut bench, T0 + 1000 * s, &none));
+    let about = ("rttc_unavailable", "Detector Manager", true);
+    assert_eq!(bench.alarms()[2..], [about]);
+    let text = &bench.out.alarms[2].text;
+    assert!(text.ends_with("the answers have no values"), "{text}");
+}
+
+#[test]
 fn five_sigma_count_where_they_are_more_than_the_limit_and_given_values_at_once() {
     let given = Given {
         median_ps: 5.0e8,

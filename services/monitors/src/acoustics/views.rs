@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use fathom_kernel::Outputs;
 use fathom_kernel::view::{
     Axis, Colours, Column, Curve, Image, Layer, Marker, Panel, Panels, Series, Shape, Table,
 };
+use fathom_kernel::{Output, Outputs};
 use serde_json::json;
 
 use super::Acoustics;
 use super::beacons::Class;
 use super::cycle::Cycle;
-use crate::clock::ms_of;
+use crate::clock::{ms_of, timestamp};
 
 /// Beacons that are drawn at least per module.
 const SLOTS: usize = 3;
@@ -65,16 +65,21 @@ impl Acoustics {
             self.image(),
             out,
         );
-        self.put(
-            "acoustics_counts",
-            "Times of arrival received",
-            self.table(),
-            out,
-        );
+        self.put_counts(out);
         if let Some(table) = self.strangers.table_if_changed() {
             let title = "Modules not in the detector description, by cycles";
             self.put("acoustics_unknown", title, table, out);
         }
+    }
+
+    /// Shows what came; unlike the pictures it does not wait for the end of a cycle.
+    pub(super) fn put_counts(&mut self, out: &mut Outputs) {
+        self.counted = (self.counts, Some(self.host_ms));
+        let title = "Times of arrival received";
+        let output = Output::new("acoustics_counts", title, self.table())
+            .at(self.newest_ms.map(timestamp))
+            .every(self.config.period.seconds());
+        out.put(output);
     }
 
     /// Returns the squares of the newest cycle: one per beacon, at least three per module. Beacons that

@@ -48,9 +48,13 @@ impl Rttc {
                 layers.push(level(Shape::Dashed, median_ps + sigma_ps).named("band"));
                 layers.push(level(Shape::Dashed, median_ps - sigma_ps).named("band"));
             }
-            let shifted = if self.dus[n].shifted { ": SHIFTED" } else { "" };
+            let state = match &self.dus[n] {
+                du if du.missing => ": NO VALUES",
+                du if du.shifted => ": SHIFTED",
+                _ => "",
+            };
             Panel {
-                title: format!("DU {}{}{shifted}", self.numbers[n], self.upi(n)),
+                title: format!("DU {}{}{state}", self.numbers[n], self.upi(n)),
                 layers,
                 guides: Vec::new(),
             }
@@ -91,6 +95,7 @@ impl Rttc {
                 .map(|(baseline, (value, _))| value - baseline.median_ps);
             let state = match (latest, self.limit_ps(n)) {
                 (None, _) => "no value yet",
+                (Some(_), _) if du.missing => "no values",
                 (Some(_), _) if du.shifted => "shifted",
                 (Some(_), None) => "baseline too young",
                 (Some(_), Some(_)) => "stable",

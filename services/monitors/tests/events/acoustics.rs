@@ -171,6 +171,36 @@ fn feed(
 }
 
 #[test]
+fn nothing_showed_that_arrivals_come_until_a_cycle_was_judged() {
+    let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(1));
+    bench.tick(T0);
+    let arrivals = series(100, 12, T0 + 1000, 5);
+    bench
+        .monitor
+        .on_event(&message(&arrivals, T0 + 30_000), &mut bench.out);
+    bench.tick(T0 + 31_000);
+    let row = |bench: &Bench<Acoustics>, n: usize| match &bench.output("acoustics_counts").view {
+        View::Table(table) => table.rows[n][1].clone(),
+        _ => panic!("no table"),
+    };
+    assert_eq!((row(&bench, 0), row(&bench, 1)), (json!(1), json!(5)));
+}
+
+#[test]
+fn the_last_cycle_of_recorded_data_was_never_judged() {
+    let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(1));
+    bench.tick(T0);
+    let arrivals = series(100, 12, T0 + 1000, 5);
+    bench
+        .monitor
+        .on_event(&message(&arrivals, T0 + 30_000), &mut bench.out);
+    bench.monitor.on_end();
+    bench.tick(T0 + 31_000);
+    let heard: usize = classes(picture(&bench)).values().map(Vec::len).sum();
+    assert!(heard > 0, "no square");
+}
+
+#[test]
 fn a_lost_beacon_is_an_alarm_and_its_pings_are_followed() {
     let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(3));
     feed(&mut bench, 0..8, |n, emitter| {
