@@ -274,7 +274,7 @@ impl<O: Outlet> Sink<O> {
 
     /// Says when this sink fails on and on, and when it does no more: for the other sinks and the page.
     fn judge(&mut self, now: Timestamp) {
-        let figures = self.outbox.figures();
+        let figures = self.outbox.figures(&self.taste);
         let is_failing = figures.failures >= FAILURES_TOLD;
         if is_failing == self.is_failing {
             return;
@@ -338,8 +338,9 @@ impl<O: Outlet> Sink<O> {
     }
 
     fn show(&mut self) {
-        let figures = self.outbox.figures();
+        let figures = self.outbox.figures(&self.taste);
         let row = |name: &str, value: Value| vec![json!(name), value];
+        let time = |at: Option<Timestamp>| json!(at.map(|at| format!("{at:.0}")));
         let table = Table {
             columns: vec!["quantity".to_owned(), "value".to_owned()],
             rows: vec![
@@ -347,9 +348,10 @@ impl<O: Outlet> Sink<O> {
                 row("notices sent", json!(figures.delivered)),
                 row("notices dropped", json!(figures.dropped)),
                 row("failures in a row", json!(figures.failures)),
+                row("next attempt", time(figures.retry)),
                 row(
-                    "next attempt",
-                    json!(figures.retry.map(|at| format!("{at:.0}"))),
+                    "kept back by the hourly limit until",
+                    time(figures.kept_back),
                 ),
                 row("last trouble", json!(self.trouble)),
             ],
@@ -365,13 +367,14 @@ impl<O: Outlet> Sink<O> {
 
     /// Answers `queue` with the numbers; `retry` sends what waits at once.
     fn answer(&mut self, request: Request) {
-        let figures = self.outbox.figures();
+        let figures = self.outbox.figures(&self.taste);
         let answer = match &*request.verb {
             "queue" => Ok(json!({
                 "waiting": figures.waiting,
                 "sent": figures.delivered,
                 "dropped": figures.dropped,
                 "failures": figures.failures,
+                "kept_back_until": figures.kept_back,
                 "trouble": self.trouble,
             })),
             "retry" => {
