@@ -294,6 +294,32 @@ async fn the_data_base_is_followed_and_its_last_good_answer_survives_an_outage()
     stack.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_needs_the_detector_was_refused_before_the_page_was_ever_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer: Answer = Arc::new(Mutex::new(Err(StatusCode::SERVICE_UNAVAILABLE)));
+    let url = serve(answer.clone()).await;
+    let section = format!(
+        "url = \"{url}\"\nevery = \"1s\"\n\
+         [service.rttc]\nkind = \"rttc\"\nurl = \"http://127.0.0.1:9\"\n\
+         [service.ztplot]\nkind = \"ztplot\"\n\
+         [service.royfit]\nkind = \"royfit\"\nrun = \"process\"\ninterval = \"1s\"\n"
+    );
+    let mut stack = start(folder.path(), &section);
+    let rows = |stack: &Stack| match &stack.board.entry("rttc_summary")?.output.view {
+        View::Table(table) => Some(table.rows.len()),
+        _ => None,
+    };
+    until("no DU", || rows(&stack).filter(|rows| *rows == 0)).await;
+    *answer.lock().unwrap() = Ok(detx(2));
+    until("two DUs", || rows(&stack).filter(|rows| *rows == 2)).await;
+    until("a map of two DUs", || {
+        map(&stack, "time_residual_medians").filter(|map| map.values.len() == 2 * FLOORS)
+    })
+    .await;
+    stack.shutdown().await;
+}
+
 /// Waits for an alarm of the detector.
 async fn alarm_of(
     (alarms, batch): (&mut Subscription, &mut VecDeque<Arc<Event>>),

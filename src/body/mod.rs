@@ -40,4 +40,4 @@ pub use report::{News, Reporter, Urgency};
 pub use spawner::Spawner;
 pub(crate) use task::panic_text;
 pub use world::World;
-pub(crate) use world::detector_text;
+pub(crate) use world::{detector_text, has_children};

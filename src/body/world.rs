@@ -99,9 +99,17 @@ pub struct World {
 
 /// Returns the detector as DETX, when some service needs it in a child.
 pub(crate) fn detector_text(plan: &Plan) -> Option<Arc<str>> {
-    let hosted = plan.services.iter().any(|s| s.run_word() == "process");
-    let detector = plan.setup.detector.as_ref().filter(|_| hosted)?;
+    let detector = plan
+        .setup
+        .detector
+        .as_ref()
+        .filter(|_| has_children(plan))?;
     Some(detector.to_detx(DetxVersion::V5).into())
+}
+
+/// Tells whether some service runs in a child of the same binary.
+pub(crate) fn has_children(plan: &Plan) -> bool {
+    plan.services.iter().any(|s| s.run_word() == "process")
 }
 
 /// The supervisor's ends of a service's context.

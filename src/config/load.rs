@@ -179,7 +179,9 @@ impl Loader<'_> {
             .detector
             .map(|(doc, place)| detector::make(doc, place, &folders, &mut self.problems));
         let detector::Found { detector, plan } = found.unwrap_or_default();
+        let is_page = plan.as_ref().is_some_and(|plan| plan.url.is_some());
         let setup = Setup {
+            detector_comes: is_page && detector.is_none(),
             data_dir,
             config_dir: self.absolute(&folder),
             detector,

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::describe::{Described, describe, read_detx};
 use super::page;
-use crate::body::World;
+use crate::body::{World, has_children};
 use crate::config::plan::{DetectorPlan, Plan};
 
 /// Time between two looks at a file.
@@ -207,12 +207,12 @@ impl Follower {
             return;
         }
         // Children get it as text.
-        let text = detector.clone();
-        let text = parsed(move || Ok(text.to_detx(DetxVersion::V5))).await;
-        if let Ok(text) = text
-            && self.world.detector.borrow().is_some()
-        {
-            self.world.detector.send_replace(Some(text.into()));
+        if has_children(&self.world.plans.borrow()) {
+            let text = detector.clone();
+            let text = parsed(move || Ok(text.to_detx(DetxVersion::V5))).await;
+            if let Ok(text) = text {
+                self.world.detector.send_replace(Some(text.into()));
+            }
         }
         let (id, modules) = (detector.id.0, detector.modules().len());
         if self.world.feed.publish(detector) {

@@ -118,6 +118,8 @@ fn setup(hello: &Hello) -> anyhow::Result<Setup> {
         None => None,
     };
     Ok(Setup {
+        // Whether one is configured was checked by the supervisor.
+        detector_comes: detector.is_none(),
         data_dir: hello.data_dir.clone(),
         config_dir: hello.config_dir.clone(),
         detector,

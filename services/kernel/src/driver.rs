@@ -178,6 +178,7 @@ impl<M: Monitor> Loop<M> {
     async fn renew(&mut self, detector: Option<Arc<Detector>>) -> Result<(), ServiceError> {
         let setup = Setup {
             detector,
+            detector_comes: false,
             ..self.setup.clone()
         };
         if let Err(reason) = M::check(&self.config, &setup) {

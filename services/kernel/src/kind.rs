@@ -27,8 +27,18 @@ pub struct Setup {
     pub data_dir: PathBuf,
     /// Folder of the configuration file; relative paths in options start here.
     pub config_dir: PathBuf,
-    /// The detector, when one is configured.
+    /// The detector, when one is configured and known.
     pub detector: Option<Arc<Detector>>,
+    /// One is configured that is not known yet: the page that tells of it was never asked so far.
+    /// Who follows descriptions gets it when it comes.
+    pub detector_comes: bool,
+}
+
+impl Setup {
+    /// Tells whether a detector is configured, known or not.
+    pub fn has_detector(&self) -> bool {
+        self.detector.is_some() || self.detector_comes
+    }
 }
 
 /// One kind of service. Crates list theirs in a constant `KINDS`.

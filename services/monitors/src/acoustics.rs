@@ -143,7 +143,7 @@ impl Monitor for Acoustics {
         if RUNS.into_iter().any(names) && config.runs.is_none() {
             return Err("source asks by runs: name a table with runs".into());
         }
-        if names(DOM_ID) && setup.detector.is_none() {
+        if names(DOM_ID) && !setup.has_detector() {
             return Err("source asks by module, expected a [detector]".into());
         }
         Ok(())

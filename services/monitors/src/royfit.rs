@@ -222,7 +222,7 @@ impl Monitor for Royfit {
     const QUESTIONS: &'static [&'static str] = Faulty::QUESTIONS;
 
     fn check(config: &Config, setup: &Setup) -> Result<(), String> {
-        if setup.detector.is_none() {
+        if !setup.has_detector() {
             return Err("needs to know where the PMTs are: add a section [detector]".into());
         }
         config.fault().map_or(Ok(()), Err)

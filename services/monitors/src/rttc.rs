@@ -156,7 +156,7 @@ impl Monitor for Rttc {
     const TOPICS: Topics = Topics::frames(&[]);
 
     fn check(config: &Config, setup: &Setup) -> Result<(), String> {
-        if config.dus(setup).is_empty() {
+        if config.dus(setup).is_empty() && !setup.detector_comes {
             return Err("no DUs, expected a [detector] or `dus`".to_owned());
         }
         let is_web = ["http://", "https://", "service:"];

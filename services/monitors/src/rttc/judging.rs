@@ -60,6 +60,10 @@ impl Rttc {
 
     /// Says when no values come, of all DUs or of some, and when they come again.
     pub(super) fn judge_silence(&mut self, out: &mut Outputs) {
+        // Before the description of the detector has come nobody is asked.
+        if self.numbers.is_empty() {
+            return;
+        }
         let limit_ms = ms_of(self.config.silent_after);
         let since_ms = self.heard_ms.unwrap_or(self.now_ms);
         let silent = self.now_ms - since_ms > limit_ms;

@@ -93,7 +93,7 @@ fn moved<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
 impl Config {
     /// Says what makes no sense.
     pub(super) fn check(&self, setup: &Setup) -> Result<(), String> {
-        if setup.detector.is_none() {
+        if !setup.has_detector() {
             return Err("needs to know where the PMTs are: add a section [detector]".into());
         }
         if !self.ytick_distance.is_finite() || self.ytick_distance <= 0.0 {
