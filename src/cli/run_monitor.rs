@@ -1,6 +1,7 @@
 //! `fathom run-monitor`: recorded data through one monitor, as fast as it goes.
 
 mod choose;
+mod detector_id;
 mod logs;
 mod player;
 mod results;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 use anstream::eprintln;
 use anyhow::{Context as _, bail};
 use clap::Args;
+use fathom_formats::km3net::DetectorId;
 use fathom_kernel::{Span, Tag};
 use fathom_logging::{LogFile, LogFiles};
 use fathom_simulator::{Feed, FileProblem};
@@ -53,7 +55,7 @@ pub(crate) struct RunMonitor {
     #[arg(long, value_name = "FILE", conflicts_with = "geometry")]
     detector: Option<PathBuf>,
 
-    /// Generated detector: orca, arca_block or arca_2blocks
+    /// Generated detector with the id of the data: orca, arca_block or arca_2blocks
     #[arg(long)]
     geometry: Option<String>,
 
@@ -97,6 +99,7 @@ impl RunMonitor {
             detector: self.detector.as_deref(),
             geometry: self.geometry.as_deref(),
             dus: self.dus,
+            id: self.geometry_id(),
         };
         let chosen = match choice.made()? {
             Ok(chosen) => chosen,
@@ -136,6 +139,12 @@ impl RunMonitor {
             true => ExitCode::SUCCESS,
             false => ExitCode::from(EXIT_ERROR),
         })
+    }
+
+    /// A generated detector stands for the one of the data.
+    fn geometry_id(&self) -> Option<DetectorId> {
+        self.geometry.as_ref()?;
+        detector_id::detector_id(&self.files, self.tag)
     }
 
     /// Opens the files: all are log files, or none is.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use fathom_formats::km3net::DetectorId;
 use fathom_kernel::{ByHand, Kind};
 use toml::de::DeTable;
 
@@ -19,6 +20,8 @@ pub(super) struct Choice<'a> {
     pub(super) detector: Option<&'a Path>,
     pub(super) geometry: Option<&'a str>,
     pub(super) dus: Option<u16>,
+    /// Id of a generated detector.
+    pub(super) id: Option<DetectorId>,
 }
 
 /// The monitor that was meant.
@@ -139,7 +142,8 @@ impl Choice<'_> {
         let file = self.detector.map(|file| format!("file={}", file.display()));
         let geometry = self.geometry.map(|geometry| format!("geometry={geometry}"));
         let dus = self.dus.map(|dus| format!("dus={dus}"));
-        let keys = [file, geometry, dus].into_iter().flatten();
+        let id = self.id.map(|id| format!("id={}", id.0));
+        let keys = [file, geometry, dus, id].into_iter().flatten();
         keys.map(|key| format!("detector.{key}"))
     }
 }
