@@ -71,7 +71,8 @@ pub struct Config {
     pub tests: Option<String>,
     /// Time between two looks at the constants file.
     pub refresh: Span,
-    /// Time between two looks at the tests.
+    /// Time between two looks at the tests; those that could not be had are asked for again after 30 s,
+    /// then after twice the time each, at most 10 minutes.
     pub tests_refresh: Span,
     /// What is shown of a module without constants: "skip", nothing, or "identity", what its board
     /// reads without any correction, which can be far off.

@@ -18,6 +18,7 @@ mod k40_calibration;
 mod online_reco;
 mod places;
 mod pmt_rates;
+mod rounds;
 mod royfit;
 mod rttc;
 mod run_table;

@@ -55,7 +55,8 @@ pub struct Config {
     /// column `PARAMETER_NAME` tells them apart), `{minrun}` and `{maxrun}` for the runs of the time
     /// of `baseline`, `{detector}` for the detector id.
     pub data_base: Option<Location>,
-    /// Time between two looks at the data base.
+    /// Time between two looks at the data base; what could not be had is asked for again after 30 s,
+    /// then after twice the time each, at most 10 minutes.
     pub data_base_every: Span,
     /// Table of runs, a file or web address: tab-separated, with `RUN` and `UNIXSTARTTIME` (ms) in its
     /// first line. `{detector}` stands for the detector id.

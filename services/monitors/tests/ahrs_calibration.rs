@@ -463,8 +463,8 @@ fn of_several_tests_of_a_board_the_one_that_ended_last_counts() {
     let expected = constants.orientation(wide(reading.0), wide(reading.1));
     let yaw = bench.curve("yaw_calib_du1", "Floor 1")[0];
     assert!(apart(yaw, expected.yaw_deg) < 0.004);
-    // An hour later everything is asked for again, and nothing parsed twice.
-    let parsed = summary(&bench, "contents parsed");
+    // An hour later everything is asked for again, and nothing parsed twice but the broken one.
+    let parsed = summary(&bench, "contents parsed").as_u64().unwrap();
     bench.tick(T0 + 3_700_000);
     let content = |from: &str| match from {
         "boards.toml" => bytes(upis.as_bytes(), None),
@@ -472,7 +472,74 @@ fn of_several_tests_of_a_board_the_one_that_ended_last_counts() {
     };
     assert_eq!(answer_all(&mut bench, content), 5);
     bench.tick(T0 + 3_701_000);
-    assert_eq!(summary(&bench, "contents parsed"), parsed);
+    assert_eq!(summary(&bench, "contents parsed"), json!(parsed + 1));
+}
+
+/// When the server of the tests came up after us, nobody asked it again for an hour.
+#[test]
+fn tests_that_failed_at_the_start_were_asked_for_only_an_hour_later() {
+    let setup = setup(1);
+    let modules = 18;
+    let config = Config {
+        constants: None,
+        tests: Some("http://db/{dom_id}/{version}".into()),
+        ..config()
+    };
+    let all = vectors();
+    let good = all["ahrs"]["xml_extraction"][0]["xml"].as_str().unwrap();
+    let mut bench = Bench::<AhrsCalibration>::new(config, &setup);
+    bench.tick(T0);
+    let refused = |from: &str| {
+        Err(FetchError::Failed {
+            location: from.to_owned(),
+            why: "connection refused".to_owned(),
+        })
+    };
+    assert_eq!(answer_all(&mut bench, refused), 4 * modules);
+    bench.tick(T0 + 29_000);
+    assert_eq!(answer_all(&mut bench, refused), 0);
+    // Half a minute later the server is there, but one test is still a page for people.
+    bench.tick(T0 + 30_000);
+    let up = |from: &str| match from.ends_with("/4") {
+        true => bytes(b"<html>", None),
+        false => bytes(good.as_bytes(), None),
+    };
+    assert_eq!(answer_all(&mut bench, up), 4 * modules);
+    bench.tick(T0 + 31_000);
+    assert_eq!(summary(&bench, "modules with constants"), json!(modules));
+    // Only what failed is asked for again, a minute later, and then all after an hour.
+    bench.tick(T0 + 90_000);
+    let ready = |_: &str| bytes(good.as_bytes(), None);
+    assert_eq!(answer_all(&mut bench, ready), modules);
+    bench.tick(T0 + 3_599_000);
+    assert_eq!(answer_all(&mut bench, ready), 0);
+    bench.tick(T0 + 3_600_000);
+    assert_eq!(answer_all(&mut bench, ready), 4 * modules);
+}
+
+/// The file with the product ids came late: the tests waited for their next round.
+#[test]
+fn tests_are_asked_for_as_soon_as_the_product_ids_are_known() {
+    let setup = setup(1);
+    let id = dom(&setup, 1);
+    let config = Config {
+        tests: Some("http://db/{upi}/{version}".into()),
+        ..config()
+    };
+    let mut bench = Bench::<AhrsCalibration>::new(config, &setup);
+    bench.tick(T0);
+    let absent = FetchError::Absent {
+        location: "boards.toml".to_owned(),
+        why: "no such file".to_owned(),
+    };
+    answer(&mut bench, Err(absent));
+    bench.tick(T0 + 1000);
+    assert!(bench.out.fetches.is_empty());
+    bench.tick(T0 + 60_000);
+    let upis = format!("[upi]\n{id} = \"compass\"\n");
+    answer(&mut bench, bytes(upis.as_bytes(), None));
+    bench.tick(T0 + 61_000);
+    assert_eq!(bench.out.fetches.len(), 4);
 }
 
 /// The compass is a board of its own: the product id of the central logic board, which is what the map

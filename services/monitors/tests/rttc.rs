@@ -618,6 +618,39 @@ fn what_is_normal_comes_from_the_data_base_where_there_is_one() {
     assert_eq!(second_with_data_base(&mut bench, later, CENTRE_PS).len(), 5);
 }
 
+/// When the data base did not answer in the first round, nobody asked it again for an hour.
+#[test]
+fn a_data_base_that_failed_once_was_asked_only_an_hour_later() {
+    let setup = setup_with_base();
+    let mut bench = Bench::<Rttc>::new(with_data_base(), &setup);
+    second_with_data_base(&mut bench, T0, CENTRE_PS);
+    // One of five parameters is answered with a page for people.
+    bench.tick(T0 + 1000);
+    while let Some(fetch) = bench.out.fetches.pop() {
+        let content = match fetch.from.to_string().split_once("name=") {
+            Some((_, "wr_delta[2]")) => ok("<html>"),
+            Some((_, parameter)) => ok(values(parameter)),
+            None => ok(body(&[of(CENTRE_PS); 2])),
+        };
+        answer(&mut bench, &fetch, content);
+    }
+    bench.tick(T0 + 2000);
+    assert_eq!(summary(&bench, 0, "median from"), Value::Null);
+    let asked = second_with_data_base(&mut bench, T0 + 30_000, CENTRE_PS);
+    assert!(asked.is_empty(), "{asked:?}");
+    let asked = second_with_data_base(&mut bench, T0 + 31_000, CENTRE_PS);
+    assert_eq!(asked, ["wr_delta[2]"]);
+    bench.tick(T0 + 32_000);
+    assert_eq!(summary(&bench, 0, "median from"), json!("data base"));
+    assert_eq!(summary(&bench, 0, "median [ps]"), json!(CENTRE_PS));
+    // What the description lacks is still told.
+    let fault = bench.cell("rttc_manager", "its last reason", 1);
+    let expected = "the detector description does not have the base of DU 4";
+    assert_eq!(fault, json!(expected));
+    let later = T0 + 3_601_000;
+    assert_eq!(second_with_data_base(&mut bench, later, CENTRE_PS).len(), 5);
+}
+
 #[test]
 fn an_accepted_value_goes_over_what_the_data_base_has_from_before() {
     let (setup, store) = (setup_with_base(), Store::default());

@@ -14,6 +14,7 @@ use super::orientation::Constants;
 use super::test_xml::BoardTest;
 use super::{Config, Uncalibrated};
 use crate::clock::ms_of;
+use crate::rounds::{Round, Rounds};
 
 /// Versions of the test of a board; the newest one does not always exist.
 const VERSIONS: std::ops::RangeInclusive<u8> = 1..=4;
@@ -74,10 +75,11 @@ struct Seen {
 #[derive(Debug)]
 struct Tests {
     template: String,
-    every_ms: i64,
-    due_ms: i64,
+    rounds: Rounds<(u32, u8)>,
     waiting: VecDeque<(u32, u8)>,
     asked: usize,
+    /// Some were not asked for, as the product id of the board is not known.
+    lacks_ids: bool,
     seen: HashMap<(u32, u8), Seen>,
     found: HashMap<(u32, u8), BoardTest>,
 }
@@ -93,10 +95,10 @@ impl Supply {
         };
         let tests = |template: &String| Tests {
             template: template.clone(),
-            every_ms: ms_of(config.tests_refresh),
-            due_ms: i64::MIN,
+            rounds: Rounds::new(ms_of(config.tests_refresh)),
             waiting: VecDeque::new(),
             asked: 0,
+            lacks_ids: false,
             seen: HashMap::new(),
             found: HashMap::new(),
         };
@@ -150,7 +152,7 @@ impl Supply {
             source.due_ms = i64::MIN;
         }
         if let Some(tests) = &mut self.tests {
-            tests.due_ms = i64::MIN;
+            tests.rounds.hurry();
         }
     }
 
@@ -176,10 +178,15 @@ impl Supply {
         let Some(tests) = self.tests.as_mut().filter(|_| ready) else {
             return;
         };
-        if tests.asked == 0 && tests.waiting.is_empty() && tests.due_ms <= now_ms {
-            tests.due_ms = now_ms.saturating_add(tests.every_ms);
-            let all = modules.flat_map(|id| VERSIONS.rev().map(move |version| (id, version)));
-            tests.waiting = all.collect();
+        let round = tests.is_idle().then(|| tests.rounds.begin(now_ms));
+        match round.flatten() {
+            Some(Round::All) => {
+                tests.lacks_ids = false;
+                let all = |id| VERSIONS.rev().map(move |version| (id, version));
+                tests.waiting = modules.flat_map(all).collect();
+            }
+            Some(Round::Failed(failed)) => tests.waiting = failed.into(),
+            None => return,
         }
         tests.ask((&self.boards, &self.described), out);
     }
@@ -194,12 +201,19 @@ impl Supply {
             return;
         }
         let Some(key) = key_of(&name) else { return };
-        if let Err(reason) = self.test_fetched(key, content) {
-            self.failed(reason, out);
-        }
+        let fault = self.test_fetched(key, content).err();
         if let Some(tests) = &mut self.tests {
             tests.asked = tests.asked.saturating_sub(1);
+            if fault.is_some() {
+                tests.rounds.failed(key);
+            }
             tests.ask((&self.boards, &self.described), out);
+            if tests.is_idle() {
+                tests.rounds.end(self.now_ms);
+            }
+        }
+        if let Some(reason) = fault {
+            self.failed(reason, out);
         }
     }
 
@@ -223,6 +237,9 @@ impl Supply {
         self.log.parsed += 1;
         let from = &source.from;
         self.boards = BoardFile::read(&bytes).map_err(|error| format!("{from}: {error}"))?;
+        if let Some(tests) = self.tests.as_mut().filter(|tests| tests.lacks_ids) {
+            tests.rounds.hurry();
+        }
         self.merge();
         Ok(())
     }
@@ -237,7 +254,7 @@ impl Supply {
         };
         let content = match content {
             // Most boards do not have all versions of the test.
-            Err(FetchError::Status { status: 404, .. }) => {
+            Err(FetchError::Status { status: 404, .. } | FetchError::Absent { .. }) => {
                 tests.seen.remove(&key);
                 if tests.found.remove(&key).is_some() {
                     self.decide(key.0);
@@ -252,7 +269,11 @@ impl Supply {
         self.log.parsed += 1;
         let (id, version) = key;
         let of = |error| format!("test {version} of DOM {id}: {error}");
-        let test = BoardTest::read(&bytes).map_err(of)?;
+        let test = BoardTest::read(&bytes).map_err(|error| {
+            // The same again is a failure again.
+            tests.seen.remove(&key);
+            of(error)
+        })?;
         tests.found.insert(key, test);
         self.decide(id);
         Ok(())
@@ -286,6 +307,10 @@ impl Supply {
 }
 
 impl Tests {
+    fn is_idle(&self) -> bool {
+        self.asked == 0 && self.waiting.is_empty()
+    }
+
     /// Asks for the next tests, a few at a time.
     fn ask(&mut self, (boards, described): (&BoardFile, &HashMap<u32, String>), out: &mut Outputs) {
         while self.asked < ASKED_MAX {
@@ -297,6 +322,7 @@ impl Tests {
             let lacks =
                 |what: &str, upi: Option<&String>| upi.is_none() && self.template.contains(what);
             if lacks("{upi}", upi) || lacks("{clb_upi}", clb_upi) {
+                self.lacks_ids = true;
                 continue;
             }
             let place = self.template.replace("{dom_id}", &id.to_string());

@@ -12,6 +12,7 @@ use fathom_kernel::{
 use super::Config;
 use super::baseline::Baseline;
 use crate::clock::ms_of;
+use crate::rounds::{Round, Rounds};
 use crate::run_table::{NO_RUN, RUN_TABLE, RunTable};
 use crate::stream_table::StreamTable;
 
@@ -44,12 +45,11 @@ const BYTES_MAX: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct DataBase {
     pattern: String,
-    every_ms: i64,
+    rounds: Rounds<(usize, Range<usize>)>,
     span_ms: i64,
     detector: i32,
     runs: Option<RunTable>,
     dus: Vec<Unit>,
-    due_ms: i64,
     /// The place with its runs filled in, and what is still to be asked for: DU and parameters.
     place: String,
     waiting: VecDeque<(usize, Range<usize>)>,
@@ -90,12 +90,11 @@ impl DataBase {
         let runs = config.runs.as_ref();
         Some(Self {
             pattern,
-            every_ms: ms_of(config.data_base_every),
+            rounds: Rounds::new(ms_of(config.data_base_every)),
             span_ms: ms_of(config.baseline),
             detector,
             runs: runs.map(|from| RunTable::new(from, detector)),
             dus: dus.iter().map(unit).collect(),
-            due_ms: i64::MIN,
             place: String::new(),
             waiting: VecDeque::new(),
             under_way: 0,
@@ -142,7 +141,7 @@ impl DataBase {
             runs.tick(now_ms, out);
         }
         let is_idle = self.under_way == 0 && self.waiting.is_empty();
-        if !is_idle || now_ms < self.due_ms {
+        if !is_idle || !self.rounds.is_due(now_ms) {
             return;
         }
         let Some(place) = self.place_of(now_ms) else {
@@ -152,10 +151,28 @@ impl DataBase {
             return;
         };
         self.place = place;
-        self.due_ms = now_ms.saturating_add(self.every_ms);
-        let by_parameter = self.pattern.contains(PARAMETER);
+        let Some(round) = self.rounds.begin(now_ms) else {
+            return;
+        };
+        self.begin(&round);
+        self.ask(out);
+        self.conclude(now_ms);
+    }
+
+    /// Begins a round: for all there is, or for what failed in the last one.
+    fn begin(&mut self, round: &Round<(usize, Range<usize>)>) {
+        let wanted = |which: &(usize, Range<usize>)| match round {
+            Round::All => true,
+            Round::Failed(failed) => failed.contains(which),
+        };
+        let step = match self.pattern.contains(PARAMETER) {
+            true => 1,
+            false => PARAMETERS.len(),
+        };
         for (n, unit) in self.dus.iter_mut().enumerate() {
-            unit.values = Default::default();
+            if *round == Round::All {
+                unit.values = Default::default();
+            }
             let lacks = |what: &str, is_there: bool| self.pattern.contains(what) && !is_there;
             if lacks(UPI, unit.upi.is_some()) || lacks(DOM_ID, unit.dom_id.is_some()) {
                 let number = unit.number;
@@ -163,15 +180,10 @@ impl DataBase {
                 self.round_fault = Some(why);
                 continue;
             }
-            match by_parameter {
-                true => self
-                    .waiting
-                    .extend((0..PARAMETERS.len()).map(|k| (n, k..k + 1))),
-                false => self.waiting.push_back((n, 0..PARAMETERS.len())),
-            }
+            let parts = (0..PARAMETERS.len()).step_by(step);
+            let parts = parts.map(|k| (n, k..k + step)).filter(wanted);
+            self.waiting.extend(parts);
         }
-        self.ask(out);
-        self.conclude();
     }
 
     fn place_of(&self, now_ms: i64) -> Option<String> {
@@ -235,20 +247,23 @@ impl DataBase {
             }
             Err(why) => {
                 out.bad("data base not readable");
+                self.rounds.failed((n, which));
                 self.round_fault = Some(why);
                 false
             }
         };
         self.under_way = self.under_way.saturating_sub(1);
         self.ask(out);
-        self.conclude() || is_new
+        self.conclude(now_ms) || is_new
     }
 
-    /// At the end of a round what went wrong in it is what is told; tells whether it has changed.
-    fn conclude(&mut self) -> bool {
+    /// At the end of a round what went wrong in it is what is told, and asked for again soon; tells
+    /// whether what is told has changed.
+    fn conclude(&mut self, now_ms: i64) -> bool {
         if self.under_way > 0 {
             return false;
         }
+        self.rounds.end(now_ms);
         let fault = self.round_fault.take();
         let changed = fault != self.fault;
         self.fault = fault;
