@@ -6,6 +6,48 @@ use std::collections::{BTreeMap, BTreeSet};
 use fathom::config::plan::Body;
 use fathom::config::{KindOption, Loaded, Origin, json_schema, kind_options, load};
 use fathom::registry;
+use fathom_formats::detx::{Detector, DetxVersion, Layout};
+
+/// Sections of km3mon's own file.
+const PIPELINE: &str = r#"
+[WebServer]
+username = "km3net"
+password = "pyrosoma"
+
+[DOMRates]
+lowest_rate = 150
+highest_rate = 350
+
+[PMTRates]
+lowest_rate = 1000
+highest_rate = 20000
+hrv_ratio_threshold = 0.85
+
+[TriggerRate]
+interval = 300
+with_minor_ticks = true
+
+[TriggerMap]
+max_events = 5000
+
+[ZTPlot]
+min_dus = 3
+min_doms = 24
+ytick_distance = 25
+
+[CalibrateAHRS]
+time_range = 72
+
+[LocalDBService]
+filename = "/data/monitoring.sqlite3"
+
+[Alerts]
+enabled = false
+botname = "monitoring"
+password = "secret"
+channel = "operations"
+operators = ["anna"]
+"#;
 
 const FILE: &str = "supervisor.toml.example";
 
@@ -135,6 +177,36 @@ fn every_key_of_the_sections_is_mentioned() {
             );
         }
     }
+}
+
+#[test]
+fn the_stack_for_users_of_km3mon_loads_with_the_names_of_its_environment() {
+    let text = std::fs::read_to_string("docs/km3mon.md").unwrap();
+    let (_, rest) = text.split_once("```toml\n").unwrap();
+    let (stack, _) = rest.split_once("```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let data = format!("{}/", folder.path().display());
+    std::fs::write(path("supervisor.toml"), stack.replace("/data/", &data)).unwrap();
+    std::fs::write(path("pipeline.toml"), PIPELINE).unwrap();
+    let detector = Detector::generated(&Layout::orca(2)).to_detx(DetxVersion::V3);
+    std::fs::write(path("latest.detx"), detector).unwrap();
+    let mut origin = Origin {
+        file: path("supervisor.toml"),
+        ..Origin::default()
+    };
+    let environment = [
+        ("DAQ_LIGIER_IP", "10.0.0.1"),
+        ("LOG_LIGIER_IP", "10.0.0.2"),
+        ("DETECTOR_MANAGER_IP", "10.0.0.3"),
+        ("TAGS_TO_MIRROR", "IO_EVT, IO_SUM, IO_TSSN, IO_MONIT"),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    origin.environment = environment.into_iter().collect();
+    let loaded = load(&origin).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let warnings = loaded.warnings.render(false);
+    assert!(loaded.warnings.findings().is_empty(), "{warnings}");
+    assert_eq!(loaded.plan.services.len(), 21);
 }
 
 #[test]
