@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::Said;
 use crate::small_http::{self, Answer};
@@ -61,9 +62,8 @@ impl Ears {
             count: AtomicU64::new(0),
         };
         let mut serving = JoinSet::new();
-        serving.spawn(small_http::serve(listener, move |head, body| {
-            door.answer(head, body)
-        }));
+        let served = small_http::serve(listener, move |head, body| door.answer(head, body));
+        serving.spawn(served.in_current_span());
         let ears = Self {
             heard,
             _serving: serving,

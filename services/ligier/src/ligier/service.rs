@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, error, info, warn};
 
 use super::bus;
 use super::config::{LigierConfig, Subscribing};
@@ -70,7 +70,8 @@ impl Ligier {
         if self.config.bus.subscribes() {
             let filter = Filter::all_frames().not_from(cx.name.clone());
             let events = cx.subscribe(filter, Limits::default());
-            forwarding.spawn(cx.counters.timed(bus::forward(broker.clone(), events)));
+            let forwarded = bus::forward(broker.clone(), events);
+            forwarding.spawn(cx.counters.timed(forwarded).in_current_span());
         }
         cx.addresses.announce(&cx.name, address);
         info!(%address, "listening");
@@ -93,7 +94,8 @@ impl Ligier {
                 }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) if broker.hub.clients().len() < self.config.clients_max => {
-                        sessions.spawn(cx.counters.timed(serve(broker.clone(), stream, peer)));
+                        let session = serve(broker.clone(), stream, peer);
+                        sessions.spawn(cx.counters.timed(session).in_current_span());
                     }
                     Ok((stream, _)) => turn_away(stream, &cx),
                     Err(error) => {

@@ -11,7 +11,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{debug, warn};
+use tracing::{Instrument as _, debug, warn};
 
 use super::control::ControlError;
 use crate::relay::{Arrival, Client, Closing, Credit, Flight, Hub, Inlet, prepare, write_frames};
@@ -69,7 +69,7 @@ pub(crate) async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAd
     debug!(client = client.id, %peer, "client connected");
     let (mut from, to) = stream.into_split();
     let writer = write(broker.clone(), client.clone(), to);
-    let writer = tokio::spawn(broker.hub.counters.timed(writer));
+    let writer = tokio::spawn(broker.hub.counters.timed(writer).in_current_span());
     let writer = AbortOnDropHandle::new(writer);
     let end = tokio::select! {
         biased;

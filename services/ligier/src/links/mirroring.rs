@@ -9,7 +9,7 @@ use fathom_formats::controlhost::Subscriptions;
 use fathom_kernel::{Addresses, ServiceCx};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use tracing::info;
+use tracing::{Instrument as _, info};
 
 use super::backoff::Backoff;
 use super::endpoint::Endpoint;
@@ -243,10 +243,11 @@ impl Mirroring {
             match &link.client {
                 Some(client) => {
                     let kept = outward::keep(shared, end, client.clone(), link.clone());
-                    targets.spawn(counters.timed(kept));
+                    targets.spawn(counters.timed(kept).in_current_span());
                 }
                 None => {
-                    sources.spawn(counters.timed(inward::keep(shared, end, link.clone())));
+                    let kept = inward::keep(shared, end, link.clone());
+                    sources.spawn(counters.timed(kept).in_current_span());
                 }
             }
         }

@@ -8,7 +8,7 @@ use fathom_formats::controlhost::tags;
 use fathom_kernel::{Addresses, Bus, Clock, Counters, Event, Frame, ServiceCx, Size, Span};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{Instrument as _, warn};
 
 use crate::batch::Sealed;
 use crate::generator::Disturbance;
@@ -90,7 +90,7 @@ impl Outlet {
         };
         Self::Tcp(TcpOutlet {
             queue,
-            link: tokio::spawn(counters.timed(link.run())),
+            link: tokio::spawn(counters.timed(link.run()).in_current_span()),
             counters,
         })
     }
