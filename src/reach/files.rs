@@ -1,4 +1,4 @@
-//! Reads a file for somebody who must not wait for a disk.
+//! Reads a file, or lists a folder, for somebody who must not wait for a disk.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -52,9 +52,12 @@ impl Files {
         };
         let reader = self.readers.clone().acquire_owned().await;
         let reader = reader.map_err(|error| failed(error.to_string()))?;
-        let (known, limit) = (what.known.clone(), what.bytes_max);
+        let (known, limit, lists) = (what.known.clone(), what.bytes_max, what.lists);
         let read = tokio::task::spawn_blocking(move || {
-            let content = read(&path, known.as_deref(), limit);
+            let content = match lists {
+                true => list(&path, limit),
+                false => read(&path, known.as_deref(), limit),
+            };
             drop(reader);
             content
         });
@@ -98,6 +101,32 @@ fn read(path: &Path, known: Option<&str>, limit: usize) -> Result<Content, Fault
         return Err(Fault::TooLong);
     }
     Ok(Content::Bytes(Bytes::from(bytes), Some(version)))
+}
+
+/// Lists the files of a folder; it has no version, because its time is too coarse to tell every change.
+fn list(folder: &Path, limit: usize) -> Result<Content, Fault> {
+    let mut names = Vec::new();
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_file() {
+            continue;
+        }
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        if name.contains('\n') {
+            continue;
+        }
+        bytes += name.len() + 1;
+        if bytes > limit {
+            return Err(Fault::TooLong);
+        }
+        names.push(name);
+    }
+    names.sort_unstable();
+    let text: String = names.iter().flat_map(|name| [name, "\n"]).collect();
+    Ok(Content::Bytes(Bytes::from(text), None))
 }
 
 fn version(of: &Metadata) -> String {

@@ -243,3 +243,24 @@ async fn only_regular_files_of_bounded_size_are_read() {
         assert_eq!(read(&reach, what).await.is_ok(), fits, "{bytes_max}");
     }
 }
+
+#[tokio::test]
+async fn a_folder_is_listed_when_that_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let reach = Reach::new(folder.path().to_owned());
+    std::fs::create_dir_all(folder.path().join("events/inner")).unwrap();
+    for name in ["b.dat", "a.json", "two\nlines"] {
+        std::fs::write(folder.path().join("events").join(name), "1").unwrap();
+    }
+    let wish = |place: &str| Fetch::list("t", place.to_owned().into());
+    let listed = read(&reach, wish("events")).await.unwrap();
+    assert_eq!(bytes(&listed), (&b"a.json\nb.dat\n"[..], None));
+    let missing = read(&reach, wish("missing")).await.unwrap_err();
+    assert!(matches!(missing, FetchError::Absent { .. }), "{missing:?}");
+    let short = Fetch {
+        bytes_max: 12,
+        ..wish("events")
+    };
+    let long = read(&reach, short).await.unwrap_err();
+    assert!(matches!(long, FetchError::TooLong { .. }), "{long:?}");
+}

@@ -243,6 +243,9 @@ impl<M: Monitor> Loop<M> {
         }
         // Whoever hears of an alarm may look for its files at once.
         self.write().await?;
+        if std::mem::take(&mut self.out.keeps) {
+            self.persist(Persist::default()).await?;
+        }
         for mut alarm in self.out.alarms.drain(..) {
             alarm.service = self.cx.name.to_string();
             self.standing.learn(&alarm);

@@ -25,6 +25,9 @@ pub struct Fetch {
     pub bytes_max: usize,
     /// Longest wait.
     pub timeout: Duration,
+    /// The place is a folder, and the content the names of its files: sorted, one a line, names that
+    /// are no UTF-8 or have a line break left out.
+    pub lists: bool,
 }
 
 /// What a path begins with that starts at the data folder of the stack.
@@ -162,6 +165,15 @@ impl Fetch {
             known: None,
             bytes_max: Self::BYTES_MAX,
             timeout: Self::TIMEOUT,
+            lists: false,
+        }
+    }
+
+    /// A wish for the names of the files in a folder, with the usual limits.
+    pub fn list(name: impl Into<String>, folder: Location) -> Self {
+        Self {
+            lists: true,
+            ..Self::new(name, folder)
         }
     }
 

@@ -169,6 +169,8 @@ pub struct Outputs {
     pub files: Vec<FileEdit>,
     /// What to read of the world; answers come to [`Monitor::on_fetched`].
     pub fetches: Vec<Fetch>,
+    /// The state is to be kept now.
+    pub keeps: bool,
 }
 
 /// A line to append to a text file under `data_dir/files`.
@@ -206,6 +208,12 @@ impl Outputs {
     /// Asks for the content of a file or web address.
     pub fn fetch(&mut self, fetch: Fetch) {
         self.fetches.push(fetch);
+    }
+
+    /// Keeps the state now instead of within half a minute: behind the files of this call and before its
+    /// alarms. For changes that are rare and must not be lost when the process is killed.
+    pub fn keep(&mut self) {
+        self.keeps = true;
     }
 
     /// Says that a condition holds now, or does not any more. Say it when it changes.

@@ -24,6 +24,11 @@
 //! records are not told of, because they may be none. What `remove` took out does not come back from
 //! the file, and after `reset` nothing does.
 //!
+//! A change of the selection is kept at once, behind its files: none is lost when the process is killed.
+//! At every start the folder is listed. Files without a row, of a start that ended in between or of one
+//! whose state could not be read, come back into the selection or go; nothing is told of them anew. Two of
+//! this kind in one stack need tables of different names.
+//!
 //! State: the rows (about 100 bytes each, at most `3 * best`, and `90 * best_per_day` and
 //! `90 * best_per_run` more), the payloads of the last 5000 events (at most 64 MiB) and the event
 //! drawn last.
@@ -36,6 +41,7 @@ mod gauge;
 mod kept;
 mod merging;
 mod options;
+mod orphans;
 mod overlay;
 mod own;
 mod row;
@@ -60,6 +66,7 @@ use self::counts::Counts;
 use self::drawing::{Chosen, EVERY_DU, Paper};
 use self::gauge::Gauge;
 pub use self::options::Config;
+use self::orphans::Orphans;
 use self::own::Own;
 use self::row::{Category, Key, Row};
 use self::run_types::RunTypes;
@@ -90,6 +97,7 @@ pub struct ZtPlot {
     store: Store,
     stored: Stored,
     own: Own,
+    orphans: Orphans,
     /// Fits lines to events, once somebody has asked for it.
     fitter: Option<Fitter>,
     asked: Asked,
@@ -142,6 +150,7 @@ impl Monitor for ZtPlot {
             store: Store::default(),
             stored: Stored::new(&config.event_selection_table),
             own: Own::default(),
+            orphans: Orphans::default(),
             fitter: None,
             asked: Asked::default(),
             counts: Counts::default(),
@@ -182,6 +191,7 @@ impl Monitor for ZtPlot {
             self.wait_no_longer(out);
         }
         self.asked.fetch(out);
+        self.orphans.fetch(now_ms, out);
         self.let_go(out);
         self.put_tables(now_ms, out);
         if std::mem::take(&mut self.is_hidden) {
@@ -192,6 +202,9 @@ impl Monitor for ZtPlot {
     fn on_fetched(&mut self, fetched: Fetched, out: &mut Outputs) {
         if let Some(name) = own::picture_of(&fetched) {
             return self.take_picture(&name, fetched, out);
+        }
+        if let Some(answer) = orphans::Answer::of(&fetched) {
+            return self.take_orphan(answer, fetched, out);
         }
         match &*fetched.name {
             run_types::FETCH => {}
@@ -339,9 +352,9 @@ impl ZtPlot {
         out: &mut Outputs,
     ) {
         let name = row.key.name();
-        self.write(&name, "dat", body.to_vec(), out);
         let picture = self.output(&name, event, view.clone());
-        self.write(&name, "json", json_of(&picture), out);
+        self.write_event(&name, body.to_vec(), &picture, out);
+        out.keep();
         let key = row.key;
         let gone = self.selection.take(row);
         self.leaving.extend(gone);
@@ -364,14 +377,30 @@ impl ZtPlot {
         }
     }
 
-    fn write(&self, name: &str, ending: &str, bytes: Vec<u8>, out: &mut Outputs) {
-        let path = path_of(name, ending);
+    fn write_event(&self, name: &str, body: Vec<u8>, picture: &Output, out: &mut Outputs) {
+        let path = path_of(name, "dat");
+        out.file(FileEdit::Write { path, bytes: body });
+        self.write_picture(name, picture, out);
+    }
+
+    /// Writes a picture, signed with the name of the table.
+    fn write_picture(&self, name: &str, picture: &Output, out: &mut Outputs) {
+        let signed = orphans::Signed {
+            picture,
+            selected_for: &self.config.event_selection_table,
+        };
+        let path = path_of(name, "json");
+        let bytes = serde_json::to_vec(&signed).expect("an output becomes JSON");
         out.file(FileEdit::Write { path, bytes });
     }
 
     /// Takes away the files of events that have lost their place.
     fn let_go(&mut self, out: &mut Outputs) {
-        self.tables.changed |= !self.leaving.is_empty();
+        if self.leaving.is_empty() {
+            return;
+        }
+        self.tables.changed = true;
+        out.keep();
         for row in self.leaving.drain(..) {
             // It may have come back meanwhile.
             if self.selection.has(row.key) || !row.has_files() {
@@ -429,8 +458,4 @@ fn page_name(table: &str, category: Category) -> String {
 
 fn path_of(name: &str, ending: &str) -> PathBuf {
     Path::new(FOLDER).join(format!("{name}.{ending}"))
-}
-
-fn json_of(output: &Output) -> Vec<u8> {
-    serde_json::to_vec(output).expect("an output becomes JSON")
 }

@@ -342,6 +342,56 @@ async fn a_monitor_is_told_when_it_keeps_its_state_for_the_last_time() {
     assert_eq!(kept, [&b"another"[..], b"last", b"last"]);
 }
 
+/// Keeps every message at once, and tells of it.
+struct Careful(Option<String>);
+
+impl Monitor for Careful {
+    type Config = Nothing;
+    const TOPICS: Topics = Topics::frames(&[tags::MSG]);
+
+    fn new(_: Nothing, _: &Setup) -> Self {
+        Self(None)
+    }
+
+    fn on_event(&mut self, event: &Event, out: &mut Outputs) {
+        let Event::Frame(frame) = event else { return };
+        let text = String::from_utf8_lossy(&frame.body).into_owned();
+        self.0 = Some(text);
+        let about = ("kept", "last");
+        out.alarm(about, crate::Severity::Info, true, "hm", frame.received);
+        out.keep();
+    }
+
+    fn on_tick(&mut self, _: Timestamp, _: &mut Outputs) {}
+
+    fn memory_bytes(&self) -> usize {
+        0
+    }
+
+    fn reset(&mut self) {}
+
+    fn persist(&mut self, keep: &mut Persist) {
+        keep.append(self.0.clone().unwrap_or_default().into());
+    }
+}
+
+/// What came in the last half minute before a process was killed was lost, though people had been told.
+#[tokio::test(start_paused = true)]
+async fn what_must_not_be_lost_is_kept_before_anybody_is_told() {
+    let (mut cx, mut outside) = ServiceCx::alone("careful", std::env::temp_dir());
+    let store = Arc::new(Memory::default());
+    cx.checkpoint = crate::Checkpoint::new("careful".into(), store.clone());
+    let (bus, stop) = (cx.bus.clone(), cx.stop.clone());
+    let alarms = crate::Filter::none().and(crate::Topic::Alarm);
+    let mut alarms = bus.subscribe("test", alarms, crate::Limits::default());
+    let running = running::<Careful>(cx, &mut outside).await;
+    bus.publish(message(tags::MSG));
+    assert_eq!(next_alarm(&mut alarms).await, ("last".into(), true));
+    assert_eq!(*store.0.lock().unwrap(), [b"hello"]);
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
 /// Says of each message that it is worrying, whatever it said before.
 struct Nervous;
 

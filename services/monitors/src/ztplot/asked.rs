@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::drawing::{Chosen, EVERY_DU};
 use super::row::Key;
-use super::{ZtPlot, json_of, path_of};
+use super::{ZtPlot, path_of};
 use crate::royfit::Config as RoyfitConfig;
 use crate::royfit::event::{Fitter, Wanted};
 
@@ -219,7 +219,7 @@ impl ZtPlot {
         // Meanwhile it may have lost its place.
         if is_redrawn && self.selection.find(&name).is_some() {
             let output = self.output(&name, &event, self.draw(&event, EVERY_DU));
-            self.write(&name, "json", json_of(&output), out);
+            self.write_picture(&name, &output, out);
         }
         self.store.keep(key, body.clone());
     }

@@ -19,15 +19,17 @@ pub(super) struct Counts {
     pub(super) records: u64,
     /// Rows taken in that `local_db` had in its file.
     pub(super) found: u64,
+    /// Events without a row that came back from their files.
+    pub(super) taken_back: u64,
     /// Hits of DOMs that are not in the detector description.
     pub(super) unknown_hits: u64,
-    shown: Option<(u64, [i64; 3])>,
+    shown: Option<(u64, u64, [i64; 3])>,
 }
 
 impl Counts {
     /// Returns the numbers and limits for people when there is anything new.
     pub(super) fn table_if_changed(&mut self, limits: [i64; 3]) -> Option<Table> {
-        let now = Some((self.events, limits));
+        let now = Some((self.events, self.taken_back, limits));
         if self.shown == now {
             return None;
         }
@@ -40,6 +42,7 @@ impl Counts {
             ("selected", self.selected),
             ("records", self.records),
             ("found in the file of local_db", self.found),
+            ("taken back from their files", self.taken_back),
             ("hits of unknown DOMs", self.unknown_hits),
         ];
         let counts = counts.map(|(name, count)| vec![json!(name), json!(count)]);

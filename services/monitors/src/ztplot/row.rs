@@ -56,6 +56,20 @@ impl Key {
         }
     }
 
+    /// Reads such a name.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        let (det_id, rest) = name.strip_prefix("ztplot_")?.split_once('_')?;
+        let (run_id, rest) = rest.split_once("_FI")?;
+        let (frame_index, trigger_counter) = rest.split_once("_TC")?;
+        let key = Self {
+            det_id: det_id.parse().ok()?,
+            run_id: run_id.parse().ok()?,
+            frame_index: frame_index.parse().ok()?,
+            trigger_counter: trigger_counter.parse().ok()?,
+        };
+        (key.name() == name).then_some(key)
+    }
+
     /// Returns the name of the event's picture and files, without ending.
     pub(super) fn name(&self) -> String {
         let Self {
@@ -116,5 +130,31 @@ impl Row {
     /// Returns its day, counted from 1970.
     pub(super) fn day(&self) -> i64 {
         self.utc_timestamp.div_euclid(86_400)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_an_event_is_read_again_and_no_other() {
+        let key = Key {
+            det_id: 44,
+            run_id: -1,
+            frame_index: 156,
+            trigger_counter: u64::MAX,
+        };
+        assert_eq!(Key::of_name(&key.name()), Some(key));
+        for other in [
+            "ztplot",
+            "ztplot_44_00006760_FI156_TC1",
+            "ztplot_00000044_00006760_FI156",
+            "ztplot_00000044_00006760_FI156_TC1.png",
+            "ztplot_00000044_00006760_FI+156_TC1",
+            "../ztplot_00000044_00006760_FI156_TC1",
+        ] {
+            assert_eq!(Key::of_name(other), None, "{other}");
+        }
     }
 }

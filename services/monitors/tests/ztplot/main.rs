@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod orphans;
 mod stored;
 
 use std::path::{Path, PathBuf};
@@ -631,8 +632,8 @@ fn stored_events_are_read_again_and_redrawn_after_a_restart() {
     let redrawn = bench.monitor.on_request("redraw", &json!(null)).unwrap();
     assert_eq!(redrawn, json!({"redrawn": [name]}));
     bench.tick(T0);
-    // The first one is for rows of local_db.
-    let [_, fetch] = &bench.out.fetches[..] else {
+    // The first one is for rows of local_db, the last one for the names of all files.
+    let [_, fetch, _] = &bench.out.fetches[..] else {
         panic!()
     };
     let place = format!("data:files/{}", path(1, "dat").display());
