@@ -3,6 +3,8 @@
 use fathom_formats::km3net::Header;
 use jiff::Timestamp;
 
+use crate::timeline::TOLERANCE_MS;
+
 /// Returns the start of a frame.
 pub(crate) fn ms_of_header(header: &Header) -> i64 {
     ms_of_ns(header.start_ns())
@@ -11,6 +13,13 @@ pub(crate) fn ms_of_header(header: &Header) -> i64 {
 /// Returns nanoseconds since 1970 in milliseconds.
 pub(crate) fn ms_of_ns(ns: u64) -> i64 {
     i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// Returns the newer of the newest time known and that of a datum. One far ahead of a datum that fits was
+/// wrong: it does not stand there until the time has come.
+pub(crate) fn newest(known_ms: Option<i64>, data_ms: i64) -> Option<i64> {
+    let is_possible = |known: &i64| known.saturating_sub(data_ms) <= TOLERANCE_MS;
+    known_ms.filter(is_possible).max(Some(data_ms))
 }
 
 /// Returns milliseconds since 1970 as a time, clamped to what a time can be.

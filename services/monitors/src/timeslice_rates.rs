@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use self::frames::{FRAME_MS, Frames, Seen};
 use self::slices::{STREAMS, Slices};
 use crate::bins::{Bins, Interval as _};
-use crate::clock::{ms_of, ms_of_header, seconds, timestamp};
+use crate::clock::{ms_of, ms_of_header, newest, seconds, timestamp};
 use crate::curves::{self, Wanted};
 use crate::faulty::Faulty;
 use crate::places::Strangers;
@@ -303,7 +303,10 @@ impl TimesliceRates {
             self.bins.jump(data_ms, is_replay);
             self.runs.jump();
             self.newest_ms = None;
-            self.streams.iter_mut().for_each(|s| s.frames.jump());
+            for stream in &mut self.streams {
+                stream.frames.jump();
+                stream.newest_ms = stream.newest_ms.filter(|at| *at <= data_ms);
+            }
         }
         let Some(stream) = self.streams.get_mut(rank) else {
             return;
@@ -324,7 +327,7 @@ impl TimesliceRates {
             // Its time is wrong: it belongs to no interval.
             return;
         }
-        stream.newest_ms = stream.newest_ms.max(Some(data_ms));
+        stream.newest_ms = newest(stream.newest_ms, data_ms);
         self.runs.saw(Run::of(&head.header), data_ms);
         self.newest_ms = self.newest_ms.max(Some(data_ms));
         let (bin, closed) = self.bins.bin(self.bins.index(data_ms));

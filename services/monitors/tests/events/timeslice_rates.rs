@@ -183,6 +183,49 @@ fn a_slice_with_a_broken_clock_fills_no_interval() {
     assert!(newest <= T0 / 10_000 + 4, "{newest}");
 }
 
+/// A few slices of 2038 stood in the table as the newest for ever.
+#[test]
+fn slices_of_a_wrong_time_are_not_the_newest_for_ever() {
+    let mut bench = bench(Config::default());
+    let newest = |bench: &Bench<TimesliceRates>, stream: &str| {
+        let cell = bench.cell("timeslice_counts", stream, 10);
+        cell.as_str().map(|text| text[..10].to_owned())
+    };
+    let far = |tag: Tag, index: i32, received_ms: i64| {
+        let Event::Frame(mut far) = slice(tag, 1, index + 5_000_000) else {
+            panic!("no frame")
+        };
+        far.received = ms(received_ms);
+        Event::Frame(far)
+    };
+    // The very first are wrong: the clock goes by them at first.
+    for index in 0..3 {
+        for tag in [tags::IO_TSL1, tags::IO_TSSN] {
+            bench.take(&far(tag, index, T0 + i64::from(index) * 100));
+        }
+    }
+    bench.tick(T0 + 500);
+    assert_eq!(newest(&bench, "IO_TSL1").as_deref(), Some("2023-11-20"));
+    feed(&mut bench, 10..1000, |_| true);
+    assert_eq!(newest(&bench, "IO_TSL1").as_deref(), Some("2023-11-14"));
+    assert_eq!(newest(&bench, "IO_TSSN"), None);
+
+    // What a former version has kept does not last either.
+    let store = Store::default();
+    let again = bench.restarted(Config::default(), &Setup::default(), &store);
+    drop(again);
+    let mut kept: serde_json::Value = store.saved().json().unwrap().unwrap();
+    // The second stream is L1.
+    kept["streams"][1]["newest_ms"] = json!(2_147_483_647_000_i64);
+    let mut keep = fathom_kernel::Persist::default();
+    keep.json(&kept);
+    keep.write(&store.checkpoint()).unwrap();
+    let mut bench = super::timeslice_rates::bench(Config::default());
+    bench.monitor.restore(&store.saved()).unwrap();
+    feed(&mut bench, 1000..1010, |_| true);
+    assert_eq!(newest(&bench, "IO_TSL1").as_deref(), Some("2023-11-14"));
+}
+
 #[test]
 fn parts_of_a_slice_count_as_one_frame() {
     let mut bench = bench(Config::default());
