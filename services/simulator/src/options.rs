@@ -41,7 +41,8 @@ pub struct FakeDetectorOptions {
     pub io_monit: StreamOptions,
     /// Time slices of all hits (`IO_TSL0`), off when nothing is said of them: 140 kB per module and slice.
     pub io_tsl0: SliceOptions,
-    /// Time slices of coincidences (`IO_TSL1`). At `every = 1` two ARCA blocks send 80 MB/s.
+    /// Time slices of coincidences (`IO_TSL1`). Two ARCA blocks send 80 MB/s of them, with
+    /// `every = 10` a tenth.
     pub io_tsl1: SliceOptions,
     /// Time slices of coincidences of PMTs that look the same way (`IO_TSL2`), off when nothing is said of
     /// them.
@@ -83,16 +84,11 @@ impl Default for FakeDetectorOptions {
             io_monit: StreamOptions::default(),
             io_tsl0: SliceOptions {
                 enabled: false,
-                every: 10,
                 ..SliceOptions::default()
             },
-            io_tsl1: SliceOptions {
-                every: 10,
-                ..SliceOptions::default()
-            },
+            io_tsl1: SliceOptions::default(),
             io_tsl2: SliceOptions {
                 enabled: false,
-                every: 10,
                 ..SliceOptions::default()
             },
             io_tssn: SliceOptions::default(),
@@ -408,5 +404,25 @@ mod tests {
             ..FakeDetectorOptions::default()
         };
         assert!(wrong.check().unwrap_err().contains("whole seconds"));
+    }
+    /// The frames of `IO_TSL1` came one in ten as long as nothing was said of them, and all of them as soon
+    /// as anything was: the example raised an alarm.
+    #[test]
+    fn a_stream_of_which_something_is_said_has_the_same_defaults_as_before() {
+        let defaults = FakeDetectorOptions::default();
+        let with = |stream: &str| {
+            let said = serde_json::json!({ stream: { "enabled": true } });
+            serde_json::from_value::<FakeDetectorOptions>(said).unwrap()
+        };
+        for stream in ["io_sum", "io_tsl1", "io_tssn"] {
+            assert_eq!(with(stream), defaults, "{stream}");
+        }
+        // Those are off until something is said of them, and differ in nothing else.
+        for stream in ["io_tsl0", "io_tsl2"] {
+            let mut on = with(stream);
+            on.io_tsl0.enabled = false;
+            on.io_tsl2.enabled = false;
+            assert_eq!(on, defaults, "{stream}");
+        }
     }
 }
