@@ -381,3 +381,30 @@ async fn a_broken_or_missing_file_is_an_alarm_and_another_detector_ends_those_of
     .await;
     stack.shutdown().await;
 }
+
+/// A page that answered a login form, or nothing, was a line in the log and no alarm.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_answers_rubbish_or_nothing_is_an_alarm_until_it_answers_well() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.detx"), detx(1)).unwrap();
+    let answer: Answer = Arc::new(Mutex::new(Ok(detx(1))));
+    let url = serve(answer.clone()).await;
+    let section = format!("file = \"a.detx\"\nurl = \"{url}\"\nevery = \"1s\"");
+    let mut stack = start(folder.path(), &section);
+    let wanted = Filter::none().and(Topic::Alarm);
+    let mut alarms = stack.bus.subscribe("test", wanted, Limits::default());
+    let mut batch = VecDeque::new();
+    let (unread, named) = ("detector_unreadable", "detector page");
+    for bad in [
+        Ok("<html>login</html>".to_owned()),
+        Err(StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        *answer.lock().unwrap() = bad;
+        let why = alarm_of((&mut alarms, &mut batch), unread, named, true).await;
+        assert!(why.contains("former description"), "{why}");
+        assert!(why.contains("/detx"), "{why}");
+        *answer.lock().unwrap() = Ok(detx(1));
+        alarm_of((&mut alarms, &mut batch), unread, named, false).await;
+    }
+    stack.shutdown().await;
+}

@@ -31,11 +31,14 @@ const SAYS: &str = "detector";
 /// Longest wait for the data base: it makes large descriptions for each question anew.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
 
+/// Time until the data base is asked again while its answers are of no use.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
+
 /// Follows the description that the plan in force names, for ever.
 pub(crate) async fn follow(world: World) {
     let mut plans = world.plans.subscribe();
     // What was said of the place before is over some day as well.
-    let (mut invalid_said, mut unread_said) = (None, None);
+    let (mut invalid_said, mut unread_said) = (None, [None; 2]);
     loop {
         let plan = plans.borrow_and_update().detector.clone();
         let plan = plan.unwrap_or_default();
@@ -47,14 +50,15 @@ pub(crate) async fn follow(world: World) {
         };
         let mut follower = Follower {
             invalid_said,
-            unread_said,
             ..Follower::new(world.clone(), plan.clone())
         };
+        [follower.file.said, follower.page.said] = unread_said;
         tokio::select! {
             () = follower.run() => {}
             other = plans.wait_for(is_other) => if other.is_err() { return },
         }
-        (invalid_said, unread_said) = (follower.invalid_said, follower.unread_said);
+        invalid_said = follower.invalid_said;
+        unread_said = [follower.file.said, follower.page.said];
     }
 }
 
@@ -65,33 +69,72 @@ struct Follower {
     /// What the file says.
     ground: Option<Arc<Detector>>,
     /// The last good answer of the data base.
-    page: Option<Bytes>,
-    /// Versions of both, as they were read last, whether they were good or not.
-    file_version: Option<String>,
-    page_version: Option<String>,
-    /// What was wrong with each when it was said last, so that it is said once.
-    file_trouble: Option<String>,
-    page_trouble: Option<String>,
+    answer: Option<Bytes>,
+    file: Reading,
+    page: Reading,
     /// When and of which detector it was said last that the description does not hold; `None` while
     /// it does.
     invalid_said: Option<(Instant, DetectorId)>,
+}
+
+/// How it goes with the reading of one place.
+struct Reading {
+    what: &'static str,
+    /// Version that was read last, whether it was good or not; `None` when that failed.
+    version: Option<String>,
+    /// What is wrong.
+    trouble: Option<String>,
     /// When it was said last that there is no newer description.
-    unread_said: Option<Instant>,
+    said: Option<Instant>,
+}
+
+impl Reading {
+    fn of(what: &'static str) -> Self {
+        Self {
+            what,
+            version: None,
+            trouble: None,
+            said: None,
+        }
+    }
+
+    /// Says what is wrong, once, and when it is not any more.
+    fn told(&mut self, read: Result<Described, String>) -> Option<Arc<Detector>> {
+        let what = self.what;
+        match read {
+            Ok((detector, warnings)) => {
+                for warning in warnings {
+                    warn!(what, warning, "the description of the detector is odd");
+                }
+                if self.trouble.take().is_some() {
+                    info!(what, "the description of the detector can be read again");
+                }
+                Some(detector)
+            }
+            Err(error) => {
+                if self.trouble.as_ref() != Some(&error) {
+                    warn!(
+                        what,
+                        error, "no new description of the detector, the former one stays"
+                    );
+                    self.trouble = Some(error);
+                }
+                None
+            }
+        }
+    }
 }
 
 impl Follower {
     fn new(world: World, plan: DetectorPlan) -> Self {
         Self {
             ground: plan.ground.clone(),
-            page: plan.kept.clone(),
+            answer: plan.kept.clone(),
             world,
             plan,
-            file_version: None,
-            page_version: None,
-            file_trouble: None,
-            page_trouble: None,
+            file: Reading::of("detector file"),
+            page: Reading::of("detector page"),
             invalid_said: None,
-            unread_said: None,
         }
     }
 
@@ -107,7 +150,12 @@ impl Follower {
             // Only the ticks are raced; what follows is awaited to its end.
             tokio::select! {
                 _ = looks.tick(), if self.plan.file.is_some() => self.look().await,
-                _ = questions.tick(), if self.plan.url.is_some() => self.ask().await,
+                _ = questions.tick(), if self.plan.url.is_some() => {
+                    self.ask().await;
+                    if self.page.trouble.is_some() {
+                        questions.reset_after(ASK_AGAIN.min(self.plan.every));
+                    }
+                }
                 _ = validity.tick() => {}
             }
             self.watch_validity();
@@ -122,21 +170,26 @@ impl Follower {
         };
         let name = path.display().to_string();
         let fetch = Fetch {
-            known: self.file_version.clone(),
+            known: self.file.version.clone(),
             ..wish(Location::File(path))
         };
         let read = match self.world.reach.fetch(fetch).await.content {
             Ok(Content::Unchanged) => return,
             Ok(Content::Bytes(bytes, version)) => {
-                self.file_version = version;
+                self.file.version = version;
                 parsed(move || read_detx(&name, &bytes)).await
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => {
+                // Read anew when it is there again, even if it did not change meanwhile.
+                self.file.version = None;
+                Err(error.to_string())
+            }
         };
-        let read = told(read, &mut self.file_trouble, "detector file");
-        let Some(ground) = read else { return };
+        let Some(ground) = self.file.told(read) else {
+            return;
+        };
         self.ground = Some(ground.clone());
-        match self.page.clone() {
+        match self.answer.clone() {
             None => self.publish(ground).await,
             // What the data base says goes over the file, but a table needs the file's geometry.
             Some(page) if Detector::is_table(&page) => self.describe(page).await,
@@ -150,21 +203,18 @@ impl Follower {
             return;
         };
         let fetch = Fetch {
-            known: self.page_version.clone(),
+            known: self.page.version.clone(),
             ..wish(Location::Http(url))
         };
         match self.world.reach.fetch(fetch).await.content {
             Ok(Content::Unchanged) => {}
             Ok(Content::Bytes(bytes, version)) => {
-                self.page_version = version;
+                self.page.version = version;
                 self.describe(bytes).await;
             }
             Err(error) => {
-                told(
-                    Err(error.to_string()),
-                    &mut self.page_trouble,
-                    "detector page",
-                );
+                self.page.version = None;
+                self.page.told(Err(error.to_string()));
             }
         }
     }
@@ -175,13 +225,13 @@ impl Follower {
         let (name, id) = (without_passwords(url).into_owned(), self.plan.id);
         let (ground, bytes) = (self.ground.clone(), page.clone());
         let read = parsed(move || describe(&name, &bytes, id, ground.as_deref())).await;
-        let Some(detector) = told(read, &mut self.page_trouble, "detector page") else {
+        let Some(detector) = self.page.told(read) else {
             return;
         };
-        if self.page.as_ref() != Some(&page) {
+        if self.answer.as_ref() != Some(&page) {
             self.keep(page.clone()).await;
         }
-        self.page = Some(page);
+        self.answer = Some(page);
         self.publish(detector).await;
     }
 
@@ -250,24 +300,30 @@ impl Follower {
         self.say("detector_invalid", subject, !is_valid, text);
     }
 
-    /// Says that the file cannot be read and the former description stays, again and again while that
-    /// is so, and when it can be read again.
+    /// Says of each place that it cannot be read and the former description stays, again and again while
+    /// that is so, and when it can be read again.
     fn watch_reading(&mut self) {
-        let is_due = self
-            .unread_said
-            .is_none_or(|said| said.elapsed() >= VALIDITY_EVERY);
-        let subject = || "detector file".to_owned();
-        match &self.file_trouble {
-            Some(error) if is_due => {
-                let text = format!("the former description of the detector stays: {error}");
-                self.say("detector_unreadable", subject(), true, text);
-                self.unread_said = Some(Instant::now());
+        let instead = match self.world.feed.now() {
+            Some(_) => "the former description of the detector stays",
+            None => "there is no description of the detector",
+        };
+        let mut news = Vec::new();
+        for place in [&mut self.file, &mut self.page] {
+            let is_due = |said: Instant| said.elapsed() >= VALIDITY_EVERY;
+            match &place.trouble {
+                Some(error) if place.said.is_none_or(is_due) => {
+                    place.said = Some(Instant::now());
+                    news.push((place.what, true, format!("{instead}: {error}")));
+                }
+                None if place.said.take().is_some() => {
+                    let text = "the description of the detector can be read again".to_owned();
+                    news.push((place.what, false, text));
+                }
+                _ => {}
             }
-            None if self.unread_said.take().is_some() => {
-                let text = "the description of the detector can be read again".to_owned();
-                self.say("detector_unreadable", subject(), false, text);
-            }
-            _ => {}
+        }
+        for (what, firing, text) in news {
+            self.say("detector_unreadable", what.to_owned(), firing, text);
         }
     }
 
@@ -322,33 +378,4 @@ async fn parsed<T: Send + 'static>(
 ) -> Result<T, String> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(error.to_string()))
-}
-
-/// Says what is wrong, once, and when it is not any more.
-fn told(
-    read: Result<Described, String>,
-    trouble: &mut Option<String>,
-    what: &str,
-) -> Option<Arc<Detector>> {
-    match read {
-        Ok((detector, warnings)) => {
-            for warning in warnings {
-                warn!(what, warning, "the description of the detector is odd");
-            }
-            if trouble.take().is_some() {
-                info!(what, "the description of the detector can be read again");
-            }
-            Some(detector)
-        }
-        Err(error) => {
-            if trouble.as_ref() != Some(&error) {
-                warn!(
-                    what,
-                    error, "no new description of the detector, the former one stays"
-                );
-                *trouble = Some(error);
-            }
-            None
-        }
-    }
 }
