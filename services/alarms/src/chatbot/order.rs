@@ -8,6 +8,11 @@ use crate::engine::{Pattern, Until};
 /// Most targets of one order.
 const TARGETS_MAX: usize = 20;
 
+/// The word for no shifters.
+const NOBODY: &str = "nobody";
+/// What is asked back when no name was said.
+const WHO: &str = "who? `shifters are NAME and NAME`, or `shifters are nobody`";
+
 /// What the bot understands, for people.
 pub(crate) const HELP: &str = "\
 hello -- says hello
@@ -21,6 +26,7 @@ mute RULE [SUBJECT] until TIME [because ...] -- the same until 18:00 UTC, 2026-1
 unmute RULE [SUBJECT] -- it is told again (shifters)
 start | stop | restart SERVICE... (shifters; `all` for operators)
 shifters are NAME and NAME -- who is on shift from now on (operators)
+shifters are nobody -- nobody is on shift, and alarms name nobody (operators)
 `*` in rules and subjects stands for any characters; `supervisorctl` before status, start, stop and
 restart is left out.";
 
@@ -198,8 +204,24 @@ fn mute(words: &[&str]) -> Result<Order, String> {
 fn shifters(words: &[&str]) -> Result<Order, String> {
     match words {
         [] | ["?"] => Ok(Order::Who),
-        ["are", who @ ..] if !who.is_empty() => names(&who.join(" ")).map(Order::Shifters),
-        _ => Err("who? `shifters are NAME and NAME`".to_owned()),
+        ["are", NOBODY] => Ok(Order::Shifters(Vec::new())),
+        ["are", who @ ..] => named(&who.join(" ")).map(Order::Shifters),
+        _ => Err(WHO.to_owned()),
+    }
+}
+
+/// Reads who is on shift; a slip must not take everybody off.
+fn named(who: &str) -> Result<Vec<String>, String> {
+    let names = names(who)?;
+    if names.is_empty() {
+        return Err(WHO.to_owned());
+    }
+    if who.trim_end_matches([' ', ',', ';', '&']).ends_with(" and") {
+        return Err(format!("a name is missing behind `and`: {WHO}"));
+    }
+    match names.iter().any(|name| name == NOBODY) {
+        true => Err(format!("`{NOBODY}` stands alone: `shifters are {NOBODY}`")),
+        false => Ok(names),
     }
 }
 
@@ -287,6 +309,23 @@ mod tests {
         for (text, order) in cases {
             assert_eq!(Order::read(text), order, "{text}");
         }
+    }
+
+    #[test]
+    fn a_slip_took_everybody_off_shift() {
+        for slip in ["are and", "are , ;", "are &", "are @", "are", "are and and"] {
+            let read = Order::read(&format!("shifters {slip}"));
+            assert_eq!(read, Order::Unclear(WHO.to_owned()), "{slip}");
+        }
+        for slip in ["anna and", "anna and ,", "nobody and anna"] {
+            let read = Order::read(&format!("shifters are {slip}"));
+            assert!(matches!(read, Order::Unclear(_)), "{slip}");
+        }
+        let nobody = Order::read("shifters are nobody");
+        assert_eq!(nobody, Order::Shifters(Vec::new()));
+        let names = list(&["roland"]);
+        assert_eq!(Order::read("shifters are roland"), Order::Shifters(names));
+        assert!(HELP.contains("shifters are nobody"));
     }
 
     #[test]
