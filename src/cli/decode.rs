@@ -15,7 +15,7 @@ use super::EXIT_ERROR;
 /// Arguments of `fathom decode`.
 #[derive(Debug, Args)]
 pub(crate) struct Decode {
-    /// Recordings or raw dumps
+    /// Recordings or raw dumps, also packed with gzip
     #[arg(required = true)]
     files: Vec<PathBuf>,
 

@@ -25,7 +25,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Arguments of `fathom replay`.
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// Recordings and raw dumps, played together in the order of their times
+    /// Recordings and raw dumps, also packed with gzip, played together in the order of their times
     #[arg(required = true)]
     files: Vec<PathBuf>,
 

@@ -39,7 +39,7 @@ pub(crate) struct RunMonitor {
     name: String,
 
     /// Recordings and raw dumps, taken together in the order of their times; or files of msg_dumper
-    /// (MSG_2026-01-31.log, .log.gz), day by day
+    /// (MSG_2026-01-31.log), day by day; all of them also packed with gzip
     #[arg(required = true)]
     files: Vec<PathBuf>,
 

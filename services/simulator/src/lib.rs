@@ -16,6 +16,7 @@ mod layout;
 mod options;
 mod outlet;
 mod pace;
+mod packed;
 mod physics;
 mod record;
 mod recording;
@@ -38,7 +39,7 @@ pub use options::{
     RecoOptions, SliceOptions, StreamOptions,
 };
 pub use outlet::{Outlet, OutletParts, Target};
-
+pub use packed::PackedError;
 pub use record::{RecordError, RecordOptions, Recorded, record};
 pub use recording::{Record, Recording, RecordingError, RecordingWriter};
 pub use replay::{Feed, Played, Player, Replay, ReplayOptions, Speed, Timed};

@@ -173,6 +173,99 @@ fn a_bad_message_is_reported_with_its_offset_and_the_rest_goes_on() {
     assert_eq!(problems, [(offset, "unknown_version"), (end, "truncated")]);
 }
 
+/// Packs a file with gzip, and cuts so many bytes from its end.
+fn packed(path: &Path, name: &str, cut: usize) -> PathBuf {
+    use std::io::Write;
+    let bytes = std::fs::read(path).expect("a file that was just written");
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&bytes).expect("memory takes everything");
+    let bytes = encoder.finish().expect("memory takes everything");
+    let to = path.with_file_name(name);
+    std::fs::write(&to, &bytes[..bytes.len() - cut]).expect("a file beside the other");
+    to
+}
+
+/// What was decoded, without the name of the file.
+fn nameless(
+    (mut lines, problems): (Vec<Value>, Vec<(u64, &'static str)>),
+) -> (Vec<Value>, Vec<(u64, &'static str)>) {
+    for line in &mut lines {
+        line.as_object_mut().expect("an object").remove("file");
+    }
+    (lines, problems)
+}
+
+#[test]
+fn a_dump_packed_with_gzip_was_read_as_a_broken_dump() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, _) = dumps(folder.path());
+    let options = DecodeOptions::default();
+    for path in &files {
+        let expected = nameless(decoded(path, options));
+        // The content tells, not the name.
+        for name in ["IO_X.dat.gz", "packed"] {
+            let tag = fathom_simulator::guess_tag(path, b"");
+            let packed = packed(path, name, 0);
+            let mut file = InputFile::open(&packed, tag).unwrap();
+            let length = std::fs::metadata(&packed).unwrap().len();
+            assert_eq!(file.progress().1, length);
+            let (mut out, mut problems) = (Vec::new(), Vec::new());
+            let told = |p: &fathom_simulator::FileProblem| problems.push((p.offset, p.reason));
+            decode(&mut file, options, &mut out, told).unwrap();
+            assert_eq!(file.progress(), (length, length));
+            let lines = out.split(|byte| *byte == b'\n').filter(|l| !l.is_empty());
+            let lines: Vec<Value> = lines.map(|l| serde_json::from_slice(l).unwrap()).collect();
+            assert!(
+                nameless((lines, problems)) == expected,
+                "{}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_packed_dump_that_is_cut_off_is_told_like_one_that_is_not_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = golden("io_sum");
+    let payloads: Vec<&Golden> = golden.iter().collect();
+    let path = dump(folder.path(), "IO_SUM.dat", &payloads);
+    let options = DecodeOptions::default();
+    let (whole, _) = nameless(decoded(&path, options));
+    // The checksum alone is missing: every message is there.
+    let read = |cut: PathBuf| nameless(decoded(&cut, options));
+    let (lines, problems) = read(packed(&path, "IO_SUM.dat.gz", 4));
+    let length = std::fs::metadata(&path).unwrap().len();
+    assert!(lines == whole);
+    assert_eq!(problems, [(length, "packed_cut")]);
+    let half = std::fs::metadata(folder.path().join("IO_SUM.dat.gz"))
+        .unwrap()
+        .len()
+        / 2;
+    let half = usize::try_from(half).unwrap();
+    let (lines, problems) = read(packed(&path, "IO_SUM_cut.dat.gz", half));
+    assert!(lines.len() < whole.len());
+    assert!(lines == whole[..lines.len()]);
+    let [(_, reason)] = problems[..] else {
+        panic!("{problems:?}")
+    };
+    assert!(["truncated", "packed_cut"].contains(&reason), "{reason}");
+}
+
+/// A body of 559903 bytes, little-endian, is what packed files begin with.
+#[test]
+fn a_dump_that_begins_like_a_packed_file_is_not_unpacked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("IO_TSL1.dat");
+    let mut bytes = vec![0x1f, 0x8b, 8, 0];
+    bytes.extend(fathom_formats::km3net::data_type::TIME_SLICE_L1.to_le_bytes());
+    bytes.resize(0x8_8b1f, 0);
+    std::fs::write(&path, &bytes).unwrap();
+    let mut file = InputFile::open(&path, None).unwrap();
+    assert_eq!(file.next_message().unwrap().unwrap().body, bytes);
+    assert!(file.next_message().is_none());
+}
+
 #[tokio::test]
 async fn a_replay_of_golden_dumps_brings_the_exact_number_per_tag_to_the_bus() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,12 @@
 //! Raw dumps, read piece by piece.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use fathom_formats::controlhost::{Tag, tags};
 use fathom_formats::km3net::{Dump, DumpError, DumpShape, data_type};
+
+use crate::packed::{PackedError, Source};
 
 /// Bytes read at a time.
 const PIECE_BYTES: u64 = 1 << 20;
@@ -14,7 +15,7 @@ const COMPACT_BYTES: usize = 1 << 20;
 
 /// A dump that is being read.
 pub(super) struct DumpFile {
-    file: File,
+    source: Source,
     shape: DumpShape,
     buffer: Vec<u8>,
     /// Bytes of the buffer that were given out.
@@ -22,6 +23,8 @@ pub(super) struct DumpFile {
     /// Where the buffer starts in the file.
     base: u64,
     at_end: bool,
+    /// Why nothing behind the buffer can be read.
+    fault: Option<DumpFileError>,
 }
 
 /// A body with its offset, or why there is none at an offset.
@@ -32,25 +35,44 @@ pub(super) type DumpItem = Result<(u64, Vec<u8>), (u64, DumpFileError)>;
 pub(super) enum DumpFileError {
     #[error(transparent)]
     Dump(#[from] DumpError),
+    #[error(transparent)]
+    Packed(PackedError),
     #[error("cannot read the file")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
+}
+
+impl DumpFileError {
+    fn is_end(&self) -> bool {
+        matches!(self, Self::Packed(PackedError::Cut))
+    }
+
+    /// Returns a short name of the reason.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Dump(error) => error.reason(),
+            Self::Packed(error) => error.reason(),
+            Self::Io(_) => "io",
+        }
+    }
 }
 
 impl DumpFile {
-    pub(super) fn new(file: File, tag: Tag) -> Self {
+    pub(super) fn new(source: Source, tag: Tag) -> Self {
         Self {
-            file,
+            source,
             shape: DumpShape::of_tag(tag),
             buffer: Vec::new(),
             consumed: 0,
             base: 0,
             at_end: false,
+            fault: None,
         }
     }
 
-    /// Returns the bytes read so far.
+    /// Returns the bytes of the file that were read so far.
     pub(super) fn position(&self) -> u64 {
-        self.base + self.consumed as u64
+        let content = self.base + self.consumed as u64;
+        self.source.packed_bytes().unwrap_or(content)
     }
 
     /// Returns the next body with its offset; `None` at the end.
@@ -66,14 +88,12 @@ impl DumpFile {
                 Some(Ok(body)) => self.shape == DumpShape::Lines && body.len() == left.len(),
             };
             if is_cut && !self.at_end {
-                if let Err(error) = self.read_piece() {
-                    self.at_end = true;
-                    self.consumed = self.buffer.len();
-                    return Some(Err((start, error.into())));
-                }
+                self.read_piece();
                 continue;
             }
-            let item = item?;
+            let Some(item) = item else {
+                return self.fault.take().map(|fault| Err((start, fault)));
+            };
             return Some(match item.body {
                 Ok(body) => {
                     let body = body.to_vec();
@@ -84,13 +104,17 @@ impl DumpFile {
                 Err(error) => {
                     self.at_end = true;
                     self.consumed = self.buffer.len();
-                    Err((start, shifted(error, start).into()))
+                    let of_body = shifted(error, start).into();
+                    // A body that is cut as the file is cut is told as in any dump.
+                    let fault = self.fault.take();
+                    Err((start, fault.filter(|f| !f.is_end()).unwrap_or(of_body)))
                 }
             });
         }
     }
 
-    fn read_piece(&mut self) -> io::Result<()> {
+    /// Reads on; what was read before a fault counts.
+    fn read_piece(&mut self) {
         if self.consumed > COMPACT_BYTES {
             self.buffer.drain(..self.consumed);
             self.base += self.consumed as u64;
@@ -98,11 +122,19 @@ impl DumpFile {
         }
         // Doubling keeps the work linear for one very long body.
         let piece = PIECE_BYTES.max((self.buffer.len() - self.consumed) as u64);
-        let read = Read::by_ref(&mut self.file)
+        let read = Read::by_ref(&mut self.source)
             .take(piece)
-            .read_to_end(&mut self.buffer)?;
-        self.at_end = read == 0;
-        Ok(())
+            .read_to_end(&mut self.buffer);
+        match (read, &self.source) {
+            (Ok(read), _) => self.at_end = read == 0,
+            (Err(error), source) => {
+                self.at_end = true;
+                self.fault = Some(match source {
+                    Source::Plain(_) => DumpFileError::Io(error),
+                    Source::Packed(_) => DumpFileError::Packed(PackedError::of(error)),
+                });
+            }
+        }
     }
 }
 
@@ -147,7 +179,8 @@ pub fn guess_tag(path: &Path, start: &[u8]) -> Option<Tag> {
     by_name.or_else(|| tag_of_preamble(start))
 }
 
-fn tag_of_preamble(start: &[u8]) -> Option<Tag> {
+/// Returns the tag of what begins with this preamble.
+pub(super) fn tag_of_preamble(start: &[u8]) -> Option<Tag> {
     if start.get(4..8) == Some(b"TMCH") {
         return Some(tags::IO_MONIT);
     }
@@ -174,7 +207,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         std::io::Seek::rewind(&mut file).unwrap();
-        let mut dump = DumpFile::new(file, tag);
+        let mut dump = DumpFile::new(Source::Plain(file), tag);
         std::iter::from_fn(|| dump.next_body())
             .map(|item| {
                 item.map(|(offset, body)| (offset, body.len()))

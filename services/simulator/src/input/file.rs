@@ -1,15 +1,15 @@
 //! One file of messages, whatever its form.
 
-use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fathom_formats::controlhost::Tag;
 use fathom_formats::km3net::{Payload, Versioning};
 
+use crate::packed::Source;
 use crate::recording::{Recording, RecordingError};
 
-use super::dump::{DumpFile, DumpFileError, guess_tag};
+use super::dump::{DumpFile, guess_tag, tag_of_preamble};
 
 /// A file that is being read.
 pub struct InputFile {
@@ -26,7 +26,8 @@ enum Form {
 /// A message of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileMessage {
-    /// Where it is in the file: the body in a dump, the record in a recording.
+    /// Where it is in the file: the body in a dump, the record in a recording; in a packed file that
+    /// of the content.
     pub offset: u64,
     /// Its tag.
     pub tag: Tag,
@@ -82,22 +83,18 @@ pub enum OpenError {
 }
 
 impl InputFile {
-    /// Opens a recording or a dump; `tag` says what a dump holds when it does not tell itself.
+    /// Opens a recording or a dump, also one that is packed with gzip, whatever its name; `tag` says what a dump holds when it does not tell itself.
     pub fn open(path: &Path, tag: Option<Tag>) -> Result<Self, OpenError> {
         let failed = |cause| OpenError::Io {
             path: path.to_owned(),
             cause,
         };
-        let mut file = File::open(path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        let mut start = Vec::new();
-        Read::by_ref(&mut file)
-            .take(16)
-            .read_to_end(&mut start)
-            .map_err(failed)?;
-        file.rewind().map_err(failed)?;
+        let length = std::fs::metadata(path).map_err(failed)?.len();
+        let is_plain = |start: &[u8]| tag_of_preamble(start).is_some();
+        let mut source = Source::open(path, is_plain).map_err(failed)?;
+        let start = source.peek(16).map_err(failed)?;
         let form = if Recording::is_one(&start) {
-            let recording = Recording::open(path).map_err(|cause| OpenError::Recording {
+            let recording = Recording::of(source).map_err(|cause| OpenError::Recording {
                 path: path.to_owned(),
                 cause,
             })?;
@@ -107,7 +104,7 @@ impl InputFile {
             let tag = tag.ok_or_else(|| OpenError::NoTag {
                 path: path.to_owned(),
             })?;
-            Form::Dump(Box::new(DumpFile::new(file, tag)), tag)
+            Form::Dump(Box::new(DumpFile::new(source, tag)), tag)
         };
         Ok(Self {
             path: path.to_owned(),
@@ -121,7 +118,7 @@ impl InputFile {
         &self.path
     }
 
-    /// Returns the bytes read, and of the whole file.
+    /// Returns the bytes read, and of the whole file; of a packed dump those on the disk.
     pub fn progress(&self) -> (u64, u64) {
         match &self.form {
             Form::Recording(recording) => recording.progress(),
@@ -151,13 +148,7 @@ impl InputFile {
                     received_ns: None,
                     body,
                 }),
-                Err((offset, error)) => {
-                    let reason = match &error {
-                        DumpFileError::Dump(error) => error.reason(),
-                        DumpFileError::Io(_) => "io",
-                    };
-                    Err(self.problem(offset, reason, &error))
-                }
+                Err((offset, error)) => Err(self.problem(offset, error.reason(), &error)),
             }),
         }
     }

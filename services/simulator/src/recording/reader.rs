@@ -1,10 +1,11 @@
 //! Reads recordings, whole ones and those that a crash or a bad disk left behind.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use fathom_formats::controlhost::Tag;
+
+use crate::packed::{PackedError, Source};
 
 use super::format::{
     BODY_BYTES_MAX, FILE_HEADER_BYTES, FILE_MAGIC, FOOTER_BYTES, FOOTER_MAGIC, INDEX_ENTRY_BYTES,
@@ -18,12 +19,14 @@ const INDEX_BYTES_MAX: u64 = 384 << 20;
 
 /// A recording that is being read.
 pub struct Recording {
-    file: BufReader<File>,
+    file: BufReader<Source>,
     offset: u64,
     /// Where the records end.
     end: u64,
     index: Vec<IndexEntry>,
     has_index: bool,
+    /// Why the file ends there, when it should not.
+    fault: Option<PackedError>,
 }
 
 /// Why something in a recording cannot be read.
@@ -54,6 +57,14 @@ pub enum RecordingError {
         /// Bytes up to the next record.
         skipped: u64,
     },
+    /// The recording is packed, and the rest of it is missing.
+    #[error("{cause}")]
+    Packed {
+        /// Where in its content the rest is missing.
+        offset: u64,
+        /// Why.
+        cause: PackedError,
+    },
     /// The file cannot be read.
     #[error("cannot read the file")]
     Io(#[from] io::Error),
@@ -67,6 +78,7 @@ impl RecordingError {
             Self::Version { .. } => "version",
             Self::Truncated { .. } => "record_truncated",
             Self::Damaged { .. } => "record_damaged",
+            Self::Packed { cause, .. } => cause.reason(),
             Self::Io(_) => "io",
         }
     }
@@ -74,7 +86,9 @@ impl RecordingError {
     /// Returns where it is.
     pub fn offset(&self) -> u64 {
         match self {
-            Self::Truncated { offset, .. } | Self::Damaged { offset, .. } => *offset,
+            Self::Truncated { offset, .. }
+            | Self::Damaged { offset, .. }
+            | Self::Packed { offset, .. } => *offset,
             Self::NotARecording | Self::Version { .. } | Self::Io(_) => 0,
         }
     }
@@ -86,11 +100,16 @@ impl Recording {
         start.starts_with(&FILE_MAGIC)
     }
 
-    /// Opens a recording.
+    /// Opens a recording, also one that is packed with gzip; that one is unpacked once to its end, for
+    /// its index and to know where it ends.
     pub fn open(path: &Path) -> Result<Self, RecordingError> {
-        let mut file = File::open(path)?;
-        let length = file.seek(SeekFrom::End(0))?;
-        file.seek(SeekFrom::Start(0))?;
+        Self::of(Source::open(path, |_| false)?)
+    }
+
+    /// The recording of this content.
+    pub(crate) fn of(mut file: Source) -> Result<Self, RecordingError> {
+        let (length, fault) = file.measure()?;
+        file.rewind()?;
         let mut header = [0; FILE_HEADER_BYTES];
         file.read_exact(&mut header)
             .map_err(|_| RecordingError::NotARecording)?;
@@ -113,6 +132,7 @@ impl Recording {
             end,
             index: index.map(|(_, index)| index).unwrap_or_default(),
             has_index,
+            fault,
         })
     }
 
@@ -145,12 +165,19 @@ impl Recording {
     pub fn next_record(&mut self) -> Option<Result<Record, RecordingError>> {
         let left = self.end.saturating_sub(self.offset);
         if left == 0 {
-            return None;
+            let (offset, cause) = (self.end, self.fault.take()?);
+            return Some(Err(RecordingError::Packed { offset, cause }));
         }
         let record = self.read_record(left);
-        if let Err(RecordingError::Io(_)) = &record {
+        match &record {
             // A disk that fails once would fail for ever at this place.
-            self.offset = self.end;
+            Err(RecordingError::Io(_)) => self.offset = self.end,
+            // A record that is cut as the file is cut is told once.
+            Err(RecordingError::Truncated { .. }) => {
+                self.fault
+                    .take_if(|fault| matches!(fault, PackedError::Cut));
+            }
+            _ => {}
         }
         Some(record)
     }
@@ -232,7 +259,7 @@ impl Recording {
 }
 
 /// Reads the index; `None` when there is none, or a damaged one.
-fn read_index(file: &mut File, length: u64) -> io::Result<Option<(u64, Vec<IndexEntry>)>> {
+fn read_index(file: &mut Source, length: u64) -> io::Result<Option<(u64, Vec<IndexEntry>)>> {
     let Some(footer_at) = length.checked_sub(FOOTER_BYTES as u64) else {
         return Ok(None);
     };
@@ -333,6 +360,52 @@ mod tests {
             assert_eq!(bodies.len(), complete, "{length}");
             assert!(errors.len() <= 1, "{length}: {errors:?}");
         }
+    }
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        use std::io::Write;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_packed_recording_is_read_like_one_that_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path());
+        let mut whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, packed(&whole)).unwrap();
+        let mut recording = Recording::open(&path).unwrap();
+        assert!(recording.has_index());
+        let all = (0..100).collect::<Vec<_>>();
+        assert_eq!(read_all(&mut recording), (all.clone(), vec![]));
+        assert_eq!(recording.seek(1_005_500_000_000).unwrap(), 50);
+        assert_eq!(read_all(&mut recording).0, all[50..]);
+        whole[FILE_HEADER_BYTES + 5] ^= 1;
+        std::fs::write(&path, packed(&whole)).unwrap();
+        let mut recording = Recording::open(&path).unwrap();
+        let expected = (all[1..].to_vec(), vec!["record_damaged"]);
+        assert_eq!(read_all(&mut recording), expected);
+    }
+
+    #[test]
+    fn a_packed_recording_that_is_cut_off_gives_all_whole_records_and_says_so_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path());
+        let packed = packed(&std::fs::read(&path).unwrap());
+        let mut most = 0;
+        for length in packed.len() / 2..packed.len() {
+            std::fs::write(&path, &packed[..length]).unwrap();
+            let mut recording = Recording::open(&path).unwrap();
+            let (bodies, errors) = read_all(&mut recording);
+            let number = u8::try_from(bodies.len()).unwrap();
+            assert_eq!(bodies, (0..number).collect::<Vec<_>>());
+            most = most.max(number);
+            assert_eq!(errors.len(), 1, "{length}: {errors:?}");
+            let reasons = ["record_truncated", "packed_cut"];
+            assert!(reasons.contains(&errors[0]), "{length}: {errors:?}");
+        }
+        assert_eq!(most, 100);
     }
 
     #[test]

@@ -20,7 +20,8 @@ use super::play::{Played, Player, Speed};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplayOptions {
-    /// Recordings and raw dumps (`IO_EVT.dat`), played together in the order of their times.
+    /// Recordings and raw dumps (`IO_EVT.dat`), played together in the order of their times; also packed
+    /// with gzip, where a recording is unpacked once to its end before it begins.
     pub files: Vec<PathBuf>,
     /// Tag of dumps whose name and first bytes do not tell it.
     #[schemars(with = "Option<String>")]
