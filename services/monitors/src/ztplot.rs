@@ -22,7 +22,8 @@
 //! written them before it lost what it had kept. Nothing is told of them, and files that others wrote
 //! are never taken away. Until the first of them have come, 30 s at most,
 //! records are not told of, because they may be none. What `remove` took out does not come back from
-//! the file, and after `reset` nothing does.
+//! the file, and after `reset` nothing does. The output of the table's name with `_gone` lists the last
+//! 1000 events that have left with their files: `local_db` takes their rows out of its file.
 //!
 //! A change of the selection is kept at once, behind its files: none is lost when the process is killed.
 //! At every start the folder is listed. Files without a row, of a start that ended in between or of one
@@ -38,6 +39,7 @@ mod counts;
 pub(crate) mod drawing;
 mod found;
 mod gauge;
+mod gone;
 mod kept;
 mod merging;
 mod options;
@@ -65,6 +67,7 @@ use self::asked::Asked;
 use self::counts::Counts;
 use self::drawing::{Chosen, EVERY_DU, Paper};
 use self::gauge::Gauge;
+use self::gone::Gone;
 pub use self::options::Config;
 use self::orphans::Orphans;
 use self::own::Own;
@@ -110,6 +113,7 @@ pub struct ZtPlot {
     is_hidden: bool,
     /// Events that have lost their place; their files go at the next tick.
     leaving: Vec<Row>,
+    gone: Gone,
     tables: Shown,
     faulty: Faulty,
 }
@@ -158,6 +162,7 @@ impl Monitor for ZtPlot {
             latest: None,
             is_hidden: false,
             leaving: Vec::new(),
+            gone: Gone::default(),
             tables: Shown {
                 changed: true,
                 at_ms: None,
@@ -238,6 +243,7 @@ impl Monitor for ZtPlot {
         std::mem::swap(&mut fresh.stored, &mut self.stored);
         fresh.stored.begin_anew();
         fresh.leaving = leaving;
+        std::mem::swap(&mut fresh.gone, &mut self.gone);
         *self = fresh;
     }
 
@@ -345,7 +351,7 @@ impl ZtPlot {
     /// Takes an event into the selection, with its files.
     fn select(
         &mut self,
-        row: Row,
+        mut row: Row,
         verdict: Verdict,
         received: Timestamp,
         (event, view, body): (&Payload<'_>, &Panels, &Bytes),
@@ -356,6 +362,8 @@ impl ZtPlot {
         self.write_event(&name, body.to_vec(), &picture, out);
         out.keep();
         let key = row.key;
+        row.was_found = verdict == Verdict::Found;
+        self.gone.came(key);
         let gone = self.selection.take(row);
         self.leaving.extend(gone);
         self.tables.changed = true;
@@ -410,6 +418,7 @@ impl ZtPlot {
                 let path = path_of(&row.key.name(), ending);
                 out.file(FileEdit::Remove { path });
             }
+            self.gone.left(row);
         }
     }
 
@@ -446,9 +455,20 @@ impl ZtPlot {
             let output = Output::new(page_name(table, category), title, page);
             out.put(output.at(newest).every(year_s));
         }
-        let all = tables::all(self.selection.rows().iter());
-        let output = Output::new(table.clone(), "Event selection", all);
-        out.put(output.at(newest).every(year_s));
+        for (name, title, all) in [
+            (
+                table.clone(),
+                "Event selection",
+                tables::all(self.selection.rows().iter()),
+            ),
+            (
+                format!("{table}_gone"),
+                "Events that have left the selection",
+                tables::all(self.gone.rows()),
+            ),
+        ] {
+            out.put(Output::new(name, title, all).at(newest).every(year_s));
+        }
     }
 }
 

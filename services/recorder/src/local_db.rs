@@ -1,8 +1,10 @@
 //! `local_db`: tables of the board in an SQLite file, written by one thread.
 //!
 //! Only the newest version of a table waits to be written, because it has all rows. Rows that are
-//! there already, by their key, are left alone, and rows are never deleted: the file remembers what
-//! the table has let go. When the file cannot be written the newest tables wait; it is tried again
+//! there already, by their key, are left alone, and rows that the table has let go stay, unless an output
+//! (`gone`) lists them: rows that agree with it in the key and in all its other columns that the file has
+//! are taken out, but for those that the newest table has again. That is so for events whose pictures are
+//! gone. When the file cannot be written the newest tables wait; it is tried again
 //! after 1 s, then after twice as long up to an option, for as long as it takes. Each failure is
 //! counted, and while they last the condition `database_not_written` holds.
 //!
@@ -19,7 +21,7 @@ mod plan;
 mod report;
 mod writer;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +85,14 @@ pub struct Mirrored {
     /// Hand the rows that are in the file, those of others among them, back to who makes the output.
     #[serde(default = "yes")]
     pub read_back: bool,
+    /// Output with rows to be taken out of the table again, whole rows with the same columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<String>,
+}
+
+/// Returns the name of the output with the events that have left a selection.
+fn gone_of(selection: &str) -> String {
+    format!("{selection}_gone")
 }
 
 const fn yes() -> bool {
@@ -108,6 +118,7 @@ impl Default for Config {
                 "utc_timestamp INT",
             ]),
             read_back: true,
+            gone: Some(gone_of(EVENTS)),
         };
         let alarms = Mirrored {
             table: "alarm_history".into(),
@@ -116,6 +127,7 @@ impl Default for Config {
             columns: Vec::new(),
             // The alarms keep their own history.
             read_back: false,
+            gone: None,
         };
         Self {
             event_selection_table: EVENTS.into(),
@@ -140,6 +152,9 @@ impl Config {
             if events.table == EVENTS {
                 events.table.clone_from(name);
             }
+            if events.gone.as_ref() == Some(&gone_of(EVENTS)) {
+                events.gone = Some(gone_of(name));
+            }
             tables.insert(name.clone(), events);
         }
         tables
@@ -163,9 +178,19 @@ impl FromConfig<Config> for LocalDb {
             let got = config.retry_max;
             return Err(format!("retry_max is {got}, expected 1s or more"));
         }
-        for (output, mirrored) in &config.named_tables() {
-            if !Output::is_valid_name(output) {
-                return Err(format!("{output:?} is no name of an output"));
+        let tables = config.named_tables();
+        for (output, mirrored) in &tables {
+            if mirrored
+                .gone
+                .as_ref()
+                .is_some_and(|gone| tables.contains_key(gone))
+            {
+                return Err(format!("tables.{output}: gone is the output of a table"));
+            }
+            for name in std::iter::once(output).chain(&mirrored.gone) {
+                if !Output::is_valid_name(name) {
+                    return Err(format!("{name:?} is no name of an output"));
+                }
             }
             Plan::new(mirrored).map_err(|reason| format!("tables.{output}: {reason}"))?;
         }
@@ -195,6 +220,9 @@ impl Service for LocalDb {
             let names = tables.keys().cloned();
             let mirror = Mirror {
                 report: Report::new(path, names.clone().collect()),
+                gone: (tables.values())
+                    .filter_map(|mirrored| mirrored.gone.clone())
+                    .collect(),
                 // At first nothing is written but the empty tables.
                 waiting: names.map(|name| (name, None)).collect(),
                 retry_max: self.config.retry_max.duration(),
@@ -217,6 +245,8 @@ struct Mirror {
     /// table is there.
     waiting: BTreeMap<String, Option<Arc<Output>>>,
     report: Report,
+    /// Outputs with rows to be taken out.
+    gone: BTreeSet<String>,
     retry_max: Duration,
     /// Attempts that failed since the last one that did not.
     failures: u32,
@@ -276,7 +306,7 @@ impl Mirror {
     }
 
     fn wait_for(&mut self, output: &Arc<Output>) {
-        if self.report.is_mirrored(&output.name) {
+        if self.report.is_mirrored(&output.name) || self.gone.contains(&output.name) {
             self.waiting
                 .insert(output.name.clone(), Some(output.clone()));
         }
@@ -329,9 +359,13 @@ impl Mirror {
     /// Notes what became of each table; tells whether that is anything.
     fn note(&mut self, done: &mut Done, now: Timestamp) -> bool {
         let is_news = !(done.written.is_empty()
+            && done.taken_out.is_empty()
             && done.refused.is_empty()
             && done.handed_back.is_empty()
             && done.kept_back.is_empty());
+        for (name, taken_out) in &done.taken_out {
+            self.report.took_out(name, *taken_out);
+        }
         for (name, written) in &done.written {
             self.report.wrote(name, *written, now);
         }

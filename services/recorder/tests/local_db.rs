@@ -116,6 +116,22 @@ impl Running {
         .await;
     }
 
+    /// Waits until so many rows were taken out of the file.
+    async fn taken_out(&mut self, output: &str, rows: u64) {
+        self.wait(|event| {
+            let Event::Output(change) = event else {
+                return None;
+            };
+            let View::Table(table) = &change.output.view else {
+                return None;
+            };
+            let is_report = change.output.name == "local_db";
+            let mut lines = table.rows.iter();
+            (is_report && lines.any(|row| row[0] == output && row[5] == rows)).then_some(())
+        })
+        .await;
+    }
+
     async fn alarm(&mut self) -> (bool, String) {
         self.wait(|event| match event {
             Event::Alarm(alarm) => Some((alarm.firing, alarm.text.clone())),
@@ -351,6 +367,66 @@ async fn what_cannot_be_handed_back_does_not_keep_rows_from_the_file() {
     running.end().await;
 }
 
+/// Rows of events whose pictures had gone stayed in the file for ever.
+#[tokio::test]
+async fn rows_of_events_that_have_left_go_with_their_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = |name: &str, counters: &[u64]| {
+        let columns = [
+            "det_id",
+            "run_id",
+            "frame_index",
+            "trigger_counter",
+            "plot_filename",
+        ];
+        let row = |counter: &u64| {
+            let name = format!("{counter}.png");
+            let row = json!([44, 6760, 156, counter.to_string(), name]);
+            row.as_array().unwrap().clone()
+        };
+        let table = Table {
+            columns: columns.map(str::to_owned).to_vec(),
+            rows: counters.iter().map(row).collect(),
+        };
+        Output::new(name, "t", table)
+    };
+    let there = || {
+        let connection = Connection::open(folder.path().join("monitoring.sqlite3")).unwrap();
+        let mut statement = connection
+            .prepare("SELECT trigger_counter FROM best ORDER BY trigger_counter")
+            .unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, i64>(0)).unwrap();
+        rows.map(Result::unwrap).collect::<Vec<_>>()
+    };
+    let config = LocalDbConfig {
+        event_selection_table: "best".into(),
+        ..LocalDbConfig::default()
+    };
+    let mut running = start(folder.path(), &config, Some(output("best", &[1, 2, 3]))).await;
+    running.rows("best", 3).await;
+    put(&running.board, output("best", &[3, 4]));
+    put(&running.board, output("best_gone", &[1, 2]));
+    running.taken_out("best", 2).await;
+    assert_eq!(there(), [3, 4]);
+    let handed_back = handed_back(folder.path(), "best").unwrap();
+    assert_eq!(handed_back.rows.len(), 2);
+    // What came back before it was gone stays, whichever is heard of first.
+    put(&running.board, output("best_gone", &[1, 2, 3]));
+    put(&running.board, output("best", &[1, 4]));
+    running.taken_out("best", 3).await;
+    assert_eq!(there(), [1, 4]);
+    put(&running.board, output("best_gone", &[2, 3]));
+    running.end().await;
+    assert_eq!(there(), [1, 4]);
+
+    // After a restart as well.
+    let mut running = start(folder.path(), &config, Some(output("best", &[4]))).await;
+    put(&running.board, output("best_gone", &[1]));
+    running.taken_out("best", 1).await;
+    assert_eq!(there(), [4]);
+    running.end().await;
+}
+
 #[test]
 fn options_that_make_no_sense_are_refused() {
     let refused = |config: LocalDbConfig| LocalDb::check(&config, &Setup::default()).unwrap_err();
@@ -365,6 +441,11 @@ fn options_that_make_no_sense_are_refused() {
         ..good
     };
     assert!(refused(with("a", without_key)).contains("tables.a: key is empty"));
+    let itself = Mirrored {
+        gone: Some("a".into()),
+        ..LocalDbConfig::default().tables["alarm_history"].clone()
+    };
+    assert!(refused(with("a", itself)).contains("gone is the output of a table"));
     let nowhere = LocalDbConfig {
         filename: "".into(),
         ..LocalDbConfig::default()

@@ -73,6 +73,7 @@ fn row(cells: &Cells<'_>) -> Option<Row> {
         n_dus: cells.count("n_dus")?,
         utc_timestamp: cells.count("utc_timestamp")?,
         found_as: Some(name),
+        was_found: false,
     };
     let mut values = Category::ALL.into_iter().map(|c| row.value(c));
     values.any(|value| value > 0).then_some(row)

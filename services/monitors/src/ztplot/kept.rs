@@ -7,6 +7,7 @@ use fathom_kernel::{Persist, Saved};
 use serde::{Deserialize, Serialize};
 
 use super::ZtPlot;
+use super::gone::Gone;
 use super::row::Row;
 use super::stored;
 
@@ -18,6 +19,9 @@ struct Kept {
     rows: Vec<Row>,
     /// Rows whose files are still there.
     leaving: Vec<Row>,
+    /// Rows that have left.
+    #[serde(default)]
+    gone: Vec<Row>,
     drawn_s: Option<i64>,
     /// Payload of the event drawn last, in base 64.
     latest: Option<String>,
@@ -32,6 +36,7 @@ impl ZtPlot {
             version: VERSION,
             rows: self.selection.rows().to_vec(),
             leaving: self.leaving.clone(),
+            gone: self.gone.kept(),
             drawn_s: self.drawn_s,
             latest: self.latest.as_ref().map(|body| STANDARD.encode(body)),
             stored: self.stored.kept(),
@@ -49,6 +54,7 @@ impl ZtPlot {
         }
         self.leaving = self.selection.restore(kept.rows);
         self.leaving.extend(kept.leaving);
+        self.gone = Gone::of(kept.gone);
         self.stored.take_back(kept.stored);
         self.drawn_s = kept.drawn_s;
         let latest = kept.latest.and_then(|text| STANDARD.decode(text).ok());

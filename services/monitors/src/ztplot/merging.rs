@@ -32,8 +32,12 @@ impl ZtPlot {
     }
 
     fn merge(&mut self, mut rows: Vec<Row>, out: &mut Outputs) {
-        let (runs, stored) = (&self.runs, &self.stored);
-        rows.retain(|row| !runs.excludes(row.key.run_id) && !stored.is_removed(row.key));
+        let (runs, stored, gone) = (&self.runs, &self.stored, &self.gone);
+        rows.retain(|row| {
+            // The list may have been made before they were taken out of the file.
+            let has_left = stored.is_removed(row.key) || gone.has(row.key);
+            !has_left && !runs.excludes(row.key.run_id)
+        });
         let held = self.stored.settle();
         let others = self.others(&held);
         let (added, gone) = self.selection.merge(rows);

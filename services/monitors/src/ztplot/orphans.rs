@@ -212,6 +212,7 @@ impl ZtPlot {
         if !self.selection.has(key) {
             return false;
         }
+        self.gone.came(key);
         // Anew, because it may have been on its way out while it was read.
         let picture = self.output(name, &event, self.draw(&event, EVERY_DU));
         self.write_event(name, body.to_vec(), &picture, out);

@@ -97,6 +97,9 @@ pub(super) struct Row {
     /// not here, and files that go by its name are not ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) found_as: Option<String>,
+    /// It came again after it was found: its row in that file stays when it goes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) was_found: bool,
 }
 
 impl Row {
@@ -110,6 +113,7 @@ impl Row {
             n_dus: wide(n_dus),
             utc_timestamp: event.header.utc_seconds.into(),
             found_as: None,
+            was_found: false,
         }
     }
 

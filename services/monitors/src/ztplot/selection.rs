@@ -246,6 +246,7 @@ mod tests {
             n_dus: 1,
             utc_timestamp: day * 86_400,
             found_as: None,
+            was_found: false,
         }
     }
 

@@ -283,3 +283,59 @@ fn a_folder_that_cannot_be_listed_is_told_and_listed_again() {
         ["files of the selection cannot be listed"; 2]
     );
 }
+
+/// `local_db` kept rows of events whose pictures had gone, because it never heard that they had left.
+#[test]
+fn events_that_have_left_are_listed_until_they_come_back() {
+    let (mut bench, setup) = bench(small(1));
+    let gone = |bench: &Bench<ZtPlot>| {
+        let name = "event_selection_gone";
+        let rows = column(bench, name, "trigger_counter").into_iter();
+        rows.zip(column(bench, name, "plot_filename"))
+            .map(|(counter, name)| {
+                let counter = counter.as_str().unwrap().to_owned();
+                assert!(
+                    name.as_str()
+                        .unwrap()
+                        .ends_with(&format!("_TC{counter}.png"))
+                );
+                counter
+            })
+            .collect::<Vec<_>>()
+    };
+    let best = |counter: u64, better: usize| Wanted {
+        others: 10 + 10 * better,
+        triggered: (1..=4 + u32::try_from(better).unwrap())
+            .map(|floor| (1, floor))
+            .collect(),
+        ..of(counter, 5 + i32::try_from(better).unwrap())
+    };
+    // A row that was found, and the same event again: its row is of others.
+    stored::answer(&mut bench, stored::rows(&[(1, 4)]));
+    bench.take(&best(1, 0).event(&setup));
+    bench.take(&best(2, 1).event(&setup));
+    bench.take(&best(3, 2).event(&setup));
+    bench.tick(T0);
+    bench.tick(T0 + 1000);
+    assert_eq!(counters(&bench), ["3"]);
+    assert_eq!(gone(&bench), ["2"]);
+    let store = Store::default();
+    let mut bench = bench.restarted(small(1), &setup, &store);
+    bench.tick(T0 + 2000);
+    assert_eq!(gone(&bench), ["2"]);
+    // What the list of the file has of it is not taken.
+    stored::answer(&mut bench, stored::rows(&[(2, 90)]));
+    bench.tick(T0 + 3000);
+    assert_eq!(counters(&bench), ["3"]);
+    let name = json!({ "name": "ztplot_00000044_00006760_FI156_TC3" });
+    bench.monitor.on_request("remove", &name).unwrap();
+    bench.tick(T0 + 4000);
+    bench.tick(T0 + 5000);
+    assert_eq!(gone(&bench), ["2", "3"]);
+    bench.take(&best(2, 1).event(&setup));
+    bench.tick(T0 + 6000);
+    assert_eq!(
+        (counters(&bench), gone(&bench)),
+        (vec![json!("2")], vec!["3".into()])
+    );
+}

@@ -64,6 +64,8 @@ pub(super) struct Database {
     /// Tables that are known to be there, with their columns.
     tables: HashMap<String, Vec<String>>,
     known: HashMap<String, Identities>,
+    /// Rows that were taken out already, by table.
+    taken_out: HashMap<String, Identities>,
     /// What the rows of others in the file were looked at with, see [`Database::others`].
     looked_at: Option<i64>,
 }
@@ -135,6 +137,7 @@ impl Database {
             connection,
             tables: HashMap::new(),
             known: HashMap::new(),
+            taken_out: HashMap::new(),
             looked_at: None,
         })
     }
@@ -161,6 +164,51 @@ impl Database {
         self.judged(written)
     }
 
+    /// Takes the rows of a table out of the file, but for those that the table written last has; none
+    /// before one was written.
+    pub(super) fn take_out(&mut self, plan: &Plan, gone: &Table) -> Result<Written, Fault> {
+        if let Err(reason) = fits(plan, gone) {
+            return Ok(Written::Refused(reason));
+        }
+        let taken_out = self.delete(plan, gone);
+        self.judged(taken_out.map(Written::Rows))
+    }
+
+    fn delete(&mut self, plan: &Plan, gone: &Table) -> Result<u64, rusqlite::Error> {
+        let (Some(there), Some(known)) =
+            (self.tables.get(&plan.table), self.known.get(&plan.table))
+        else {
+            return Ok(0);
+        };
+        let key = key_places(plan, gone);
+        let before = self.taken_out.entry(plan.table.clone()).or_default();
+        let is_due = |row: &&Vec<Value>| {
+            let identity = identity(row, &key);
+            !known.contains(identity) && !before.contains(identity)
+        };
+        let rows: Vec<&Vec<Value>> = gone.rows.iter().filter(is_due).collect();
+        let mut taken_out = 0;
+        if !rows.is_empty() {
+            let (places, names) = common(gone, there);
+            let transaction = self.connection.transaction()?;
+            {
+                let mut delete = transaction.prepare_cached(&plan.delete(&names))?;
+                for row in rows {
+                    taken_out +=
+                        delete.execute(params_from_iter(cells(plan, row, &places, &names)))?;
+                }
+            }
+            transaction.commit()?;
+        }
+        let done = gone.rows.iter().map(|row| identity(row, &key));
+        before.replace(done.filter(|identity| !known.contains(*identity)));
+        if taken_out > 0 {
+            // What was handed back has them still.
+            self.looked_at = None;
+        }
+        Ok(taken_out as u64)
+    }
+
     fn judged(&self, written: Result<Written, rusqlite::Error>) -> Result<Written, Fault> {
         written.or_else(|source| match Fault::is_of_table(&source) {
             true => Ok(Written::Refused(source.to_string())),
@@ -184,11 +232,7 @@ impl Database {
             let text = format!("table {} of the file has no column {absent}", plan.table);
             return Ok(Written::Refused(text));
         }
-        // Columns that an older file does not have are left out.
-        let common = table.columns.iter().enumerate();
-        let common = common.filter(|(_, name)| there.contains(name));
-        let (places, names): (Vec<usize>, Vec<&str>) =
-            common.map(|(at, name)| (at, name.as_str())).unzip();
+        let (places, names) = common(table, &there);
         let key = key_places(plan, table);
         let known = self.known.entry(plan.table.clone()).or_default();
 
@@ -200,11 +244,7 @@ impl Database {
                 if known.contains(identity(row, &key)) {
                     continue;
                 }
-                let cells = places.iter().zip(&names).map(|(&at, name)| Cell {
-                    value: row.get(at).unwrap_or(&Value::Null),
-                    is_integer: plan.is_integer(name),
-                });
-                added += insert.execute(params_from_iter(cells))?;
+                added += insert.execute(params_from_iter(cells(plan, row, &places, &names)))?;
             }
         }
         transaction.commit()?;
@@ -265,6 +305,26 @@ fn fits(plan: &Plan, table: &Table) -> Result<(), String> {
         }
     }
     table.columns.iter().try_for_each(|name| check_name(name))
+}
+
+/// Returns the columns that a table and the file have, with their places. Those that an older file does
+/// not have are left out.
+fn common<'a>(table: &'a Table, there: &[String]) -> (Vec<usize>, Vec<&'a str>) {
+    let columns = table.columns.iter().enumerate();
+    let common = columns.filter(|(_, name)| there.contains(name));
+    common.map(|(at, name)| (at, name.as_str())).unzip()
+}
+
+fn cells<'a>(
+    plan: &Plan,
+    row: &'a [Value],
+    places: &[usize],
+    names: &[&str],
+) -> impl Iterator<Item = Cell<'a>> {
+    places.iter().zip(names).map(|(&at, name)| Cell {
+        value: row.get(at).unwrap_or(&Value::Null),
+        is_integer: plan.is_integer(name),
+    })
 }
 
 fn key_places(plan: &Plan, table: &Table) -> Vec<usize> {

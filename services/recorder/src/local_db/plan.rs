@@ -18,6 +18,8 @@ pub(super) struct Plan {
     pub(super) columns: Vec<Column>,
     /// Rows that are in the file are handed back.
     pub(super) read_back: bool,
+    /// Output with rows to be taken out.
+    pub(super) gone: Option<String>,
 }
 
 /// A column with its type.
@@ -52,6 +54,7 @@ impl Plan {
             key: mirrored.key.clone(),
             columns,
             read_back: mirrored.read_back,
+            gone: mirrored.gone.clone(),
         })
     }
 
@@ -119,6 +122,16 @@ impl Plan {
         format!("CREATE {unique}INDEX IF NOT EXISTS {name} ON {table} ({key})")
     }
 
+    /// Returns the statement that takes out the rows that agree in these columns. Parameter *n* is the
+    /// value of column *n*.
+    pub(super) fn delete(&self, columns: &[&str]) -> String {
+        let same: Vec<_> = (columns.iter().zip(1..))
+            .map(|(name, n)| format!("{} IS ?{n}", quoted(name)))
+            .collect();
+        let (table, same) = (quoted(&self.table), same.join(" AND "));
+        format!("DELETE FROM {table} WHERE {same}")
+    }
+
     /// Returns the statement that adds a row of these columns unless its key is there. Parameter
     /// *n* is the value of column *n*.
     pub(super) fn insert(&self, columns: &[&str]) -> String {
@@ -181,6 +194,7 @@ mod tests {
             key: texts(key),
             columns: texts(columns),
             read_back: true,
+            gone: None,
         }
     }
 

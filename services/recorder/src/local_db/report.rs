@@ -23,6 +23,7 @@ pub(super) struct Report {
 #[derive(Debug, Default)]
 struct State {
     rows: u64,
+    taken_out: u64,
     /// Rows that were found in the file and handed back.
     found: Option<usize>,
     written: Option<Timestamp>,
@@ -69,6 +70,13 @@ impl Report {
         }
     }
 
+    /// Rows were taken out of the file.
+    pub(super) fn took_out(&mut self, output: &str, rows: u64) {
+        if let Some(state) = self.tables.get_mut(output) {
+            state.taken_out += rows;
+        }
+    }
+
     /// Rows that were in the file went to who makes the output.
     pub(super) fn handed_back(&mut self, output: &str, rows: usize) {
         if let Some(state) = self.tables.get_mut(output) {
@@ -106,6 +114,7 @@ impl Report {
                 json!(state.found),
                 json!(state.written.map(utc)),
                 json!(trouble.unwrap_or("")),
+                json!(state.taken_out),
             ]
         };
         let columns = [
@@ -114,6 +123,7 @@ impl Report {
             "rows found",
             "last written [UTC]",
             "trouble",
+            "rows taken out",
         ];
         let table = Table {
             columns: columns.map(str::to_owned).to_vec(),

@@ -1,7 +1,7 @@
 //! The thread that writes: SQLite blocks, and one writer at a time is all it can do. It also reads
 //! back what others have written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -24,6 +24,8 @@ pub(super) type Work = BTreeMap<String, Option<Arc<Output>>>;
 pub(super) struct Done {
     /// Rows added, by output.
     pub(super) written: Vec<(String, u64)>,
+    /// Rows taken out, by output.
+    pub(super) taken_out: Vec<(String, u64)>,
     /// Tables that do not fit, and why.
     pub(super) refused: Vec<(String, String)>,
     /// Rows handed back, by output.
@@ -58,6 +60,7 @@ impl Writer {
             path,
             files,
             plans,
+            gone: BTreeMap::new(),
             database: None,
         };
         let thread = std::thread::Builder::new()
@@ -112,6 +115,8 @@ struct Inside {
     path: PathBuf,
     files: PathBuf,
     plans: BTreeMap<String, Plan>,
+    /// Rows to be taken out, by the output that has let them go.
+    gone: BTreeMap<String, Arc<Output>>,
     /// Closed after a failure: what was known of the file may not hold any more.
     database: Option<Database>,
 }
@@ -127,7 +132,14 @@ impl Inside {
 
     fn work(&mut self, mut work: Work) -> Done {
         let mut done = Done::default();
+        let mut touched = BTreeSet::new();
         while let Some((name, output)) = work.pop_first() {
+            if let Some(of) = self.let_go_by(&name) {
+                self.gone.extend(output.map(|output| (of.clone(), output)));
+                touched.insert(of);
+                continue;
+            }
+            touched.insert(name.clone());
             match self.write(&name, output.as_deref()) {
                 Ok(Written::Rows(rows)) => done.written.push((name, rows)),
                 Ok(Written::Refused(reason)) => done.refused.push((name, reason)),
@@ -140,6 +152,12 @@ impl Inside {
             }
         }
         done.left = work;
+        // Behind the newest tables, whichever came first: what is there again stays.
+        while done.fault.is_none()
+            && let Some(name) = touched.pop_first()
+        {
+            self.take_out(name, &mut done);
+        }
         if done.fault.is_none()
             && let Err(fault) = self.hand_back(&mut done)
         {
@@ -147,6 +165,34 @@ impl Inside {
             done.fault = Some(fault);
         }
         done
+    }
+
+    /// Returns the output whose rows another one tells to take out.
+    fn let_go_by(&self, gone: &str) -> Option<String> {
+        let mut plans = self.plans.iter();
+        let (name, _) = plans.find(|(_, plan)| plan.gone.as_deref() == Some(gone))?;
+        Some(name.clone())
+    }
+
+    fn take_out(&mut self, name: String, done: &mut Done) {
+        let (Some(plan), Some(gone)) = (self.plans.get(&name), self.gone.get(&name)) else {
+            return;
+        };
+        let View::Table(table) = &gone.view else {
+            done.refused.push((name, "what is gone is no table".into()));
+            return;
+        };
+        let database = open(&mut self.database, &self.path);
+        match database.and_then(|database| database.take_out(plan, table)) {
+            Ok(Written::Rows(0)) => {}
+            Ok(Written::Rows(rows)) => done.taken_out.push((name, rows)),
+            Ok(Written::Refused(reason)) => done.refused.push((name, reason)),
+            Err(fault) => {
+                self.database = None;
+                done.left.insert(gone.name.clone(), Some(gone.clone()));
+                done.fault = Some(fault);
+            }
+        }
     }
 
     /// Writes the rows that are in the file into a file for each output, where who makes the output
