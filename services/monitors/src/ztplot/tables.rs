@@ -138,6 +138,7 @@ mod tests {
             n_dus: 4,
             utc_timestamp: 1_574_432_870,
             found_as: None,
+            was_found: false,
         }
     }
 

@@ -189,7 +189,8 @@ fn slices_of_a_wrong_time_are_not_the_newest_for_ever() {
     let mut bench = bench(Config::default());
     let newest = |bench: &Bench<TimesliceRates>, stream: &str| {
         let cell = bench.cell("timeslice_counts", stream, 10);
-        cell.as_str().map(|text| text[..10].to_owned())
+        let day = |text: &str| Some(text.split_once(' ')?.0.to_owned());
+        cell.as_str().and_then(day)
     };
     let far = |tag: Tag, index: i32, received_ms: i64| {
         let Event::Frame(mut far) = slice(tag, 1, index + 5_000_000) else {
