@@ -10,7 +10,7 @@ import { absent } from "./pages";
 import { fraction, gridOf, heightOf, panelAt, rangeOf, valueAt } from "./plots/grid";
 import { near, pixels, raster, slotsOf } from "./plots/hitmap";
 import { binAt, found, sizeOf } from "./plots/layers";
-import { namesOf } from "./plots/panels";
+import { labelsOf, namesOf } from "./plots/panels";
 import { minorTimes } from "./plots/series";
 import { storedEvent } from "./plots/table";
 import { linearTicks, logTicks, multiples } from "./plots/ticks";
@@ -81,6 +81,17 @@ test("multiplicities found late stand in the order of numbers", () => {
   const names = (...list: string[]) => panel(...list.map((name) => layer({ name })));
   const view = { ...grid(0, 1), panels: [names("1", "2", "5", "10+", "triggered"), names("1", "4", "triggered", "fit")] };
   expect([...namesOf(view).keys()]).toEqual(["1", "2", "4", "5", "10+", "triggered", "fit"]);
+});
+
+test("multiplicities under their whole names stood in the order of the panels", () => {
+  const names = (...list: (number | string)[]) => panel(...list.map((name) => layer({ name: typeof name === "number" ? `multiplicity ${name}` : name })));
+  const view = { ...grid(0, 1), panels: [names(1, 2, 6, "multiplicity 10 and more", "triggered"), names(1, 7, 8, "triggered"), names("DU 3")] };
+  expect([...namesOf(view).keys()].map((name) => name.replace("multiplicity ", ""))).toEqual(["1", "2", "6", "7", "8", "10 and more", "triggered", "DU 3"]);
+});
+
+test("a legend of multiplicities says the word once", () => {
+  const labels = labelsOf(["multiplicity 1", "multiplicity 2", "multiplicity 10 and more", "triggered"]);
+  expect(labels).toEqual(["multiplicity 1", "2", "10 and more", "triggered"]);
 });
 
 test("the nearest point under the pointer is found, with what was said of it", () => {

@@ -101,9 +101,13 @@ fn entries<'a>(frame: &Frame, panels: &'a [Panel]) -> (Vec<Entry<'a>>, usize) {
     (list, left_out)
 }
 
-/// Returns the number that a name is, such as 4, or 10 of `10+`.
+/// Returns the number of a multiplicity, such as 4 of `multiplicity 4`, 10 of `multiplicity 10 and more`
+/// or `10+`.
 fn number(name: &str) -> Option<u32> {
-    name.strip_suffix('+').unwrap_or(name).parse().ok()
+    let number = name.strip_prefix("multiplicity ").unwrap_or(name);
+    let ends = ["+", " and more"];
+    let end = ends.iter().find_map(|end| number.strip_suffix(end));
+    end.unwrap_or(number).parse().ok()
 }
 
 #[cfg(test)]
@@ -114,22 +118,17 @@ mod tests {
     use super::*;
     use crate::picture::size::Size;
 
-    #[test]
-    fn multiplicities_found_late_stand_in_the_order_of_numbers() {
-        let panel = |names: &[&str]| {
-            let layer = |name: &&str| {
-                Layer::new(Shape::Disc, "red", vec![0.0], vec![0.0]).named(name.to_string())
-            };
-            Panel {
-                title: String::new(),
-                layers: names.iter().map(layer).collect(),
-                guides: Vec::new(),
-            }
+    /// Returns the names of the legend of these panels.
+    fn names_of(panels: &[&[&str]]) -> Vec<String> {
+        let layer = |name: &&str| {
+            Layer::new(Shape::Disc, "red", vec![0.0], vec![0.0]).named(name.to_string())
         };
-        let panels = vec![
-            panel(&["1", "2", "5", "10+", "triggered"]),
-            panel(&["1", "4", "triggered", "fit"]),
-        ];
+        let panel = |names: &&[&str]| Panel {
+            title: String::new(),
+            layers: names.iter().map(layer).collect(),
+            guides: Vec::new(),
+        };
+        let panels: Vec<_> = panels.iter().map(panel).collect();
         let view = View::Panels(Panels {
             columns: 1,
             panels: panels.clone(),
@@ -140,8 +139,31 @@ mod tests {
         let at = Timestamp::UNIX_EPOCH;
         let frame = Frame::draw(&mut canvas, &output, at, at);
         let (entries, left_out) = entries(&frame, &panels);
-        let names: Vec<_> = entries.iter().map(|e| e.layer.name.as_str()).collect();
-        assert_eq!(names, ["1", "2", "4", "5", "10+", "triggered", "fit"]);
         assert_eq!(left_out, 0);
+        entries.iter().map(|e| e.layer.name.clone()).collect()
+    }
+
+    #[test]
+    fn multiplicities_found_late_stand_in_the_order_of_numbers() {
+        let names = names_of(&[
+            &["1", "2", "5", "10+", "triggered"],
+            &["1", "4", "triggered", "fit"],
+        ]);
+        assert_eq!(names, ["1", "2", "4", "5", "10+", "triggered", "fit"]);
+    }
+
+    #[test]
+    fn multiplicities_under_their_whole_names_stood_in_the_order_of_the_panels() {
+        let names = names_of(&[
+            &["multiplicity 2", "multiplicity 10 and more", "triggered"],
+            &["multiplicity 7", "triggered"],
+        ]);
+        let expected = [
+            "multiplicity 2",
+            "multiplicity 7",
+            "multiplicity 10 and more",
+            "triggered",
+        ];
+        assert_eq!(names, expected);
     }
 }

@@ -12,9 +12,11 @@ import { moved, whole, type Window, zoomed } from "./viewport";
 
 const NAMES_MAX = 60;
 const WHEEL_STEP = 1.2;
+const MULTIPLICITY = "multiplicity ";
 
-// The number that a name is, such as 4, or 10 of "10+"; other names come behind all numbers.
-const numberOf = (name: string) => (/^\d+\+?$/.test(name) ? parseInt(name, 10) : Number.MAX_VALUE);
+// The number of a multiplicity, such as 4 of "multiplicity 4", 10 of "multiplicity 10 and more" or "10+";
+// other names come behind all numbers.
+const numberOf = (name: string) => Number(/^(?:multiplicity )?(\d+)(?:\+| and more)?$/.exec(name)?.[1] ?? Number.MAX_VALUE);
 
 // Each name of a layer once, with the first layer that has it; multiplicities in their order, also
 // those that only later panels have.
@@ -26,6 +28,12 @@ export function namesOf(view: PanelsView): Map<string, { layer: Layer; colour: s
     });
   }
   return new Map([...names].sort(([a], [b]) => numberOf(a) - numberOf(b)));
+}
+
+// What the legend says: what a name shares with the one before it is said once.
+export function labelsOf(names: string[]): string[] {
+  const plain = (name: string, at: number) => at > 0 && name.startsWith(MULTIPLICITY) && names[at - 1]?.startsWith(MULTIPLICITY);
+  return names.map((name, at) => (plain(name, at) ? name.slice(MULTIPLICITY.length) : name));
 }
 
 export function PanelsPlot({ view }: { view: PanelsView }) {
@@ -62,11 +70,12 @@ const keyOf = (title: string, at: number) => title || String(at);
 function Key({ names, hidden, toggle }: { names: ReturnType<typeof namesOf>; hidden: Set<string>; toggle: (name: string) => void }) {
   if (names.size === 0) return null;
   const list = [...names].slice(0, NAMES_MAX);
+  const labels = labelsOf(list.map(([name]) => name));
   return (
     <div class="key">
-      {list.map(([name, { layer, colour }]) => (
-        <button type="button" key={name} class={hidden.has(name) ? "off" : ""} aria-pressed={!hidden.has(name)} onClick={() => toggle(name)}>
-          <Sample layer={layer} colour={colour} />{name}
+      {list.map(([name, { layer, colour }], at) => (
+        <button type="button" key={name} title={name} class={hidden.has(name) ? "off" : ""} aria-pressed={!hidden.has(name)} onClick={() => toggle(name)}>
+          <Sample layer={layer} colour={colour} />{labels[at]}
         </button>
       ))}
       {names.size > NAMES_MAX && <span class="messages">and {names.size - NAMES_MAX} more</span>}
