@@ -25,7 +25,8 @@ const CHATBOT: &str = "chatbot";
 pub(crate) struct Options {
     /// User name on the server (`rocketchat`).
     pub(crate) botname: String,
-    /// File with certificates (PEM) that are trusted beside those of the machine.
+    /// File with certificates (PEM) that are trusted beside those of the machine: those of authorities, or
+    /// the server's own, such as a self-signed one.
     pub(crate) ca_file: Option<PathBuf>,
     /// Channel (`rocketchat`).
     pub(crate) channel: String,

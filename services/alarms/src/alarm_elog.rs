@@ -49,7 +49,8 @@ const PICTURE_WAIT: Duration = Duration::from_secs(15);
 pub(crate) struct Options {
     /// Author of the entries.
     pub(crate) author: String,
-    /// File with certificates (PEM) that are trusted beside those of the machine.
+    /// File with certificates (PEM) that are trusted beside those of the machine: those of authorities, or
+    /// the server's own, such as a self-signed one.
     pub(crate) ca_file: Option<PathBuf>,
     /// The least severity passed on: `info`, `warning` or `alert`.
     pub(crate) least: Severity,

@@ -21,6 +21,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tracing::debug;
 
+use crate::own_certificate::explained;
 use crate::sink::{
     Only, Outlet, Parcel, QueueOptions, SendError, Taste, digest, one_line, run, subject,
 };
@@ -36,7 +37,9 @@ const TOLD_CHARS: usize = 200;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Options {
-    /// File with certificates (PEM) that are trusted beside those of the machine.
+    /// File with the certificate (PEM) of an authority that is trusted beside those of the machine. It is
+    /// the one that has signed the server's: a self-signed one of the server itself, as
+    /// `openssl req -x509` makes it, is refused.
     pub(crate) ca_file: Option<PathBuf>,
     /// The sender.
     pub(crate) from: String,
@@ -232,6 +235,10 @@ fn smtp(options: &Options) -> Result<AsyncSmtpTransport<Tokio1Executor>, String>
     Ok(builder.build())
 }
 
+/// What helps when the server shows a self-signed certificate of an authority.
+const SIGNED_BY_ANOTHER: &str = "make one for the server that the authority signs, and name the \
+     authority's as `ca_file`";
+
 fn trust(options: &Options) -> Result<TlsParameters, String> {
     let mut trusted = TlsParameters::builder(options.server.clone());
     if !web::machine_has_certificates() {
@@ -253,7 +260,8 @@ impl Outlet for Post {
             match &self.way {
                 Way::Smtp(smtp) => {
                     let sent = smtp.send(message).await;
-                    sent.map(|_| ()).map_err(|error| SendError(chain(&error)))
+                    sent.map(|_| ())
+                        .map_err(|error| SendError(explained(chain(&error), SIGNED_BY_ANOTHER)))
                 }
                 Way::Program(program) => pipe(program, &message).await,
             }

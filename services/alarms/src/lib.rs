@@ -35,6 +35,7 @@ mod fake_chat;
 mod find;
 mod idle;
 mod kept;
+mod own_certificate;
 mod sink;
 mod small_http;
 mod web;

@@ -22,7 +22,8 @@ const TOKEN_BYTES_MIN: usize = 16;
 pub(crate) struct Options {
     /// User name of the bot; it heeds what begins with `@` and this name.
     pub(crate) botname: String,
-    /// File with certificates (PEM) that are trusted beside those of the machine.
+    /// File with certificates (PEM) that are trusted beside those of the machine: those of authorities, or
+    /// the server's own, such as a self-signed one.
     pub(crate) ca_file: Option<PathBuf>,
     /// Channel that it listens to; what is said elsewhere is not heard.
     pub(crate) channel: String,
