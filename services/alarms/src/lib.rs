@@ -20,7 +20,7 @@
 //!
 //! The engine judges no data: that is what monitors are for. State sizes: an alarm takes about 400
 //! bytes (at most 10,000 by default), a row of the history about 300 (2,000), a waiting notice of a
-//! sink about 300 (2,000).
+//! sink about 300 (10,000: one of every module of the largest detector, and more).
 #![warn(missing_docs)]
 
 mod alarm_chat;

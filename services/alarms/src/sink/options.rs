@@ -52,7 +52,7 @@ impl Default for QueueOptions {
         Self {
             gather: Span::from_secs(2),
             keep: Span::from_secs(86_400),
-            notices: 2000,
+            notices: 10_000,
             retry_first: Span::from_secs(1),
             retry_most: Span::from_secs(300),
         }
