@@ -115,3 +115,35 @@ async fn a_ztplot_that_is_up_long_before_local_db_gets_the_events_too() {
     wait_for(|| counters(&stack) == texts((11..=20).rev())).await;
     assert_eq!(stack.shutdown().await, Ended::Ordered);
 }
+
+/// How many rows the file has, and how many events were selected so far.
+fn rows_and_selected(stack: &Stack, file: &Connection) -> (i64, i64) {
+    let counts = table(stack, "ztplot_counts").map_or_else(Vec::new, |table| table.rows);
+    let selected = counts.iter().find(|row| row[0] == "selected");
+    let rows = file.query_row("SELECT count(*) FROM best", [], |row| row.get(0));
+    (
+        rows.unwrap_or(0),
+        selected.and_then(|row| row[1].as_i64()).unwrap_or(0),
+    )
+}
+
+/// Rows of events that had left the selection stayed, with the names of pictures that were gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_leave_the_file_with_their_pictures_and_those_of_km3mon_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Connection::open(folder.path().join("km3mon.sqlite3")).unwrap();
+    fill(&file);
+    let detector = "[service.fake_detector]\nkind = \"fake_detector\"\nio_evt.rate_hz = 50.0\n";
+    let few = CONFIGURATION.replace("kind = \"ztplot\"", "kind = \"ztplot\"\nbest = 1");
+    let mut stack = configured(folder.path(), &format!("{few}\n{detector}"));
+    // At most three are the best of a category.
+    wait_for(|| {
+        let (rows, selected) = rows_and_selected(&stack, &file);
+        selected >= 6 && (27..=29).contains(&rows)
+    })
+    .await;
+    assert_eq!(stack.shutdown().await, Ended::Ordered);
+    let count = "SELECT count(*) FROM best WHERE plot_filename LIKE 'it''s %'";
+    let rows: i64 = file.query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 26);
+}

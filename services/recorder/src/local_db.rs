@@ -4,7 +4,8 @@
 //! there already, by their key, are left alone, and rows that the table has let go stay, unless an output
 //! (`gone`) lists them: rows that agree with it in the key and in all its other columns that the file has
 //! are taken out, but for those that the newest table has again. That is so for events whose pictures are
-//! gone. When the file cannot be written the newest tables wait; it is tried again
+//! gone. Table `fathom_TABLE_rows` of the file remembers which rows were written here: rows of others are
+//! never changed or taken out, even when they are the same. When the file cannot be written the newest tables wait; it is tried again
 //! after 1 s, then after twice as long up to an option, for as long as it takes. Each failure is
 //! counted, and while they last the condition `database_not_written` holds.
 //!
@@ -66,7 +67,8 @@ pub struct Config {
     pub filename: PathBuf,
     /// Longest pause between two attempts to write.
     pub retry_max: Span,
-    /// Tables of the board, by the names of their outputs, and where they go.
+    /// Tables of the board, by the names of their outputs, and where they go. Rows that the output of
+    /// `gone` lists leave again, such as events whose pictures are gone; rows of others stay.
     pub tables: BTreeMap<String, Mirrored>,
 }
 
@@ -85,7 +87,8 @@ pub struct Mirrored {
     /// Hand the rows that are in the file, those of others among them, back to who makes the output.
     #[serde(default = "yes")]
     pub read_back: bool,
-    /// Output with rows to be taken out of the table again, whole rows with the same columns.
+    /// Output with rows to be taken out of the table again, whole rows with the same columns; only those
+    /// that were written here go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone: Option<String>,
 }

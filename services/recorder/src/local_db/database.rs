@@ -1,5 +1,6 @@
 //! The SQLite file: opens it, makes tables that are not there, adds rows that are not there.
 
+mod own;
 mod stored;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use rusqlite::{Connection, ErrorCode, ToSql, params_from_iter};
 use serde_json::Value;
 use tracing::info;
 
+use self::own::Own;
 use super::identity::{Identities, identity};
 use super::plan::{Column, Plan, check_name, quoted};
 
@@ -164,8 +166,8 @@ impl Database {
         self.judged(written)
     }
 
-    /// Takes the rows of a table out of the file, but for those that the table written last has; none
-    /// before one was written.
+    /// Takes the rows of a table out of the file that were written here, but for those that the table
+    /// written last has; none before one was written.
     pub(super) fn take_out(&mut self, plan: &Plan, gone: &Table) -> Result<Written, Fault> {
         if let Err(reason) = fits(plan, gone) {
             return Ok(Written::Refused(reason));
@@ -175,9 +177,9 @@ impl Database {
     }
 
     fn delete(&mut self, plan: &Plan, gone: &Table) -> Result<u64, rusqlite::Error> {
-        let (Some(there), Some(known)) =
-            (self.tables.get(&plan.table), self.known.get(&plan.table))
-        else {
+        let there = self.tables.get(&plan.table);
+        let known = self.known.get(&plan.table);
+        let (Some(there), Some(known), Some(own)) = (there, known, Own::of(plan)) else {
             return Ok(0);
         };
         let key = key_places(plan, gone);
@@ -194,8 +196,10 @@ impl Database {
             {
                 let mut delete = transaction.prepare_cached(&plan.delete(&names))?;
                 for row in rows {
-                    taken_out +=
-                        delete.execute(params_from_iter(cells(plan, row, &places, &names)))?;
+                    if own.forget(&transaction, &key_cells(plan, row, &key))? {
+                        let cells = cells(plan, row, &places, &names);
+                        taken_out += delete.execute(params_from_iter(cells))?;
+                    }
                 }
             }
             transaction.commit()?;
@@ -235,6 +239,7 @@ impl Database {
         let (places, names) = common(table, &there);
         let key = key_places(plan, table);
         let known = self.known.entry(plan.table.clone()).or_default();
+        let own = Own::of(plan);
 
         let mut added = 0;
         let transaction = self.connection.transaction()?;
@@ -244,7 +249,12 @@ impl Database {
                 if known.contains(identity(row, &key)) {
                     continue;
                 }
-                added += insert.execute(params_from_iter(cells(plan, row, &places, &names)))?;
+                let cells = cells(plan, row, &places, &names);
+                let new = insert.execute(params_from_iter(cells))?;
+                added += new;
+                if let Some(own) = own.as_ref().filter(|_| new > 0) {
+                    own.remember(&transaction, &key_cells(plan, row, &key))?;
+                }
             }
         }
         transaction.commit()?;
@@ -267,6 +277,9 @@ impl Database {
         let columns = self.columns_there(&plan.table)?;
         if plan.key.iter().all(|name| columns.contains(name)) {
             self.index(plan)?;
+        }
+        if let Some(own) = Own::of(plan) {
+            own.prepare(&self.connection)?;
         }
         self.tables.insert(plan.table.clone(), columns.clone());
         Ok(columns)
@@ -330,6 +343,11 @@ fn cells<'a>(
 fn key_places(plan: &Plan, table: &Table) -> Vec<usize> {
     let place = |name: &String| table.columns.iter().position(|column| column == name);
     plan.key.iter().filter_map(place).collect()
+}
+
+fn key_cells<'a>(plan: &Plan, row: &'a [Value], key: &[usize]) -> Vec<Cell<'a>> {
+    let names: Vec<&str> = plan.key.iter().map(String::as_str).collect();
+    cells(plan, row, key, &names).collect()
 }
 
 /// Takes the types from the cells of a row.

@@ -122,14 +122,14 @@ impl Plan {
         format!("CREATE {unique}INDEX IF NOT EXISTS {name} ON {table} ({key})")
     }
 
-    /// Returns the statement that takes out the rows that agree in these columns. Parameter *n* is the
-    /// value of column *n*.
+    /// Returns the statement that takes out the row that agrees in these columns, of several the first:
+    /// a row is only written here when there is none of its key. Parameter *n* is the value of column *n*.
     pub(super) fn delete(&self, columns: &[&str]) -> String {
         let same: Vec<_> = (columns.iter().zip(1..))
             .map(|(name, n)| format!("{} IS ?{n}", quoted(name)))
             .collect();
         let (table, same) = (quoted(&self.table), same.join(" AND "));
-        format!("DELETE FROM {table} WHERE {same}")
+        format!("DELETE FROM {table} WHERE rowid = (SELECT min(rowid) FROM {table} WHERE {same})")
     }
 
     /// Returns the statement that adds a row of these columns unless its key is there. Parameter

@@ -6,6 +6,8 @@ use tempfile::TempDir;
 use super::super::{Config, Mirrored};
 use super::*;
 
+mod taken_out;
+
 fn plan() -> Plan {
     Plan::new(&Config::default().tables["event_selection"]).unwrap()
 }
@@ -447,33 +449,4 @@ fn counters_that_are_texts_for_browsers_are_integers_in_the_file() {
     let mut database = Database::open(&path).unwrap();
     assert_eq!(database.write(&plan(), &table).unwrap(), Written::Rows(2));
     assert_eq!(counters(&path), [7, -1]);
-}
-
-#[test]
-fn rows_that_are_gone_are_taken_out_but_not_those_there_again_or_of_others() {
-    let (_folder, path) = place();
-    let mut database = Database::open(&path).unwrap();
-    database.prepare(&plan()).unwrap();
-    let take_out =
-        |database: &mut Database, gone: &[u64]| database.take_out(&plan(), &events(gone)).unwrap();
-    // What there is now is not known yet.
-    assert_eq!(take_out(&mut database, &[1]), Written::Rows(0));
-    database.write(&plan(), &events(&[1, 2, u64::MAX])).unwrap();
-    database.write(&plan(), &events(&[2, 3])).unwrap();
-    // The same event with another picture, as somebody else wrote it.
-    let others = "UPDATE event_selection SET plot_filename = 'old.png' WHERE trigger_counter = 1";
-    Connection::open(&path)
-        .unwrap()
-        .execute_batch(others)
-        .unwrap();
-    assert_eq!(counters(&path), [1, 2, -1, 3]);
-    assert_eq!(take_out(&mut database, &[1, 2, u64::MAX]), Written::Rows(1));
-    assert_eq!(counters(&path), [1, 2, 3]);
-    assert_eq!(take_out(&mut database, &[1, 2, u64::MAX]), Written::Rows(0));
-    // Once the table has let it go it goes, and comes back when the table has it again.
-    database.write(&plan(), &events(&[3])).unwrap();
-    assert_eq!(take_out(&mut database, &[1, 2]), Written::Rows(1));
-    database.write(&plan(), &events(&[3, 2])).unwrap();
-    assert_eq!(take_out(&mut database, &[1]), Written::Rows(0));
-    assert_eq!(counters(&path), [1, 3, 2]);
 }
