@@ -26,7 +26,8 @@ pub(crate) struct Options {
     /// User name on the server (`rocketchat`).
     pub(crate) botname: String,
     /// File with certificates (PEM) that are trusted beside those of the machine: those of authorities, or
-    /// the server's own, such as a self-signed one.
+    /// the server's own, such as a self-signed one, which must have the host name as a
+    /// `subjectAltName`.
     pub(crate) ca_file: Option<PathBuf>,
     /// Channel (`rocketchat`).
     pub(crate) channel: String,

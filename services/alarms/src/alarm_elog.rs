@@ -50,7 +50,8 @@ pub(crate) struct Options {
     /// Author of the entries.
     pub(crate) author: String,
     /// File with certificates (PEM) that are trusted beside those of the machine: those of authorities, or
-    /// the server's own, such as a self-signed one.
+    /// the server's own, such as a self-signed one, which must have the host name as a
+    /// `subjectAltName`.
     pub(crate) ca_file: Option<PathBuf>,
     /// The least severity passed on: `info`, `warning` or `alert`.
     pub(crate) least: Severity,

@@ -23,7 +23,8 @@ pub(crate) struct Options {
     /// User name of the bot; it heeds what begins with `@` and this name.
     pub(crate) botname: String,
     /// File with certificates (PEM) that are trusted beside those of the machine: those of authorities, or
-    /// the server's own, such as a self-signed one.
+    /// the server's own, such as a self-signed one, which must have the host name as a
+    /// `subjectAltName`.
     pub(crate) ca_file: Option<PathBuf>,
     /// Channel that it listens to; what is said elsewhere is not heard.
     pub(crate) channel: String,
