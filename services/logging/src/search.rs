@@ -300,6 +300,27 @@ mod tests {
     }
 
     #[test]
+    fn entries_written_during_a_search_were_hits_without_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        let mut archive = archive_of(folder.path(), now);
+        for number in 0..4 {
+            write(&mut archive, &format!("message {number}"), now);
+        }
+        let path = folder.path().join("MSG.log");
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let line = "MSG.log [Other]: message 0\n".len() as u64;
+        // The last message, or the last two, are not in the text as long as it was at the start.
+        for (length, expected) in [(3 * line, 3), (3 * line - 5, 2), (0, 0)] {
+            file.set_len(length).unwrap();
+            let found = Wanted::newest(1000).search(archive.names(), day_of(now));
+            let found = found.unwrap();
+            let whole = ["message 0", "message 1", "message 2"];
+            assert_eq!(texts(&found), whole[..expected], "{length} bytes");
+        }
+    }
+
+    #[test]
     fn a_damaged_file_hid_all_others_and_kept_the_service_from_starting() {
         let folder = tempfile::tempdir().unwrap();
         let line = |day: &str| format!("MSG.log [Other]: of {day}\n");

@@ -116,6 +116,10 @@ impl<'a> Scan<'a> {
             let length = u64::from(entry.length);
             at += text.by_ref().take(length).read_to_end(&mut line)? as u64;
             self.read = at - start;
+            // The index is read later than the length of the text: it may tell of what came meanwhile.
+            if (line.len() as u64) < length {
+                break;
+            }
             let line = String::from_utf8_lossy(&line);
             let received = Timestamp::from_millisecond(entry.received_ms).ok();
             self.judge(&line, received, entry.level, entry.class);
