@@ -10,7 +10,7 @@ mod files;
 mod stats;
 mod views;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +19,13 @@ use fathom_kernel::{
     BoxFuture, Event, Filter, FromConfig, Limits, Service, ServiceCx, ServiceError, Setup,
     Subscription, Timestamp, blocking, tags,
 };
-use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 pub(crate) use self::core::Core;
-use self::files::Counted;
+use self::files::Look;
 use self::stats::Stats;
 use crate::archive::{ArchiveError, Names, day_of};
 use crate::reading::Reading;
@@ -129,7 +128,7 @@ impl Service for LogAnalyser {
 struct Analyser {
     stats: Stats,
     names: Names,
-    work: JoinSet<Result<BTreeMap<Date, Counted>, ArchiveError>>,
+    work: JoinSet<Result<Look, ArchiveError>>,
     cx: ServiceCx,
 }
 
@@ -217,16 +216,17 @@ impl Analyser {
         self.persist().await
     }
 
-    fn counted(
-        &mut self,
-        done: Result<Result<BTreeMap<Date, Counted>, ArchiveError>, tokio::task::JoinError>,
-    ) {
+    fn counted(&mut self, done: Result<Result<Look, ArchiveError>, tokio::task::JoinError>) {
         match done {
-            Ok(Ok(days)) => {
+            Ok(Ok(Look {
+                counted: days,
+                failed,
+            })) => {
                 if !days.is_empty() {
                     info!(days = days.len(), "archived messages counted");
                 }
-                for error in days.values().filter_map(|(_, damage)| damage.as_ref()) {
+                let damage = days.values().filter_map(|(_, damage)| damage.as_ref());
+                for error in damage.chain(&failed) {
                     self.unreadable(error);
                 }
                 self.stats.take_days(days);

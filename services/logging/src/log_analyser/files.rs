@@ -86,6 +86,14 @@ impl Wanted {
 /// The counts of a day, and why they are not all, where a file is damaged.
 pub(super) type Counted = (Counts, Option<ArchiveError>);
 
+/// What a look at the archived days found.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    pub(super) counted: BTreeMap<Date, Counted>,
+    /// Why days could not be counted this time; the next look tries them again.
+    pub(super) failed: Vec<ArchiveError>,
+}
+
 /// Counts the archived days that are wanted. Ends early, with what is done, when told to.
 ///
 /// # Errors
@@ -94,23 +102,31 @@ pub(super) fn days(
     names: &Names,
     wanted: &Wanted,
     is_stopped: &dyn Fn() -> bool,
-) -> Result<BTreeMap<Date, Counted>, ArchiveError> {
+) -> Result<Look, ArchiveError> {
     let listed = match names.days() {
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         listed => listed.map_err(ArchiveError::of("list folder", &names.folder))?,
     };
-    let mut counted = BTreeMap::new();
+    let mut look = Look::default();
     for day in wanted.of(listed) {
-        let Some(counts) = count_day(names, day, is_stopped) else {
-            break;
-        };
-        counted.insert(day, counts);
+        match count_day(names, day, is_stopped) {
+            Some(Ok(counted)) => drop(look.counted.insert(day, counted)),
+            Some(Err(error)) => look.failed.push(error),
+            None => break,
+        }
     }
-    Ok(counted)
+    Ok(look)
 }
 
 /// Counts one day, as far as its files can be read; `None` when told to stop.
-fn count_day(names: &Names, day: Date, is_stopped: &dyn Fn() -> bool) -> Option<Counted> {
+///
+/// # Errors
+/// When a file cannot be read for a reason that may pass, such as too many open files.
+fn count_day(
+    names: &Names,
+    day: Date,
+    is_stopped: &dyn Fn() -> bool,
+) -> Option<Result<Counted, ArchiveError>> {
     let _hold = names.hold();
     let (mut counts, mut damage) = (Counts::default(), None);
     for (text, index) in past_files(names, day) {
@@ -131,12 +147,30 @@ fn count_day(names: &Names, day: Date, is_stopped: &dyn Fn() -> bool) -> Option<
             // Compressed or deleted meanwhile: the next look finds it.
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
             Ok(false) => return None,
-            Err(error) => damage = Some(ArchiveError::of("read all of", &text)(error)),
+            Err(error) => {
+                let is_damage = is_damage(&error);
+                let error = ArchiveError::of("read all of", &text)(error);
+                if !is_damage {
+                    return Some(Err(error));
+                }
+                damage = Some(error);
+            }
         }
         // A day that was begun twice has a compressed file and a plain one.
         counts.merge(&own);
     }
-    Some((counts, damage))
+    Some(Ok((counts, damage)))
+}
+
+/// Tells whether a file will be unreadable with every further look as well: what the decompression
+/// says of a file that is cut or changed.
+fn is_damage(error: &io::Error) -> bool {
+    let kinds = [
+        ErrorKind::UnexpectedEof,
+        ErrorKind::InvalidData,
+        ErrorKind::InvalidInput,
+    ];
+    kinds.contains(&error.kind())
 }
 
 /// What an index tells of a text.
@@ -240,7 +274,8 @@ mod tests {
         encoder.write_all(early.as_bytes()).unwrap();
         encoder.finish().unwrap();
         std::fs::write(names.of_day(day, "log"), line("ERROR").repeat(2)).unwrap();
-        let (counts, damage) = count_day(&names, day, &|| false).unwrap();
+        let counted = count_day(&names, day, &|| false).unwrap();
+        let (counts, damage) = counted.unwrap();
         assert!(damage.is_none());
         let of = |level| counts.of(LogSource::DataFilter, level);
         assert_eq!((of(Level::Error), of(Level::Warning)), (5, 1));
@@ -265,8 +300,10 @@ mod tests {
             days_max: 10,
             oldest: None,
         };
-        let days = days(&names, &wanted, &|| false).unwrap();
-        let errors: Vec<_> = days
+        let look = days(&names, &wanted, &|| false).unwrap();
+        assert!(look.failed.is_empty(), "{:?}", look.failed);
+        let errors: Vec<_> = look
+            .counted
             .values()
             .map(|(counts, damage)| {
                 (
@@ -280,6 +317,32 @@ mod tests {
             (1000..5000).contains(&errors[1].0) && errors[1].1,
             "{errors:?}"
         );
+    }
+
+    #[test]
+    fn a_passing_fault_left_a_day_counted_as_damaged_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = Names::new(folder.path().to_owned(), "MSG".into());
+        let line = "MSG.log [DataFilter]: x 10.0.0.1 F001 ERROR y\n";
+        let (early, late) = (Date::constant(2021, 9, 2), Date::constant(2021, 9, 3));
+        std::fs::write(names.of_day(early, "log"), line).unwrap();
+        // A folder can be opened, but not read, whoever tries.
+        let path = names.of_day(late, "log");
+        std::fs::create_dir(&path).unwrap();
+        let wanted = Wanted {
+            known: BTreeSet::new(),
+            days_max: 10,
+            oldest: None,
+        };
+        let look = || {
+            let look = days(&names, &wanted, &|| false).unwrap();
+            let counted: Vec<Date> = look.counted.into_keys().collect();
+            (counted, look.failed.len())
+        };
+        assert_eq!(look(), (vec![early], 1));
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::write(&path, line).unwrap();
+        assert_eq!(look(), (vec![early, late], 0));
     }
 
     #[test]
@@ -304,7 +367,8 @@ mod tests {
         archive
             .turn(now + std::time::Duration::from_secs(86_400))
             .unwrap();
-        let (counts, damage) = count_day(&names, day, &|| false).unwrap();
+        let counted = count_day(&names, day, &|| false).unwrap();
+        let (counts, damage) = counted.unwrap();
         let all: u64 = crate::index::CLASSES
             .iter()
             .map(|class| counts.of(*class, Level::Error))
