@@ -15,7 +15,7 @@
 //! | `GET /api/outputs/NAME?since=N` | one output with its value; of an image only columns after a time (ms), of a hit map only those after a number |
 //! | `GET /api/live` | server-sent events: `hello`, `outputs`, `status`, `nostatus`, `life`, `alarm`, `lagged` |
 //! | `GET /api/status`, `/api/alarms`, `/api/life` | state of all services, conditions that hold, recent state changes |
-//! | `GET /api/messages?text=&regex=&level=&class=&from=&to=&limit=` | the detector's log, searched in its files |
+//! | `GET /api/messages?text=&regex=&level=&class=&from=&to=&limit=` | the detector's log, searched in its files; with `truncated` when older messages were not looked at or did not fit, and `unread`: files that could not be read to their end, and why |
 //! | `GET /api/messages/live` | server-sent events: `hello` with the last messages and highlights, `lines`, `lagged` |
 //! | `GET /api/logs/NAME?lines=N` | end of a service's log; `_` is the supervisor |
 //! | `GET /api/ask` | services that answer questions, and which |

@@ -275,15 +275,24 @@ interface Hit {
   text: string;
 }
 
+export interface Found {
+  messages: Message[];
+  // There are older ones that were not looked at or did not fit.
+  truncated: boolean;
+  // Files that could not be read to their end, and why.
+  unread: string[];
+}
+
 // Searches the files of the detector's log; the newest messages until a time [ms].
 export async function searchMessages(
   filter: { text: string; regex: boolean; level: string; class: string },
   to_ms: number | null,
-): Promise<Message[]> {
+): Promise<Found> {
   const query = new URLSearchParams({ [filter.regex ? "regex" : "text"]: filter.text, level: filter.level, class: filter.class, limit: "1000" });
   if (to_ms !== null) query.set("to", new Date(to_ms).toISOString());
-  const found = await json<{ messages: Hit[] }>(await fetch(`/api/messages?${query}`));
-  return found.messages.map(({ at, ...hit }, number) => ({ ...hit, number, at_ms: at === null ? null : Date.parse(at) }));
+  const found = await json<{ messages: Hit[]; truncated: boolean; unread?: string[] }>(await fetch(`/api/messages?${query}`));
+  const messages = found.messages.map(({ at, ...hit }, number) => ({ ...hit, number, at_ms: at === null ? null : Date.parse(at) }));
+  return { messages, truncated: found.truncated, unread: found.unread ?? [] };
 }
 
 // `since`: only columns of an image after this time [ms], of a hit map after this number.

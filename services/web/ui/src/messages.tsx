@@ -5,7 +5,7 @@ import { memo } from "preact/compat";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
-import { searchMessages } from "./api";
+import { type Found, searchMessages } from "./api";
 import { utcDateTime } from "./format";
 
 // Messages kept in the page, and drawn of those that fit the filter.
@@ -66,6 +66,10 @@ export function fits(filter: Filter): ((message: Message) => boolean) | null {
     && (!filter.text || inText(message.text));
 }
 
+// What says that a search could not see everything; nothing when it could.
+export const missing = ({ unread }: Found) =>
+  (unread.length ? `Files that could not be searched to their end, and may have more: ${unread.join("; ")}` : null);
+
 export const lineOf = (message: Message) => `[${message.class}]: ${message.text}`;
 
 // Cuts a line where something stands out; the first highlight that fits a place wins.
@@ -104,7 +108,7 @@ export function Messages({ children }: { children: ComponentChildren }) {
   const log = useLog();
   const [filter, setFilter] = useState<Filter>({ text: "", regex: false, level: "", class: "" });
   const [frozen, setFrozen] = useState<Message[] | null>(null);
-  const [found, setFound] = useState<{ title: string; messages: Message[] } | null>(null);
+  const [found, setFound] = useState<(Found & { title: string }) | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [jump, setJump] = useState("");
   const end = useRef<HTMLDivElement>(null);
@@ -113,12 +117,13 @@ export function Messages({ children }: { children: ComponentChildren }) {
   const fitting = useMemo(() => (test ? all.filter(test) : []), [all, test]);
   const shown = fitting.slice(-DRAWN);
   const follows = !frozen && !found;
+  const hidden = found && missing(found);
   useEffect(() => { if (follows) end.current?.scrollTo(0, end.current.scrollHeight); }, [shown.length, log.messages, follows]);
   const change = (part: Partial<Filter>) => setFilter({ ...filter, ...part });
   const search = (to_ms: number | null) => {
     searchMessages(filter, to_ms === null ? null : to_ms + AROUND_MS)
-      .then((messages) => {
-        setFound({ title: to_ms === null ? "found in the files" : `until ${utcDateTime(to_ms + AROUND_MS)} UTC`, messages });
+      .then((answer) => {
+        setFound({ title: to_ms === null ? "found in the files" : `until ${utcDateTime(to_ms + AROUND_MS)} UTC`, ...answer });
         setError(null);
       })
       .catch((reason: Error) => setError(reason.message));
@@ -140,10 +145,12 @@ export function Messages({ children }: { children: ComponentChildren }) {
         {found && <button type="button" onClick={() => setFound(null)}>back to live</button>}
         <span class="messages">
           {found && `${found.title}: `}{fitting.length} of {all.length} messages{fitting.length > DRAWN && `, the last ${DRAWN} drawn`}
+          {found?.truncated && ", older ones were not searched or did not fit"}
           {!log.connected && ", no connection"}{log.lost && ", some were lost on a slow connection"}
         </span>
       </h2>
       {error && <p class="error">{error}</p>}
+      {hidden && <p class="error">{hidden}</p>}
       {!test && <p class="error">This is no regular expression.</p>}
       {log.available === false && <p class="notice">No service `weblog` runs in this stack.</p>}
       <div class="lines" ref={end}>{shown.map((message) => <Line key={message.number} message={message} highlights={log.highlights} />)}</div>

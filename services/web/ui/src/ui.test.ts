@@ -1,12 +1,12 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 
-import type { Colours, ImageView, OutputHead } from "./api";
+import { type Colours, type ImageView, type OutputHead, searchMessages } from "./api";
 import { appendColumns, isStale } from "./card";
 import { painter, parseTable, position } from "./colours";
 import { age, count, matching, number, roundTimes, timeLabels, utcDateTime } from "./format";
 import { mergeAlarm, mergeHeads } from "./live";
 import { levelOf } from "./logs";
-import { append, fits, highlightsOf, lineOf, messageOf, segments } from "./messages";
+import { append, fits, highlightsOf, lineOf, messageOf, missing, segments } from "./messages";
 import { columnIndex, pixels } from "./plots/image";
 import { fractionX, fractionY, gridOf } from "./plots/map";
 import { aligned } from "./plots/series";
@@ -128,6 +128,22 @@ test("messages that come twice are kept once, and ten thousand are kept", () => 
   expect(append(second, [message(7, "STATUS", "c")])).toBe(second);
   const many = Array.from({ length: 12_000 }, (_, n) => message(100 + n, "STATUS", ""));
   expect(append(second, many).length).toBe(10_000);
+});
+
+test("a file that cannot be searched looked like one without such messages", async () => {
+  const search = async (answer: object) => {
+    vi.stubGlobal("fetch", async () => new Response(JSON.stringify({ scanned_bytes: 1, ...answer })));
+    return searchMessages({ text: "x", regex: false, level: "", class: "" }, null);
+  };
+  try {
+    const all = await search({ messages: [], truncated: false });
+    expect([all.truncated, missing(all)]).toEqual([false, null]);
+    const some = await search({ messages: [], truncated: true, unread: ["MSG_2026-01-29.log.gz: corrupt", "MSG_2026-01-28.log.gz: cut"] });
+    expect(some.truncated).toBe(true);
+    expect(missing(some)).toContain("MSG_2026-01-29.log.gz: corrupt; MSG_2026-01-28.log.gz: cut");
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });
 
 test("messages are filtered by words, expression, level and class", () => {
