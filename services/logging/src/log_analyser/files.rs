@@ -31,12 +31,25 @@ pub(super) struct Before {
 
 /// Returns the messages of today's file that came before a time.
 pub(super) fn today_until(names: &Names, until: Timestamp) -> Result<Before, ArchiveError> {
+    let text = names.today("log");
+    let bytes = match std::fs::metadata(&text) {
+        Err(error) if error.kind() == ErrorKind::NotFound => 0,
+        file => file.map_err(ArchiveError::of("look at", &text))?.len(),
+    };
+    today_within(names, until, bytes)
+}
+
+/// Looks at the beginning of the text only. Its length is measured before the index is read, and what
+/// is written meanwhile is left alone: whoever listens since a time hears of it as well.
+fn today_within(names: &Names, until: Timestamp, bytes: u64) -> Result<Before, ArchiveError> {
     let (text, index) = (names.today("log"), names.today("idx"));
     let mut before = Before::default();
     let day = crate::archive::day_of(until);
     let mut indexed = Counts::default();
     let told = by_index(&index, |entry| {
-        indexed.add((entry.class, entry.level));
+        if entry.offset < bytes {
+            indexed.add((entry.class, entry.level));
+        }
         if let Ok(at) = Timestamp::from_millisecond(entry.received_ms)
             && at < until
             && crate::archive::day_of(at) == day
@@ -48,7 +61,7 @@ pub(super) fn today_until(names: &Names, until: Timestamp) -> Result<Before, Arc
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return Err(ArchiveError::of("read", &index)(error));
         }
-        Ok(told) if told.is_all_of(&text) => return Ok(before),
+        Ok(told) if told.is_all_of(bytes) => return Ok(before),
         _ => {}
     }
     let changed = std::fs::metadata(&text).and_then(|file| file.modified());
@@ -57,7 +70,12 @@ pub(super) fn today_until(names: &Names, until: Timestamp) -> Result<Before, Arc
         return Ok(before);
     }
     let mut all = Counts::default();
-    by_line(&text, &|| false, |line| all.add(about_line(line)))
+    File::open(&text)
+        .and_then(|file| {
+            by_line(file.take(bytes), &|| false, |line| {
+                all.add(about_line(line))
+            })
+        })
         .map_err(ArchiveError::of("read", &text))?;
     before.undated = all.without(&indexed);
     Ok(before)
@@ -136,13 +154,15 @@ fn count_day(
         let mut own = Counts::default();
         let told = index.map(|path| by_index(&path, |entry| own.add((entry.class, entry.level))));
         if let Some(Ok(told)) = told
-            && told.is_all_of(&text)
+            && known_bytes(&text).is_ok_and(|bytes| told.is_all_of(bytes))
         {
             counts.merge(&own);
             continue;
         }
         own = Counts::default();
-        match by_line(&text, is_stopped, |line| own.add(about_line(line))) {
+        let read = open(&text)
+            .and_then(|text| by_line(text, is_stopped, |line| own.add(about_line(line))));
+        match read {
             Ok(true) => {}
             // Compressed or deleted meanwhile: the next look finds it.
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
@@ -183,13 +203,32 @@ struct Told {
 }
 
 impl Told {
-    /// Tells whether the index knows all messages of its text. How long a compressed one is shows only
-    /// when it is read; there the end is trusted.
-    fn is_all_of(self, text: &Path) -> bool {
-        let packed = text.extension().is_some_and(|ending| ending == "gz");
-        let is_long = std::fs::metadata(text).is_ok_and(|file| file.len() > self.end);
-        self.has_no_gap && self.end > 0 && (packed || !is_long)
+    /// Tells whether the index knows all messages of a text that is so long.
+    fn is_all_of(self, bytes: u64) -> bool {
+        self.has_no_gap && self.end > 0 && bytes <= self.end
     }
+}
+
+/// Returns how long a text is at least. How long a compressed one is shows only when it is read; there
+/// the end that the index tells of is trusted.
+fn known_bytes(text: &Path) -> io::Result<u64> {
+    match is_packed(text) {
+        true => Ok(0),
+        false => std::fs::metadata(text).map(|file| file.len()),
+    }
+}
+
+fn is_packed(text: &Path) -> bool {
+    text.extension().is_some_and(|ending| ending == "gz")
+}
+
+/// Opens a text, compressed or not.
+fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+    let file = File::open(path)?;
+    Ok(match is_packed(path) {
+        true => Box::new(MultiGzDecoder::new(file)),
+        false => Box::new(file),
+    })
 }
 
 /// Goes through an index.
@@ -213,20 +252,14 @@ fn by_index(path: &Path, mut saw: impl FnMut(&Entry)) -> io::Result<Told> {
     }
 }
 
-/// Goes through the lines of a file, compressed or not; lines that begin with a tab continue a message.
-/// Returns `false` when told to stop.
+/// Goes through the lines of a text; lines that begin with a tab continue a message. Returns `false`
+/// when told to stop.
 fn by_line(
-    path: &Path,
+    text: impl Read,
     is_stopped: &dyn Fn() -> bool,
     mut saw: impl FnMut(&str),
 ) -> io::Result<bool> {
-    let file = File::open(path)?;
-    let packed = path.extension().is_some_and(|ending| ending == "gz");
-    let reader: Box<dyn Read> = match packed {
-        true => Box::new(MultiGzDecoder::new(file)),
-        false => Box::new(file),
-    };
-    let mut reader = BufReader::new(reader);
+    let mut reader = BufReader::new(text);
     let mut line = Vec::new();
     // The line that is read continues one that was too long.
     let mut within = false;
@@ -261,6 +294,11 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
+
+    fn changed(path: &Path, at: Timestamp) {
+        let file = File::options().append(true).open(path).unwrap();
+        file.set_modified(at.into()).unwrap();
+    }
 
     #[test]
     fn the_plain_and_the_compressed_file_of_a_day_count_together() {
@@ -343,6 +381,38 @@ mod tests {
         std::fs::remove_dir(&path).unwrap();
         std::fs::write(&path, line).unwrap();
         assert_eq!(look(), (vec![early, late], 0));
+    }
+
+    #[test]
+    fn a_message_written_while_today_was_counted_counted_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = Names::new(folder.path().to_owned(), "MSG".into());
+        let line = "MSG.log [DataFilter]: x 10.0.0.1 F001 ERROR y\n";
+        let path = names.today("log");
+        std::fs::write(&path, line.repeat(5)).unwrap();
+        let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        changed(&path, now);
+        let mut archive = crate::archive::Archive::open(names.clone(), now, 1 << 20).unwrap();
+        let mut say = |at| {
+            let message = LogMessage::decode(b"x 10.0.0.1 F001 ERROR F01 y");
+            archive.take(&message, at).unwrap();
+            archive.flush().unwrap();
+        };
+        say(now);
+        let bytes = std::fs::metadata(&path).unwrap().len();
+        let until = now + std::time::Duration::from_secs(1);
+        let seen = || {
+            changed(&path, until);
+            let before = today_within(&names, until, bytes).unwrap();
+            let undated = before.undated.of(LogSource::DataFilter, Level::Error);
+            (before.dated.len(), undated)
+        };
+        // One whose entry is there already, and one whose entry is not.
+        say(until);
+        assert_eq!(seen(), (1, 5));
+        let mut file = File::options().append(true).open(&path).unwrap();
+        file.write_all(line.as_bytes()).unwrap();
+        assert_eq!(seen(), (1, 5));
     }
 
     #[test]
