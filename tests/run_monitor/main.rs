@@ -342,6 +342,28 @@ fn a_calibration_under_way_at_the_end_of_the_files_is_finished() {
 }
 
 #[test]
+fn a_detector_page_that_was_never_asked_is_told_and_not_done_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, _) = recording(folder.path(), 1);
+    let config = folder.path().join("supervisor.toml");
+    let page =
+        "[detector]\nurl = \"http://127.0.0.1:9/detx\"\n[service.royfit]\nkind = \"royfit\"\n";
+    std::fs::write(&config, page).unwrap();
+    let args = [
+        "royfit",
+        file.to_str().unwrap(),
+        "--config",
+        config.to_str().unwrap(),
+    ];
+    let ran = fathom(&args);
+    let told = text(&ran.stderr);
+    assert!(
+        !ran.status.success() && told.contains("add a section [detector]"),
+        "{told}"
+    );
+}
+
+#[test]
 fn what_is_odd_in_the_detector_file_is_told_as_a_check_tells_it() {
     let folder = tempfile::tempdir().unwrap();
     let (file, _) = recording(folder.path(), 1);

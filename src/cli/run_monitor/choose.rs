@@ -49,6 +49,8 @@ impl Choice<'_> {
             Ok(None) => {}
             Err(report) => return Ok(Err(report)),
         }
+        // Nobody follows a page here: without a description there is none.
+        setup.detector_comes = false;
         // The rest of the program needs it.
         let options = DeTable::parse(body.options.clone().leak())?;
         let monitor = make(options, &setup).context("the options do not fit")?;

@@ -53,7 +53,8 @@ pub(crate) struct Options {
     pub(crate) rules: Vec<RuleEntry>,
     /// A broker or mirror without data for so long is an alarm.
     pub(crate) silent_after: Span,
-    /// Outputs (single numbers, and the last points of curves) that raise an alarm.
+    /// Outputs (single numbers, and the last points of curves) that raise an alarm. A limit that no
+    /// output has to keep is told as well, as `threshold_unused`.
     pub(crate) thresholds: Vec<Threshold>,
 }
 

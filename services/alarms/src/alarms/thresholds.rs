@@ -70,9 +70,13 @@ fn about(threshold: &Threshold) -> String {
 fn unused(threshold: &Threshold, fitting: &[&Output], is_unused: bool, is_early: bool) -> Verdict {
     let Threshold { output, curve, .. } = threshold;
     let is_curves = |output: &&&Output| matches!(output.view, View::Series(_));
+    let has_none_yet = |output: &&Output| match &output.view {
+        View::Series(series) => series.curves.is_empty() && curve.as_str() == "*",
+        _ => false,
+    };
     let text = match (fitting, fitting.iter().find(is_curves)) {
         _ if !is_unused => return Verdict::Good,
-        _ if is_early => return Verdict::Unknown,
+        _ if is_early || fitting.iter().any(has_none_yet) => return Verdict::Unknown,
         ([], _) => format!("no output fits {output}"),
         (_, Some(series)) => format!("{} has no curve that fits {curve}", series.name),
         ([first, ..], None) => {
@@ -80,7 +84,7 @@ fn unused(threshold: &Threshold, fitting: &[&Output], is_unused: bool, is_early:
             format!("{name} is neither a number nor curves, and has no limits")
         }
     };
-    Verdict::Bad(Severity::Warning, text)
+    Verdict::Bad(Severity::Info, text)
 }
 
 fn judge(output: &Output, threshold: &Threshold) -> Vec<Finding> {
@@ -223,7 +227,7 @@ mod tests {
         let texts: Vec<_> = found_late
             .iter()
             .map(|finding| match &finding.verdict {
-                Verdict::Bad(Severity::Warning, text) => (&*finding.subject, &**text),
+                Verdict::Bad(Severity::Info, text) => (&*finding.subject, &**text),
                 other => panic!("{other:?}"),
             })
             .collect();

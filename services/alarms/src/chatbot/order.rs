@@ -184,6 +184,9 @@ fn mute(words: &[&str]) -> Result<Order, String> {
         .iter()
         .rposition(|word| ["for", "until"].contains(word));
     let (about, end) = words.split_at(last.unwrap_or(words.len()));
+    if about.contains(&"until") {
+        return Err("for a time or until one? `mute RULE [SUBJECT] for 2h`".to_owned());
+    }
     let end = match end.split_first() {
         Some((&"until", time)) => End::Until(time.join(" ").parse()?),
         Some((_, time)) => {
@@ -337,6 +340,7 @@ mod tests {
             ("restart a;b", "is no service"),
             ("mute dom_inactive", "for how long?"),
             ("mute for 2h", "which alarm?"),
+            ("mute x until 18:00 for 2h", "for a time or until one?"),
             ("mute x for ever", "ever"),
             ("mute x for", "expected a duration"),
             ("mute x until tonight", "\"tonight\" is no time"),

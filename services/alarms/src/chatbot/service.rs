@@ -62,7 +62,7 @@ impl Service for Chatbot {
             return Box::pin(idle(cx));
         }
         Box::pin(async move {
-            let ears = open_ears(&options, &cx).await?;
+            let (ears, bound) = open_ears(&options, &cx).await?.unzip();
             let (transport, account) = (options.transport, options.account());
             let (ca_file, checkpoint) = (options.ca_file.clone(), cx.checkpoint.clone());
             let begun = tokio::task::spawn_blocking(move || {
@@ -80,9 +80,13 @@ impl Service for Chatbot {
                 .snapshot
                 .map(|bytes| serde_json::from_slice(&bytes));
             let desk: Desk = desk.and_then(Result::ok).unwrap_or_default();
+            let chat = chat.map_err(ServiceError::new)?;
+            if let Some(bound) = bound {
+                cx.addresses.announce(&cx.name, bound);
+            }
             let bot = Bot {
                 since: desk.newest.unwrap_or_else(|| cx.clock.now()),
-                chat: Some(chat.map_err(ServiceError::new)?),
+                chat: Some(chat),
                 desk,
                 options,
                 talking: JoinSet::new(),
@@ -108,17 +112,18 @@ struct ListenError {
     source: std::io::Error,
 }
 
-/// Listens to an outgoing webhook, where the options say so, and announces where.
-async fn open_ears(options: &Options, cx: &ServiceCx) -> Result<Option<Ears>, ServiceError> {
+/// Listens to an outgoing webhook, where the options say so; returns where as well.
+async fn open_ears(
+    options: &Options,
+    cx: &ServiceCx,
+) -> Result<Option<(Ears, SocketAddr)>, ServiceError> {
     if options.transport != Transport::Webhook {
         return Ok(None);
     }
     let listen = options.listen;
     let opened = Ears::open(options.hook(), cx.clock.clone(), cx.counters.clone()).await;
-    let (ears, bound) =
-        opened.map_err(|source| ServiceError::new(ListenError { listen, source }))?;
-    cx.addresses.announce(&cx.name, bound);
-    Ok(Some(ears))
+    let opened = opened.map_err(|source| ServiceError::new(ListenError { listen, source }))?;
+    Ok(Some(opened))
 }
 
 /// A running bot.

@@ -34,6 +34,9 @@ impl Default for Only {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct QueueOptions {
+    /// When nothing could be sent for so long, it is an alarm (`sink_failing`) for the other sinks;
+    /// `0s` is never.
+    pub(crate) failing_after: Span,
     /// Notices are gathered for so long, so that those that come together are one message.
     pub(crate) gather: Span,
     /// Notices that could not be sent for so long are dropped and counted.
@@ -50,6 +53,7 @@ pub(crate) struct QueueOptions {
 impl Default for QueueOptions {
     fn default() -> Self {
         Self {
+            failing_after: Span::from_secs(60),
             gather: Span::from_secs(2),
             keep: Span::from_secs(86_400),
             notices: 10_000,

@@ -33,6 +33,8 @@ pub(crate) struct Outbox {
     sent: VecDeque<Timestamp>,
     /// Attempts that failed in a row.
     failures: u32,
+    /// When the first of them failed.
+    failing_since: Option<Timestamp>,
     retry: Option<Timestamp>,
     /// Notices dropped, ever.
     dropped: u64,
@@ -205,6 +207,7 @@ impl Outbox {
         let sent = self.waiting.drain(..self.in_flight).count();
         self.delivered += sent as u64;
         (self.in_flight, self.failures, self.retry) = (0, 0, None);
+        self.failing_since = None;
         self.unsaid -= std::mem::take(&mut self.saying);
         self.sent.push_back(now);
     }
@@ -220,12 +223,20 @@ impl Outbox {
             .duration()
             .saturating_mul(1 << doublings);
         self.failures = self.failures.saturating_add(1);
+        self.failing_since.get_or_insert(now);
         self.retry = Some(now + wait.min(taste.queue.retry_most.duration()));
         let keep = taste.queue.keep.duration();
         let before = self.waiting.len();
         self.waiting
             .retain(|waiting| between(waiting.since, now) <= keep);
         self.drop_some((before - self.waiting.len()) as u64)
+    }
+
+    /// Tells whether attempts have failed for longer than an outage may last in silence.
+    pub(crate) fn is_failing(&self, taste: &Taste, now: Timestamp) -> bool {
+        let limit = taste.queue.failing_after.duration();
+        let is_long = |since| !limit.is_zero() && between(since, now) >= limit;
+        self.failing_since.is_some_and(is_long)
     }
 
     /// Tries again at once.

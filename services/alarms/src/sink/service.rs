@@ -32,8 +32,6 @@ const UNANSWERED_MAX: u32 = 3;
 const FRESH: Duration = Duration::from_secs(600);
 /// Most notices that wait while the engine is asked for those before them.
 const HELD_MAX: usize = 50_000;
-/// Failures in a row after which it is said that a sink cannot send.
-const FAILURES_TOLD: u32 = 3;
 /// Time between two versions of the output when nothing changes.
 const SHOW_EVERY: Duration = Duration::from_secs(30);
 const LIMITS: Limits = Limits {
@@ -62,6 +60,8 @@ pub(crate) async fn run<O: Outlet>(
     let events = cx.subscribe(Filter::none().and(Topic::Notice), LIMITS);
     let outbox: Outbox = restored(&cx, "notices").await?;
     let sink = Sink {
+        // What was said before the restart holds until something is sent.
+        is_failing: outbox.is_failing(&taste, cx.clock.now()),
         taste,
         outbox,
         outlet: Some(outlet),
@@ -71,7 +71,6 @@ pub(crate) async fn run<O: Outlet>(
             ..Behind::default()
         },
         trouble: None,
-        is_failing: false,
         kept: Kept::new("notices"),
         shown: None,
         cx,
@@ -274,28 +273,32 @@ impl<O: Outlet> Sink<O> {
 
     /// Says when this sink fails on and on, and when it does no more: for the other sinks and the page.
     fn judge(&mut self, now: Timestamp) {
-        let figures = self.outbox.figures(&self.taste);
-        let is_failing = figures.failures >= FAILURES_TOLD;
-        if is_failing == self.is_failing {
-            return;
+        let is_failing = self.outbox.is_failing(&self.taste, now);
+        if std::mem::replace(&mut self.is_failing, is_failing) != is_failing {
+            self.cx.bus.publish(Event::Alarm(self.condition(now)));
         }
-        self.is_failing = is_failing;
-        let text = match &self.trouble {
-            Some(trouble) => format!(
-                "{} cannot send, {} notices wait: {trouble}",
-                self.cx.name, figures.waiting
-            ),
-            None => format!("{} sends again", self.cx.name),
+    }
+
+    /// Returns what is said of this sink itself.
+    fn condition(&self, now: Timestamp) -> Alarm {
+        let name = &self.cx.name;
+        let text = match self.is_failing {
+            true => {
+                let waiting = self.outbox.figures(&self.taste).waiting;
+                let trouble = self.trouble.as_deref().unwrap_or("not tried again yet");
+                format!("{name} cannot send, {waiting} notices wait: {trouble}")
+            }
+            false => format!("{name} sends again"),
         };
-        self.cx.bus.publish(Event::Alarm(Alarm {
-            service: self.cx.name.to_string(),
+        Alarm {
+            service: name.to_string(),
             rule: SINK_FAILING.to_owned(),
-            subject: self.cx.name.to_string(),
+            subject: name.to_string(),
             severity: Severity::Alert,
-            firing: is_failing,
+            firing: self.is_failing,
             text,
             at: now,
-        }));
+        }
     }
 
     fn caught_up(&mut self, rows: Option<Rows>) {
@@ -365,7 +368,8 @@ impl<O: Outlet> Sink<O> {
         self.shown = Some(Instant::now());
     }
 
-    /// Answers `queue` with the numbers; `retry` sends what waits at once.
+    /// Answers `queue` with the numbers, and `conditions` as monitors do; `retry` sends what waits at
+    /// once.
     fn answer(&mut self, request: Request) {
         let figures = self.outbox.figures(&self.taste);
         let answer = match &*request.verb {
@@ -377,11 +381,17 @@ impl<O: Outlet> Sink<O> {
                 "kept_back_until": figures.kept_back,
                 "trouble": self.trouble,
             })),
+            "conditions" => {
+                let condition = self.is_failing.then(|| self.condition(self.cx.clock.now()));
+                Ok(json!(condition.as_slice()))
+            }
             "retry" => {
                 self.outbox.hurry();
                 Ok(Value::Null)
             }
-            verb => Err(format!("unknown request {verb:?}, expected queue or retry")),
+            verb => Err(format!(
+                "unknown request {verb:?}, expected queue, conditions or retry"
+            )),
         };
         // Whoever asked may have gone; then nobody needs the answer.
         request.reply.send(answer).unwrap_or_default();

@@ -163,10 +163,38 @@ async fn a_wrong_password_is_told_and_nothing_is_lost() {
     );
     let expected = "alarm_chat cannot send, 1 notices wait: log-in as bot refused";
     assert_eq!(failing.text, expected);
+    let ask = async || {
+        stack
+            .ask("alarm_chat", "conditions", Value::Null)
+            .await
+            .unwrap()
+    };
+    let held = ask().await;
+    assert_eq!(
+        (held.as_array().unwrap().len(), &held[0]["firing"]),
+        (1, &json!(true))
+    );
+    // It still is after a restart, before anything is tried.
+    sink.stop().await;
+    let sink = stack.start("alarm_chat", "alarm_chat", &options).await;
+    assert_eq!(ask().await[0]["rule"], "sink_failing");
+    until_trouble(&stack).await;
     let queue = stack.ask("alarm_chat", "queue", Value::Null).await.unwrap();
     assert_eq!(queue["trouble"], "log-in as bot refused");
     assert_eq!(queue["waiting"], 1);
     for running in [sink, engine, server] {
         running.stop().await;
     }
+}
+
+/// Waits until something was tried in vain.
+async fn until_trouble(stack: &Stack) {
+    for _ in 0..1000 {
+        let queue = stack.ask("alarm_chat", "queue", Value::Null).await.unwrap();
+        if !queue["trouble"].is_null() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("nothing was tried");
 }

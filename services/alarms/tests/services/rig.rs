@@ -19,8 +19,7 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Options of sinks that gather nothing and try again soon, so that tests need not wait.
-pub(crate) const QUICK: &str =
-    "queue = { gather = \"0s\", retry_first = \"20ms\", retry_most = \"50ms\" }\n";
+pub(crate) const QUICK: &str = "queue = { gather = \"0s\", retry_first = \"20ms\", retry_most = \"50ms\", failing_after = \"50ms\" }\n";
 
 /// What the supervisor knows.
 #[derive(Default)]
