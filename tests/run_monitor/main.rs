@@ -132,6 +132,46 @@ fn trigger_counts_of_generated_data_are_as_recorded() {
     insta::assert_snapshot!(serde_json::to_string_pretty(table).unwrap());
 }
 
+/// Beside a running stack, its own events and those that it had from km3mon took part.
+#[test]
+fn what_a_running_stack_has_written_takes_no_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for name in ["long", "short", "alone", "beside/fathom-data"] {
+        std::fs::create_dir_all(path(name)).unwrap();
+    }
+    let (long, _) = recording(&path("long"), 10);
+    let (short, _) = recording(&path("short"), 2);
+    let run = |at: &str, file: &Path, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fathom"));
+        let args = ["run-monitor", "ztplot", "--geometry=orca", "--dus=2"];
+        let least = ["--set=min_dus=1", "--set=min_doms=1"];
+        command.args(args).args(least).args(more).arg(file);
+        command.current_dir(path(at)).output().unwrap()
+    };
+    // What a stack has selected, and what it found in the file of km3mon.
+    let files = path("beside/fathom-data/files");
+    let of_stack = run("alone", &long, &["--files", files.to_str().unwrap()]);
+    assert!(of_stack.status.success(), "{}", text(&of_stack.stderr));
+    let selected = std::fs::read_dir(files.join("event_selection")).unwrap();
+    assert!(selected.count() >= 20);
+    std::fs::create_dir_all(files.join("local_db")).unwrap();
+    let mut found = output(&of_stack, "event_selection")["view"].clone();
+    found
+        .as_object_mut()
+        .unwrap()
+        .remove("type")
+        .unwrap_or_default();
+    let found = serde_json::to_vec(&found).unwrap();
+    std::fs::write(files.join("local_db/event_selection.json"), found).unwrap();
+
+    let (alone, beside) = (run("alone", &short, &[]), run("beside", &short, &[]));
+    assert!(beside.status.success(), "{}", text(&beside.stderr));
+    let rows = output(&alone, "event_selection")["view"]["rows"].clone();
+    assert!(!rows.as_array().unwrap().is_empty());
+    assert_eq!(text(&beside.stdout), text(&alone.stdout));
+}
+
 #[test]
 fn bad_messages_are_told_with_file_offset_and_reason() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fathom_kernel::{Addresses, ByHand, Event, Fetched, Filter, Frame, Outputs, Timestamp, World};
+use fathom_kernel::{
+    Addresses, ByHand, Event, Fetch, FetchError, Fetched, Filter, Frame, Location, Outputs,
+    Timestamp, World,
+};
 use fathom_simulator::{FileMessage, FileProblem};
 use jiff::SignedDuration;
 use tokio::runtime::Runtime;
@@ -27,6 +30,10 @@ const BACK: SignedDuration = SignedDuration::from_secs(3600);
 
 /// Most rounds of fetches that answer each other.
 const ROUNDS_MAX: u32 = 16;
+
+/// What services of a running stack write into its data folder: of other data than the files, which
+/// alone say what the results are.
+const OF_THE_STACK: [&str; 2] = ["data:files/event_selection", "data:files/local_db"];
 
 /// A monitor with what it needs.
 pub(super) struct Player<W, R> {
@@ -178,7 +185,9 @@ impl<W: Write, R: FnMut(&FileProblem)> Player<W, R> {
             rounds += 1;
             for fetch in std::mem::take(&mut self.out.fetches) {
                 let name = fetch.name.clone();
-                let fetched = match fetch.within(&self.data_dir, &Addresses::default()) {
+                let fetch = not_of_the_stack(fetch)
+                    .and_then(|fetch| fetch.within(&self.data_dir, &Addresses::default()));
+                let fetched = match fetch {
                     Ok(fetch) => self.runtime.block_on(self.world.fetch(fetch)),
                     Err(error) => Fetched {
                         name,
@@ -191,4 +200,18 @@ impl<W: Write, R: FnMut(&FileProblem)> Player<W, R> {
         let received = self.received;
         self.results.take((at, received), &mut self.out, place)
     }
+}
+
+/// Lets a wish pass unless it is for something that a running stack has written.
+fn not_of_the_stack(fetch: Fetch) -> Result<Fetch, FetchError> {
+    let Location::File(path) = &fetch.from else {
+        return Ok(fetch);
+    };
+    if OF_THE_STACK.iter().any(|folder| path.starts_with(folder)) {
+        return Err(FetchError::Absent {
+            location: fetch.from.to_string(),
+            why: "what a running stack has written is not looked at".into(),
+        });
+    }
+    Ok(fetch)
 }
