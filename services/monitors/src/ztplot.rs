@@ -28,7 +28,8 @@
 //! A change of the selection is kept at once, behind its files: none is lost when the process is killed.
 //! At every start the folder is listed. Files without a row, of a start that ended in between or of one
 //! whose state could not be read, come back into the selection or go; nothing is told of them anew. Two of
-//! this kind in one stack need tables of different names.
+//! this kind in one stack need tables of different names, and share the files of events that both select:
+//! those go when either of them lets the event go, and come back for neither.
 //!
 //! State: the rows (about 100 bytes each, at most `3 * best`, and `90 * best_per_day` and
 //! `90 * best_per_run` more), the payloads of the last 5000 events (at most 64 MiB) and the event
@@ -386,9 +387,11 @@ impl ZtPlot {
     }
 
     fn write_event(&self, name: &str, body: Vec<u8>, picture: &Output, out: &mut Outputs) {
+        // The picture first: one that is alone, because the process was killed in between, says whose it
+        // is and goes at the next start. A payload alone would stay for ever.
+        self.write_picture(name, picture, out);
         let path = path_of(name, "dat");
         out.file(FileEdit::Write { path, bytes: body });
-        self.write_picture(name, picture, out);
     }
 
     /// Writes a picture, signed with the name of the table.

@@ -35,10 +35,6 @@ impl Gone {
         self.0.retain(|row| row.key != key);
     }
 
-    pub(super) fn has(&self, key: Key) -> bool {
-        self.0.iter().any(|row| row.key == key)
-    }
-
     pub(super) fn rows(&self) -> impl Iterator<Item = &Row> {
         self.0.iter()
     }

@@ -32,12 +32,10 @@ impl ZtPlot {
     }
 
     fn merge(&mut self, mut rows: Vec<Row>, out: &mut Outputs) {
-        let (runs, stored, gone) = (&self.runs, &self.stored, &self.gone);
-        rows.retain(|row| {
-            // The list may have been made before they were taken out of the file.
-            let has_left = stored.is_removed(row.key) || gone.has(row.key);
-            !has_left && !runs.excludes(row.key.run_id)
-        });
+        let gone = self.gone.rows().map(|row| row.key);
+        let left: BTreeSet<Key> = self.stored.all_removed().chain(gone).collect();
+        // The list may have been made before they were taken out of the file.
+        rows.retain(|row| !left.contains(&row.key) && !self.runs.excludes(row.key.run_id));
         let held = self.stored.settle();
         let others = self.others(&held);
         let (added, gone) = self.selection.merge(rows);

@@ -153,7 +153,7 @@ impl ZtPlot {
     }
 
     /// Tells whether a picture was written for this selection; another one may share the folder.
-    fn is_signed(&self, name: &str, fetched: &Fetched) -> bool {
+    pub(super) fn is_signed(&self, name: &str, fetched: &Fetched) -> bool {
         let Ok(Content::Bytes(bytes, _)) = &fetched.content else {
             return false;
         };

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use fathom_kernel::{Content, Fetch, FetchError, Fetched, Output, Outputs};
+use fathom_kernel::{Content, Fetch, FetchError, Fetched, Outputs};
 
 use super::{ZtPlot, path_of};
 
@@ -51,9 +51,8 @@ impl ZtPlot {
         self.own.under_way.remove(name);
         self.own.fetch(out);
         match fetched.content {
-            Ok(Content::Bytes(bytes, _)) => {
-                let output = serde_json::from_slice::<Output>(&bytes);
-                if output.is_ok_and(|output| output.name == name) {
+            Ok(Content::Bytes(..)) => {
+                if self.is_signed(name, &fetched) {
                     self.tables.changed |= self.selection.own(name);
                 }
             }

@@ -171,6 +171,11 @@ impl Stored {
         self.kept.removed.push_back(key);
     }
 
+    /// Returns the events that operators took out.
+    pub(super) fn all_removed(&self) -> impl Iterator<Item = Key> {
+        self.kept.removed.iter().copied()
+    }
+
     pub(super) fn is_removed(&self, key: Key) -> bool {
         self.kept.removed.contains(&key)
     }

@@ -187,12 +187,12 @@ fn an_event_is_drawn_with_its_ids_and_put_among_the_best() {
     assert_eq!((discs(view), pluses.x.len()), (14, 2));
     assert_eq!(view.y.low, Some(0.0));
 
-    assert_eq!(written(&bench), [path(17, "dat"), path(17, "json")]);
-    let FileEdit::Write { bytes, .. } = &bench.out.files[0] else {
+    assert_eq!(written(&bench), [path(17, "json"), path(17, "dat")]);
+    let FileEdit::Write { bytes, .. } = &bench.out.files[1] else {
         panic!()
     };
     assert_eq!(*bytes, wanted.body(&setup));
-    let FileEdit::Write { bytes, .. } = &bench.out.files[1] else {
+    let FileEdit::Write { bytes, .. } = &bench.out.files[0] else {
         panic!()
     };
     let stored: Output = serde_json::from_slice(bytes).unwrap();

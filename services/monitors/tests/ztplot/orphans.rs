@@ -194,6 +194,25 @@ fn a_lost_checkpoint_loses_no_event_and_what_local_db_has_of_it_is_the_same_row(
     }
 }
 
+/// The payload was written first: after a kill in between it lay there for ever.
+#[test]
+fn what_was_written_when_the_process_was_killed_between_two_files_goes() {
+    let (mut before, setup) = bench(small(1));
+    before.take(&of(1, 5).event(&setup));
+    for written in 0..=2 {
+        let (mut killed, mut files) = (bench(small(1)).0, Files::new());
+        killed.out.files = before.out.files[..written].to_vec();
+        apply(&mut killed, &mut files);
+        assert_eq!(files.len(), written);
+        let (mut next, _) = bench(small(1));
+        tick(&mut next, T0, &mut files);
+        tick(&mut next, T0 + 1000, &mut files);
+        // Both of them are the whole event.
+        let left = usize::from(written == 2);
+        assert_eq!((files.len(), counters(&next).len()), (2 * left, left));
+    }
+}
+
 #[test]
 fn files_of_others_stay_and_unfinished_or_damaged_ones_of_our_own_go() {
     let (mut bench, setup) = bench(small(5));

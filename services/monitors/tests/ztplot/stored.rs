@@ -7,18 +7,12 @@ use super::*;
 /// A row of the file: trigger counter, and the value in all three categories.
 type Found = (u64, i64);
 
-const COLUMNS: [&str; 10] = [
-    "overlays",
-    "n_hits",
-    "n_triggered_hits",
-    "n_dus",
-    "plot_filename",
-    "run_id",
-    "det_id",
-    "frame_index",
-    "trigger_counter",
-    "utc_timestamp",
-];
+/// The columns that `local_db` has of the table.
+fn columns() -> Vec<String> {
+    let (mut bench, _) = bench(small(1));
+    bench.tick(T0);
+    table(&bench, "event_selection").columns.clone()
+}
 
 /// What `local_db` hands over: all values as texts, as km3mon quotes them.
 pub(crate) fn rows(found: &[Found]) -> Result<Content, FetchError> {
@@ -30,7 +24,7 @@ pub(crate) fn rows(found: &[Found]) -> Result<Content, FetchError> {
         ])
     };
     let rows: Vec<Value> = found.iter().map(row).collect();
-    content(&json!({ "columns": COLUMNS, "rows": rows }))
+    content(&json!({ "columns": columns(), "rows": rows }))
 }
 
 fn content(value: &Value) -> Result<Content, FetchError> {
@@ -99,7 +93,7 @@ fn a_file_of_km3mon_was_not_there_for_the_selection() {
     assert!(written(&bench).is_empty() && told(&bench).is_empty());
     bench.take(&of(21, 102).event(&setup));
     assert_eq!(told(&bench), ["21"]);
-    assert_eq!(written(&bench), [path(21, "dat"), path(21, "json")]);
+    assert_eq!(written(&bench), [path(21, "json"), path(21, "dat")]);
     bench.tick(T0 + 1000);
     // Three categories: the one of 101 is still among the best in two of them.
     let overlays = column(&bench, "event_selection_overlays", "overlays");
@@ -346,7 +340,7 @@ fn what_was_taken_out_or_reset_does_not_come_back_from_the_file() {
 fn pictures_of_our_own_are_shown_again_and_go_with_their_rows() {
     let (mut before, setup) = bench(small(1));
     before.take(&of(1, 500).event(&setup));
-    let FileEdit::Write { bytes, .. } = before.out.files.pop().unwrap() else {
+    let FileEdit::Write { bytes, .. } = before.out.files.remove(0) else {
         panic!()
     };
     let (mut bench, _) = bench(small(1));
@@ -380,6 +374,26 @@ fn pictures_of_our_own_are_shown_again_and_go_with_their_rows() {
     assert_eq!(removed(&bench), [path(1, "dat"), path(1, "json")]);
 }
 
+/// Two selections share the folder: one took the picture of the other for its own and took it away.
+#[test]
+fn pictures_of_another_selection_are_none_of_our_own() {
+    let (mut bench, _) = bench(small(1));
+    answer(&mut bench, rows(&[(1, 500)]));
+    let name = "ztplot_00000044_00006760_FI156_TC1";
+    let send = |bench: &mut Bench<ZtPlot>, whose: &str| {
+        let picture = json!({ "name": name, "selected_for": whose });
+        let fetched = Fetched {
+            name: format!("picture of {name}"),
+            content: content(&picture),
+        };
+        bench.monitor.on_fetched(fetched, &mut bench.out);
+        bench.tick(T0);
+        column(bench, "event_selection_overlays", "picture").remove(0)
+    };
+    assert_eq!(send(&mut bench, "another_table"), json!(null));
+    assert!(send(&mut bench, "event_selection").is_string());
+}
+
 #[test]
 fn an_event_that_comes_again_brings_what_its_row_lacks() {
     let (mut bench, setup) = bench(elog());
@@ -387,7 +401,7 @@ fn an_event_that_comes_again_brings_what_its_row_lacks() {
     bench.take(&of(1, 5).event(&setup));
     bench.take(&of(1, 5).event(&setup));
     bench.tick(T0);
-    assert_eq!(written(&bench), [path(1, "dat"), path(1, "json")]);
+    assert_eq!(written(&bench), [path(1, "json"), path(1, "dat")]);
     let pictures = column(&bench, "event_selection_overlays", "picture");
     assert!(pictures.len() == 1 && pictures[0].is_string());
     assert!(told(&bench).is_empty());
@@ -418,7 +432,7 @@ fn rows_count_for_their_days_and_runs_and_only_those_of_wanted_runs() {
         ])
     };
     let table = json!({
-        "columns": COLUMNS,
+        "columns": columns(),
         "rows": [row(1, 1, 900), row(2, 2, 800), row(2, 3, 700), row(3, 4, 600)],
     });
     answer(&mut bench, content(&table));
@@ -468,7 +482,7 @@ fn rows_that_cannot_be_read_are_counted_and_looked_for_again() {
     assert_eq!(wishes(&mut bench), 2);
     let row = json!([1, 1, 1, 1, "a", "six", 44, 156, 1, 5]);
     let good = json!([500, 1, 1, 1, "a", 6, 44, 156, 1, 5]);
-    let table = json!({ "columns": COLUMNS, "rows": [row, good, []] });
+    let table = json!({ "columns": columns(), "rows": [row, good, []] });
     answer(&mut bench, content(&table));
     assert_eq!(bench.out.bad, ["row of the file that is no event"; 2]);
     bench.take(&of(1, 1).event(&setup));
