@@ -7,7 +7,7 @@
 //! gone. Table `fathom_TABLE_rows` of the file remembers which rows were written here: rows of others are
 //! never changed or taken out, even when they are the same. When the file cannot be written the newest tables wait; it is tried again
 //! after 1 s, then after twice as long up to an option, for as long as it takes. Each failure is
-//! counted, and while they last the condition `database_not_written` holds.
+//! counted, and while they last the condition `database_not_written` holds (`conditions` tells it).
 //!
 //! Rows that are in the file already, km3mon's for example, go back to who makes the table: as
 //! `files/local_db/OUTPUT.json` (a table in JSON: the newest 50,000 rows, and the 300 with the largest
@@ -33,6 +33,7 @@ use fathom_kernel::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::time::{Instant, interval_at, sleep_until};
 use tracing::warn;
 
@@ -232,6 +233,7 @@ impl Service for LocalDb {
                 failures: 0,
                 due: None,
                 is_to_look: true,
+                standing: None,
                 writer,
                 cx,
             };
@@ -257,6 +259,8 @@ struct Mirror {
     due: Option<Instant>,
     /// What others have written is to be looked at, even when nothing waits.
     is_to_look: bool,
+    /// The condition while it holds.
+    standing: Option<Alarm>,
 }
 
 impl Mirror {
@@ -275,9 +279,9 @@ impl Mirror {
                 biased;
                 () = stop.cancelled() => break,
                 Some(request) = self.cx.inbox.recv() => {
-                    let text = format!("unknown request {:?}, expected none", request.verb);
+                    let answer = self.answer(&request.verb);
                     // Whoever asked may have gone.
-                    request.reply.send(Err(text)).unwrap_or_default();
+                    request.reply.send(answer).unwrap_or_default();
                 }
                 done = self.writer.done() => self.finished(done?),
                 () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => {
@@ -388,9 +392,17 @@ impl Mirror {
         is_news
     }
 
-    fn tell(&self, firing: bool, text: String) {
+    /// Tells the conditions that hold to whoever has not heard of them.
+    fn answer(&self, verb: &str) -> Result<Value, String> {
+        match verb {
+            "conditions" => Ok(self.standing.iter().map(|alarm| json!(alarm)).collect()),
+            _ => Err(format!("unknown request {verb:?}, expected conditions")),
+        }
+    }
+
+    fn tell(&mut self, firing: bool, text: String) {
         warn!(firing, text, "database");
-        self.cx.bus.publish(Event::Alarm(Alarm {
+        let alarm = Alarm {
             service: self.cx.name.to_string(),
             rule: "database_not_written".into(),
             subject: self.report.file().to_owned(),
@@ -398,7 +410,9 @@ impl Mirror {
             firing,
             text,
             at: self.cx.clock.now(),
-        }));
+        };
+        self.standing = firing.then(|| alarm.clone());
+        self.cx.bus.publish(Event::Alarm(alarm));
     }
 
     /// Tries once more before the end.

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use fathom_kernel::view::{Scalar, Table, View};
 use fathom_kernel::{
-    Board, Bus, Event, Filter, FromConfig, Limits, Output, Service, ServiceCx, ServiceError, Setup,
-    Subscription, Timestamp, Topic,
+    Alarm, Board, Bus, Event, Filter, FromConfig, Limits, Output, Request, Service, ServiceCx,
+    ServiceError, Setup, Subscription, Timestamp, Topic,
 };
 use fathom_recorder::{LocalDb, LocalDbConfig, Mirrored};
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -24,6 +25,7 @@ struct Running {
     events: Subscription,
     stop: tokio_util::sync::CancellationToken,
     counters: Arc<fathom_kernel::Counters>,
+    inbox: mpsc::Sender<Request>,
     task: JoinHandle<Result<(), ServiceError>>,
 }
 
@@ -41,6 +43,7 @@ async fn start(folder: &Path, config: &LocalDbConfig, before: Option<Output>) ->
         events,
         stop: cx.stop.clone(),
         counters: cx.counters.clone(),
+        inbox: outside.inbox,
         task: {
             let service = Box::new(LocalDb::from_config(config, &Setup::default()));
             tokio::spawn(service.run(cx))
@@ -86,38 +89,21 @@ impl Running {
 
     /// Waits until so many rows of an output are in the file.
     async fn rows(&mut self, output: &str, rows: u64) {
-        self.wait(|event| {
-            let Event::Output(change) = event else {
-                return None;
-            };
-            let View::Table(table) = &change.output.view else {
-                return None;
-            };
-            let is_report = change.output.name == "local_db";
-            let mut lines = table.rows.iter();
-            (is_report && lines.any(|row| row[0] == output && row[1] == rows)).then_some(())
-        })
-        .await;
+        self.reported(output, "rows added", rows).await;
     }
 
     /// Waits until so many rows were found in the file.
-    async fn found(&mut self, output: &str, rows: usize) {
-        self.wait(|event| {
-            let Event::Output(change) = event else {
-                return None;
-            };
-            let View::Table(table) = &change.output.view else {
-                return None;
-            };
-            let is_report = change.output.name == "local_db";
-            let mut lines = table.rows.iter();
-            (is_report && lines.any(|row| row[0] == output && row[2] == rows)).then_some(())
-        })
-        .await;
+    async fn found(&mut self, output: &str, rows: u64) {
+        self.reported(output, "rows found", rows).await;
     }
 
     /// Waits until so many rows were taken out of the file.
     async fn taken_out(&mut self, output: &str, rows: u64) {
+        self.reported(output, "rows taken out", rows).await;
+    }
+
+    /// Waits until the report has this number in a column of an output.
+    async fn reported(&mut self, output: &str, column: &str, number: u64) {
         self.wait(|event| {
             let Event::Output(change) = event else {
                 return None;
@@ -125,11 +111,23 @@ impl Running {
             let View::Table(table) = &change.output.view else {
                 return None;
             };
-            let is_report = change.output.name == "local_db";
+            let at = table.columns.iter().position(|name| name == column);
+            let at = at.filter(|_| change.output.name == "local_db")?;
             let mut lines = table.rows.iter();
-            (is_report && lines.any(|row| row[0] == output && row[5] == rows)).then_some(())
+            (lines.any(|row| row[0] == output && row[at] == number)).then_some(())
         })
         .await;
+    }
+
+    async fn ask(&self, verb: &str) -> Result<Value, String> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request {
+            verb: verb.to_owned(),
+            args: Value::Null,
+            reply,
+        };
+        self.inbox.send(request).await.unwrap();
+        answer.await.unwrap()
     }
 
     async fn alarm(&mut self) -> (bool, String) {
@@ -367,37 +365,43 @@ async fn what_cannot_be_handed_back_does_not_keep_rows_from_the_file() {
     running.end().await;
 }
 
+/// Events by their trigger counters.
+fn best(name: &str, counters: &[u64]) -> Output {
+    let columns = [
+        "det_id",
+        "run_id",
+        "frame_index",
+        "trigger_counter",
+        "plot_filename",
+    ];
+    let row = |counter: &u64| {
+        let name = format!("{counter}.png");
+        let row = json!([44, 6760, 156, counter.to_string(), name]);
+        row.as_array().unwrap().clone()
+    };
+    let table = Table {
+        columns: columns.map(str::to_owned).to_vec(),
+        rows: counters.iter().map(row).collect(),
+    };
+    Output::new(name, "t", table)
+}
+
+/// Returns the trigger counters in the file.
+fn best_in(folder: &Path) -> Vec<i64> {
+    let connection = Connection::open(folder.join("monitoring.sqlite3")).unwrap();
+    let mut statement = connection
+        .prepare("SELECT trigger_counter FROM best ORDER BY trigger_counter")
+        .unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, i64>(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
 /// Rows of events whose pictures had gone stayed in the file for ever.
 #[tokio::test]
 async fn rows_of_events_that_have_left_go_with_their_pictures() {
     let folder = tempfile::tempdir().unwrap();
-    let output = |name: &str, counters: &[u64]| {
-        let columns = [
-            "det_id",
-            "run_id",
-            "frame_index",
-            "trigger_counter",
-            "plot_filename",
-        ];
-        let row = |counter: &u64| {
-            let name = format!("{counter}.png");
-            let row = json!([44, 6760, 156, counter.to_string(), name]);
-            row.as_array().unwrap().clone()
-        };
-        let table = Table {
-            columns: columns.map(str::to_owned).to_vec(),
-            rows: counters.iter().map(row).collect(),
-        };
-        Output::new(name, "t", table)
-    };
-    let there = || {
-        let connection = Connection::open(folder.path().join("monitoring.sqlite3")).unwrap();
-        let mut statement = connection
-            .prepare("SELECT trigger_counter FROM best ORDER BY trigger_counter")
-            .unwrap();
-        let rows = statement.query_map([], |row| row.get::<_, i64>(0)).unwrap();
-        rows.map(Result::unwrap).collect::<Vec<_>>()
-    };
+    let output = best;
+    let there = || best_in(folder.path());
     let config = LocalDbConfig {
         event_selection_table: "best".into(),
         ..LocalDbConfig::default()
@@ -424,6 +428,53 @@ async fn rows_of_events_that_have_left_go_with_their_pictures() {
     put(&running.board, output("best_gone", &[1]));
     running.taken_out("best", 1).await;
     assert_eq!(there(), [4]);
+    running.end().await;
+}
+
+/// After a fault the file was opened anew, and rows stayed in it until the table had a new version.
+#[tokio::test]
+async fn rows_that_could_not_be_taken_out_go_when_the_file_is_free_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LocalDbConfig {
+        event_selection_table: "best".into(),
+        ..LocalDbConfig::default()
+    };
+    let mut running = start(folder.path(), &config, Some(best("best", &[1, 2, 3]))).await;
+    running.rows("best", 3).await;
+    let other = Connection::open(folder.path().join("monitoring.sqlite3")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    put(&running.board, best("best", &[3]));
+    put(&running.board, best("best_gone", &[1, 2]));
+    assert!(running.alarm().await.0);
+    other.execute_batch("COMMIT").unwrap();
+    running.taken_out("best", 2).await;
+    assert_eq!(best_in(folder.path()), [3]);
+    running.end().await;
+}
+
+/// Whoever began to watch after it was said never heard of it.
+#[tokio::test]
+async fn the_condition_is_told_again_to_those_who_ask_while_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = start(folder.path(), &LocalDbConfig::default(), Some(alarms(&[1]))).await;
+    running.rows("alarm_history", 1).await;
+    assert_eq!(running.ask("conditions").await, Ok(json!([])));
+    let refused = running.ask("nothing").await.unwrap_err();
+    assert!(refused.contains("expected conditions"), "{refused}");
+    let other = Connection::open(folder.path().join("monitoring.sqlite3")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    put(&running.board, alarms(&[1, 2]));
+    let (_, text) = running.alarm().await;
+    let said = running.ask("conditions").await.unwrap();
+    let said: Vec<Alarm> = serde_json::from_value(said).unwrap();
+    let about = (&*said[0].rule, said[0].firing, &*said[0].text);
+    assert_eq!(
+        (said.len(), about),
+        (1, ("database_not_written", true, &*text))
+    );
+    other.execute_batch("COMMIT").unwrap();
+    assert!(!running.alarm().await.0);
+    assert_eq!(running.ask("conditions").await, Ok(json!([])));
     running.end().await;
 }
 

@@ -166,6 +166,11 @@ impl Database {
         self.judged(written)
     }
 
+    /// Tells whether the table was written since the file was opened.
+    pub(super) fn knows(&self, plan: &Plan) -> bool {
+        self.known.contains_key(&plan.table)
+    }
+
     /// Takes the rows of a table out of the file that were written here, but for those that the table
     /// written last has; none before one was written.
     pub(super) fn take_out(&mut self, plan: &Plan, gone: &Table) -> Result<Written, Fault> {

@@ -61,6 +61,8 @@ impl Writer {
             files,
             plans,
             gone: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            due: BTreeSet::new(),
             database: None,
         };
         let thread = std::thread::Builder::new()
@@ -117,6 +119,11 @@ struct Inside {
     plans: BTreeMap<String, Plan>,
     /// Rows to be taken out, by the output that has let them go.
     gone: BTreeMap<String, Arc<Output>>,
+    /// The newest tables of which rows are taken out, by output: what they have stays in the file, which
+    /// is to be known again after it was closed.
+    newest: BTreeMap<String, Arc<Output>>,
+    /// Outputs of which rows are still to be taken out.
+    due: BTreeSet<String>,
     /// Closed after a failure: what was known of the file may not hold any more.
     database: Option<Database>,
 }
@@ -132,14 +139,13 @@ impl Inside {
 
     fn work(&mut self, mut work: Work) -> Done {
         let mut done = Done::default();
-        let mut touched = BTreeSet::new();
         while let Some((name, output)) = work.pop_first() {
             if let Some(of) = self.let_go_by(&name) {
                 self.gone.extend(output.map(|output| (of.clone(), output)));
-                touched.insert(of);
+                self.due.insert(of);
                 continue;
             }
-            touched.insert(name.clone());
+            self.note(&name, output.as_ref());
             match self.write(&name, output.as_deref()) {
                 Ok(Written::Rows(rows)) => done.written.push((name, rows)),
                 Ok(Written::Refused(reason)) => done.refused.push((name, reason)),
@@ -154,9 +160,17 @@ impl Inside {
         done.left = work;
         // Behind the newest tables, whichever came first: what is there again stays.
         while done.fault.is_none()
-            && let Some(name) = touched.pop_first()
+            && let Some(name) = self.due.first().cloned()
         {
-            self.take_out(name, &mut done);
+            if let Err(fault) = self.take_out(&name, &mut done) {
+                self.database = None;
+                // They wait as tables do, so that the end tries once more as well.
+                let gone = self.gone.get(&name);
+                (done.left).extend(gone.map(|gone| (gone.name.clone(), Some(gone.clone()))));
+                done.fault = Some(fault);
+                break;
+            }
+            self.due.remove(&name);
         }
         if done.fault.is_none()
             && let Err(fault) = self.hand_back(&mut done)
@@ -174,25 +188,37 @@ impl Inside {
         Some(name.clone())
     }
 
-    fn take_out(&mut self, name: String, done: &mut Done) {
-        let (Some(plan), Some(gone)) = (self.plans.get(&name), self.gone.get(&name)) else {
-            return;
+    /// Notes a new version of a table of which rows are taken out.
+    fn note(&mut self, name: &str, output: Option<&Arc<Output>>) {
+        let plan = self.plans.get(name);
+        if plan.is_some_and(|plan| plan.gone.is_some()) {
+            self.due.insert(name.to_owned());
+            let output = output.cloned();
+            (self.newest).extend(output.map(|output| (name.to_owned(), output)));
+        }
+    }
+
+    fn take_out(&mut self, name: &str, done: &mut Done) -> Result<(), Fault> {
+        let (Some(plan), Some(gone)) = (self.plans.get(name), self.gone.get(name)) else {
+            return Ok(());
         };
         let View::Table(table) = &gone.view else {
-            done.refused.push((name, "what is gone is no table".into()));
-            return;
+            (done.refused).push((name.to_owned(), "what is gone is no table".into()));
+            return Ok(());
         };
-        let database = open(&mut self.database, &self.path);
-        match database.and_then(|database| database.take_out(plan, table)) {
-            Ok(Written::Rows(0)) => {}
-            Ok(Written::Rows(rows)) => done.taken_out.push((name, rows)),
-            Ok(Written::Refused(reason)) => done.refused.push((name, reason)),
-            Err(fault) => {
-                self.database = None;
-                done.left.insert(gone.name.clone(), Some(gone.clone()));
-                done.fault = Some(fault);
-            }
+        let database = open(&mut self.database, &self.path)?;
+        let newest = self.newest.get(name).map(|output| &output.view);
+        if let (false, Some(View::Table(newest))) = (database.knows(plan), newest)
+            && let Written::Rows(rows @ 1..) = database.write(plan, newest)?
+        {
+            done.written.push((name.to_owned(), rows));
         }
+        match database.take_out(plan, table)? {
+            Written::Rows(0) => {}
+            Written::Rows(rows) => done.taken_out.push((name.to_owned(), rows)),
+            Written::Refused(reason) => done.refused.push((name.to_owned(), reason)),
+        }
+        Ok(())
     }
 
     /// Writes the rows that are in the file into a file for each output, where who makes the output

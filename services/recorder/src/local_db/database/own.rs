@@ -9,6 +9,8 @@ use super::Cell;
 /// The keys of the rows that were written here, as a table beside the other.
 pub(super) struct Own {
     create: String,
+    /// Keys are found by it; also in files that have the table from before.
+    index: String,
     insert: String,
     delete: String,
 }
@@ -18,6 +20,7 @@ impl Own {
     pub(super) fn of(plan: &Plan) -> Option<Self> {
         plan.gone.as_ref()?;
         let name = quoted(&format!("fathom_{}_rows", plan.table));
+        let index = quoted(&format!("fathom_{}_rows_key", plan.table));
         let key: Vec<_> = plan.key.iter().map(|name| quoted(name)).collect();
         let values: Vec<_> = (1..=key.len()).map(|n| format!("?{n}")).collect();
         let same = key
@@ -28,14 +31,16 @@ impl Own {
         let (key, values, same) = (key.join(", "), values.join(", "), same.join(" AND "));
         Some(Self {
             create: format!("CREATE TABLE IF NOT EXISTS {name} ({key})"),
+            index: format!("CREATE INDEX IF NOT EXISTS {index} ON {name} ({key})"),
             insert: format!("INSERT INTO {name} ({key}) VALUES ({values})"),
             delete: format!("DELETE FROM {name} WHERE {same}"),
         })
     }
 
-    /// Makes the table of keys when it is not there.
+    /// Makes the table of keys and its index when they are not there.
     pub(super) fn prepare(&self, connection: &Connection) -> Result<(), Error> {
-        connection.execute(&self.create, []).map(|_| ())
+        connection.execute(&self.create, [])?;
+        connection.execute(&self.index, []).map(|_| ())
     }
 
     /// Remembers the key of a row that was written just now.

@@ -56,3 +56,25 @@ fn a_row_that_km3mon_wrote_first_or_again_was_taken_out_with_ours() {
     assert_eq!(taken_out, Written::Rows(0));
     assert_eq!(counters(&path), [1, 2]);
 }
+
+/// Each row that was written was looked for among all others.
+#[test]
+fn keys_of_own_rows_are_found_by_an_index_also_in_a_file_of_before() {
+    let (_folder, path) = place();
+    let mut database = Database::open(&path).unwrap();
+    database.write(&plan(), &events(&[1, 2])).unwrap();
+    let drop_index = "DROP INDEX fathom_event_selection_rows_key";
+    let before = Connection::open(&path).unwrap();
+    before.execute_batch(drop_index).unwrap();
+    let mut database = Database::open(&path).unwrap();
+    database.write(&plan(), &events(&[2])).unwrap();
+    let explain = "EXPLAIN QUERY PLAN DELETE FROM fathom_event_selection_rows WHERE det_id IS ?1 \
+                   AND run_id IS ?2 AND frame_index IS ?3 AND trigger_counter IS ?4";
+    let how: String = Connection::open(&path)
+        .unwrap()
+        .query_row(explain, [44, 6760, 156, 1], |row| row.get("detail"))
+        .unwrap();
+    assert!(how.contains("SEARCH") && how.contains("_rows_key"), "{how}");
+    let taken_out = database.take_out(&plan(), &events(&[1])).unwrap();
+    assert_eq!(taken_out, Written::Rows(1));
+}
