@@ -1,4 +1,6 @@
 //! The example file: it loads, holds every kind, and says every option with its true default.
+// The files name the kind `local_db`.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -245,6 +245,7 @@ fn the_pipeline_file_of_km3mon_loads_unchanged() {
 }
 
 /// The name was taken for the page, and rows went into the table of another name.
+#[cfg(feature = "sqlite")]
 #[test]
 fn the_table_of_the_event_selection_has_one_name_for_all_who_need_it() {
     let folder = tempfile::tempdir().unwrap();
