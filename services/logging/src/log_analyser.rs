@@ -10,17 +10,18 @@ mod files;
 mod stats;
 mod views;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fathom_kernel::{
-    BoxFuture, Event, Filter, FromConfig, Limits, Service, ServiceCx, ServiceError, Setup,
+    Alarm, BoxFuture, Event, Filter, FromConfig, Limits, Service, ServiceCx, ServiceError, Setup,
     Subscription, Timestamp, blocking, tags,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -115,6 +116,7 @@ impl Service for LogAnalyser {
             }
             let analyser = Analyser {
                 stats,
+                standing: BTreeMap::new(),
                 names,
                 work: JoinSet::new(),
                 cx,
@@ -127,6 +129,8 @@ impl Service for LogAnalyser {
 /// A running service.
 struct Analyser {
     stats: Stats,
+    /// What was said of classes that write too many errors, as long as they do.
+    standing: BTreeMap<String, Alarm>,
     names: Names,
     work: JoinSet<Result<Look, ArchiveError>>,
     cx: ServiceCx,
@@ -152,9 +156,11 @@ impl Analyser {
                     let answer = match &*request.verb {
                         "reset" => {
                             self.stats.reset(self.cx.clock.now());
+                            self.standing.clear();
                             Ok(serde_json::Value::Null)
                         }
-                        other => Err(format!("unknown request {other:?}, expected reset")),
+                        "conditions" => Ok(self.standing.values().map(|alarm| json!(alarm)).collect()),
+                        other => Err(format!("unknown request {other:?}, expected reset or conditions")),
                     };
                     request.reply.send(answer).unwrap_or_default();
                 }
@@ -197,6 +203,10 @@ impl Analyser {
         let now: Timestamp = self.cx.clock.now();
         for mut alarm in self.stats.tick(now) {
             alarm.service = self.cx.name.to_string();
+            match alarm.firing {
+                true => self.standing.insert(alarm.subject.clone(), alarm.clone()),
+                false => self.standing.remove(&alarm.subject),
+            };
             self.cx.bus.publish(Event::Alarm(alarm));
         }
         for output in self.stats.outputs_if_changed(now) {

@@ -16,6 +16,7 @@ use fathom_kernel::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::warn;
@@ -113,7 +114,7 @@ impl Service for MsgDumper {
             let dumper = Dumper {
                 recent,
                 archive: Some(archive),
-                blocked: false,
+                standing: None,
                 tidied: None,
                 work: JoinSet::new(),
                 searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
@@ -132,8 +133,8 @@ struct Dumper {
     /// Absent only while a blocking task has it.
     archive: Option<Archive>,
     recent: Recent,
-    /// The disk does not take what is waiting.
-    blocked: bool,
+    /// What was said of the disk, as long as it does not take what is waiting.
+    standing: Option<Alarm>,
     /// Day of the last upkeep.
     tidied: Option<jiff::civil::Date>,
     work: JoinSet<Done>,
@@ -208,7 +209,7 @@ impl Dumper {
     fn is_filling(&self) -> bool {
         let half = self.config.waiting.len() / 2;
         let waiting = self.archive.as_ref().map_or(0, Archive::waiting_bytes);
-        !self.blocked && waiting > half
+        self.standing.is_none() && waiting > half
     }
 
     fn record(&mut self, body: &[u8], received: Timestamp) {
@@ -248,22 +249,24 @@ impl Dumper {
             .with_archive(move |archive| archive.turn(now).and_then(|_| archive.flush()))
             .await?;
         let error = result.and_then(Result::err);
-        if error.is_some() != self.blocked {
-            self.blocked = error.is_some();
+        let firing = error.is_some();
+        if firing != self.standing.is_some() {
             let text = match error {
                 Some(error) => ServiceError::new(error).chain(),
                 None => "messages are written again".to_owned(),
             };
-            warn!(blocked = self.blocked, text, "message file");
-            self.cx.bus.publish(Event::Alarm(Alarm {
+            warn!(blocked = firing, text, "message file");
+            let alarm = Alarm {
                 service: self.cx.name.to_string(),
                 rule: "messages_not_written".into(),
                 subject: self.config.prefix.clone(),
                 severity: Severity::Alert,
-                firing: self.blocked,
+                firing,
                 text,
                 at: now,
-            }));
+            };
+            self.standing = Some(alarm.clone()).filter(|_| firing);
+            self.cx.bus.publish(Event::Alarm(alarm));
         }
         Ok(())
     }
@@ -306,12 +309,20 @@ impl Dumper {
 
     async fn answer(&mut self, request: Request) -> Result<(), ServiceError> {
         let Request { verb, args, reply } = request;
+        if verb == "conditions" {
+            reply
+                .send(Ok(json!(self.standing.as_slice())))
+                .unwrap_or_default();
+            return Ok(());
+        }
         let permit = self.searches.clone().try_acquire_owned();
         let wanted = match (&*verb, serde_json::from_value::<Wanted>(args), permit) {
             ("search", Ok(wanted), Ok(permit)) => Ok((wanted, permit)),
             ("search", Ok(_), Err(_)) => Err("too many searches at a time, try again".to_owned()),
             ("search", Err(error), _) => Err(error.to_string()),
-            _ => Err(format!("unknown request {verb:?}, expected search")),
+            _ => Err(format!(
+                "unknown request {verb:?}, expected search or conditions"
+            )),
         };
         self.flush().await?;
         let Some(archive) = &self.archive else {

@@ -221,6 +221,9 @@ async fn messages_are_counted_as_they_come_and_a_burst_is_an_alarm() {
         (&*alarm.rule, &*alarm.subject, alarm.firing),
         ("log_error_burst", "DataFilter", true)
     );
+    // Whoever starts later asks.
+    let held = rig.ask("conditions", Value::Null).await;
+    assert_eq!(held, Ok(json!([alarm])));
     rig.clock.set(time("2021-09-03T12:01:05Z"));
     let today = rig
         .output("log_today", |view| {

@@ -84,8 +84,12 @@ impl Rig {
 
     /// Asks; the answer comes when all that was said before is in the file or refused.
     async fn ask(&self, args: Value) -> Result<Value, String> {
+        self.request("search", args).await
+    }
+
+    async fn request(&self, verb: &str, args: Value) -> Result<Value, String> {
         let (reply, answer) = oneshot::channel();
-        let verb = "search".to_owned();
+        let verb = verb.to_owned();
         let request = Request { verb, args, reply };
         self.outside.inbox.send(request).await.unwrap();
         answer.await.unwrap()
@@ -293,6 +297,31 @@ async fn a_full_disk_loses_nothing_until_the_memory_is_used_up() {
     let said =
         format!("MSG.log [Other]: ALERT {lost} messages were lost because the disk was full");
     assert_eq!(lines[lines.len() - 2..], [&said, "MSG.log [Other]: later"]);
+}
+
+/// Whoever started while the disk was full never heard of it.
+#[tokio::test]
+async fn a_full_disk_was_kept_from_who_asks_what_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("MSG.log");
+    std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+    let now = "2026-03-01T12:00:00Z";
+    let rig = start(folder.path(), now, Config::default()).await;
+    let held = async || rig.request("conditions", Value::Null).await.unwrap();
+    assert_eq!(held().await, json!([]));
+    rig.say("message");
+    let held_now = held().await;
+    let text = held_now[0]["text"].as_str().unwrap();
+    assert!(text.contains("MSG.log"), "{text}");
+    let expected = json!([{
+        "service": "logging:msg_dumper", "rule": "messages_not_written", "subject": "MSG",
+        "severity": "alert", "firing": true, "text": text, "at": now,
+    }]);
+    assert_eq!(held_now, expected);
+    fs::remove_file(&path).unwrap();
+    rig.say("later");
+    assert_eq!(held().await, json!([]));
+    rig.stop().await;
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! The conditions that hold when the server starts: what was said on the bus before it listened.
 //!
 //! An alarm engine knows them all and is asked for them; without one, or when it does not answer, each
-//! service that runs is asked itself, as an engine does. What is heard on the bus meanwhile is newer
-//! and wins; whoever starts later says on the bus what holds.
+//! service that runs is asked itself, as an engine does; what the supervisor said itself is missing
+//! then. What is heard on the bus meanwhile is newer and wins; whoever starts later says on the bus
+//! what holds.
 
 use std::time::Duration;
 

@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use tracing::Instrument as _;
 
 use crate::access::Peer;
 use crate::stall::Stall;
@@ -47,7 +48,7 @@ pub(crate) async fn serve(
         accept(&listener, &places, &stop, &mut connections).await
     {
         let served = connection(stream, peer, routes.clone(), place, stop.clone());
-        connections.spawn(counters.timed(served));
+        connections.spawn(counters.timed(served).in_current_span());
     }
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::access::Access;
 use crate::api::ask::ASKED_MAX;
@@ -78,11 +79,13 @@ impl WebServer {
         let halt = CancellationToken::new();
         tasks.spawn(
             cx.counters
-                .timed(feed::feed(app.clone(), events, halt.clone())),
+                .timed(feed::feed(app.clone(), events, halt.clone()))
+                .in_current_span(),
         );
         tasks.spawn(
             cx.counters
-                .timed(feed::feed_status(app.clone(), halt.clone())),
+                .timed(feed::feed_status(app.clone(), halt.clone()))
+                .in_current_span(),
         );
         let asker = Asker {
             control: cx.control.clone(),
@@ -91,15 +94,17 @@ impl WebServer {
         };
         tasks.spawn(
             cx.counters
-                .timed(learn_until_stop(asker, app.clone(), halt.clone())),
+                .timed(learn_until_stop(asker, app.clone(), halt.clone()))
+                .in_current_span(),
         );
-        tasks.spawn(serve(
+        let serving = serve(
             listener,
             router(app.clone()),
             connections_max,
             cx.counters.clone(),
             halt.clone(),
-        ));
+        );
+        tasks.spawn(serving.in_current_span());
         tracing::info!(%bound, "serving");
         cx.ready();
         answer_until_stop(&mut cx.inbox, &cx.stop, &app).await;
