@@ -254,8 +254,14 @@ mod tests {
         let text = folder.path().join("MSG.log");
         let old = |number: u32| format!("MSG.log [DataQueue]: old {number}\n\tmore\n");
         std::fs::write(&text, old(1) + &old(2)).unwrap();
-        let now = Timestamp::now();
-        let mut archive = archive_of(folder.path(), now);
+        let now: Timestamp = "2026-01-31T23:59:00Z".parse().unwrap();
+        // The file is of the day on which it was changed.
+        let open = || {
+            let file = std::fs::File::options().append(true).open(&text).unwrap();
+            file.set_modified(now.into()).unwrap();
+            archive_of(folder.path(), now)
+        };
+        let mut archive = open();
         let find = |archive: &Archive, room| {
             let found = Wanted::newest(1000).search_within(archive.names(), day_of(now), room);
             found.unwrap()
@@ -272,7 +278,7 @@ mod tests {
             .open(&text)
             .unwrap();
         file.write_all(old(3).as_bytes()).unwrap();
-        let mut archive = archive_of(folder.path(), now);
+        let mut archive = open();
         write(&mut archive, "new 2", now);
         file.write_all(old(4).as_bytes()).unwrap();
         let expected = [

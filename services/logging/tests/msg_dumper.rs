@@ -197,11 +197,15 @@ async fn a_restart_on_another_day_archives_under_the_day_of_the_file() {
 async fn a_restart_on_the_same_day_continues_the_file() {
     let folder = tempfile::tempdir().unwrap();
     for n in 1..=2 {
-        let now = Timestamp::now().to_string();
-        let rig = start(folder.path(), &now, Config::default()).await;
+        let now = "2026-03-01T23:59:00Z";
+        let rig = start(folder.path(), now, Config::default()).await;
         rig.say(format!("start {n}"));
         assert_eq!(rig.texts(json!({"text": "START"})).await.len(), n);
         rig.stop().await;
+        // The file is of the day on which it was changed.
+        let path = folder.path().join("MSG.log");
+        let file = fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(time(now).into()).unwrap();
     }
     assert_eq!(read(folder.path(), "MSG.log").lines().count(), 2);
 }

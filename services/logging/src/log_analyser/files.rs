@@ -421,9 +421,10 @@ mod tests {
         let names = Names::new(folder.path().to_owned(), "MSG".into());
         let line = "MSG.log [DataFilter]: x 10.0.0.1 F001 ERROR y\n";
         std::fs::write(names.today("log"), line.repeat(5)).unwrap();
-        let now = Timestamp::now();
+        let now: Timestamp = "2026-01-31T23:59:00Z".parse().unwrap();
         let errors = |counts: &Counts| counts.of(LogSource::DataFilter, Level::Error);
         let undated = |names: &Names| {
+            changed(&names.today("log"), now);
             let before = today_until(names, now + std::time::Duration::from_secs(1)).unwrap();
             (before.dated.len(), errors(&before.undated))
         };
