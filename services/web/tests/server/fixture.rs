@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 /// A server on a free port.
 pub(crate) struct Server {
@@ -57,7 +58,7 @@ impl Server {
         let (cx, mut outside) = ServiceCx::alone("webserver", &data_dir);
         let (board, bus, stop) = (cx.board.clone(), cx.bus.clone(), cx.stop.clone());
         let addresses = cx.addresses.clone();
-        let run = tokio::spawn(server.run(cx));
+        let run = tokio::spawn(server.run(cx).in_current_span());
         outside.ready.wait_for(|ready| *ready).await.unwrap();
         let commands = Arc::default();
         Self {

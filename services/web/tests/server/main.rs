@@ -9,6 +9,7 @@ mod ask;
 mod events;
 mod fixture;
 mod km3mon;
+mod log_lines;
 mod login;
 mod messages;
 mod requests;
