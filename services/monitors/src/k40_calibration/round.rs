@@ -1,5 +1,6 @@
 //! Ends cycles: a pass over all modules, some per tick.
 
+use fathom_formats::km3net::CHANNELS;
 use fathom_kernel::{Outputs, Severity};
 
 use super::config::Config;
@@ -7,7 +8,7 @@ use super::dom::Dom;
 use super::export::Export;
 use super::{K40Calibration, Phase, Redraw, Round};
 use crate::clock::{ms_of, timestamp};
-use crate::k40::PmtResult;
+use crate::k40::{PAIRS, Pair, PairState, PmtResult, pair_list};
 use crate::places::Place;
 
 /// Ticks that wait for messages between the calibrations of some modules and of the next.
@@ -15,6 +16,9 @@ const IDLE_TICKS_MAX: u32 = 5;
 /// An alarm needs a shift that is above the limit by so many of its errors: among thousands of PMTs some
 /// are there by chance.
 const ALARM_ERRORS: f64 = 2.0;
+/// An alarm needs so many good pairs of the PMT, and of the module more than it has PMTs: below that
+/// nothing speaks against one pair whose fit went wrong.
+const ALARM_PAIRS: usize = 3;
 
 impl K40Calibration {
     pub(super) fn end_cycle_if_due(&mut self, data_ms: i64) {
@@ -137,12 +141,14 @@ fn judge(place: &Place, dom: &mut Dom, config: &Config, at_ms: i64, out: &mut Ou
         let certain_ns = pmt.shift_ns.abs() - ALARM_ERRORS * pmt.shift_error_ns;
         limit_ns > 0.0 && certain_ns > limit_ns
     };
-    let pmts = dom
-        .last
-        .iter()
-        .flat_map(|done| done.calibration.pmts.iter().enumerate());
+    let found = dom.last.iter().map(|done| &done.calibration);
+    let pmts = found.flat_map(|found| {
+        let is_sure = sure(&found.pairs);
+        found.pmts.iter().enumerate().zip(is_sure)
+    });
     let off: Vec<String> = pmts
-        .filter(|(_, pmt)| is_off(pmt))
+        .filter(|((_, pmt), is_sure)| *is_sure && is_off(pmt))
+        .map(|(numbered, _)| numbered)
         .map(|(channel, pmt)| format!("{channel} by {:+.2} ns", pmt.shift_ns))
         .collect();
     let is_alarming = !off.is_empty();
@@ -168,4 +174,44 @@ fn judge(place: &Place, dom: &mut Dom, config: &Config, at_ms: i64, out: &mut Ou
         text,
         timestamp(at_ms),
     );
+}
+
+/// Tells of each PMT whether enough pairs say where it is.
+fn sure(pairs: &[Pair; PAIRS]) -> [bool; CHANNELS] {
+    let mut good = [0; CHANNELS];
+    let mut all = 0;
+    for (pair, (i, j)) in pairs.iter().zip(pair_list()) {
+        if pair.state == PairState::Good {
+            all += 1;
+            for channel in [i, j] {
+                if let Some(good) = good.get_mut(usize::from(*channel)) {
+                    *good += 1;
+                }
+            }
+        }
+    }
+    good.map(|good| all > CHANNELS && good >= ALARM_PAIRS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eleven_pairs_among_thirty_one_pmts_raised_an_alarm() {
+        let of = |used: fn(usize, u8, u8) -> bool| {
+            let mut pairs = [Pair::default(); PAIRS];
+            for ((n, (i, j)), pair) in pair_list().iter().enumerate().zip(&mut pairs) {
+                if used(n, *i, *j) {
+                    pair.state = PairState::Good;
+                }
+            }
+            sure(&pairs)
+        };
+        assert_eq!(of(|n, _, _| n < 11), [false; CHANNELS]);
+        assert_eq!(of(|_, _, _| true), [true; CHANNELS]);
+        // All but the last one have their pairs; it has two.
+        let most = of(|_, i, j| j < 30 || i < 2);
+        assert_eq!((most[29], most[30]), (true, false));
+    }
 }
