@@ -127,9 +127,18 @@ impl Door {
         let id = ids.into_iter().find(|id| !id.is_empty());
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let mut text = told.text("text").to_owned();
+        let id = id.map(str::to_owned).or_else(|| {
+            // Slack has no number for a message, but a time to the microsecond, and escapes these.
+            text = text
+                .replace("&lt;", "<")
+                .replace("&gt;", ">")
+                .replace("&amp;", "&");
+            let time = told.text("timestamp");
+            (!time.is_empty()).then(|| format!("{time} {}", told.text("channel_id")))
+        });
         text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
         Said {
-            id: id.map_or_else(|| format!("{at} {count}"), str::to_owned),
+            id: id.unwrap_or_else(|| format!("{at} {count}")),
             user: told.text("user_name").to_owned(),
             text,
             at,

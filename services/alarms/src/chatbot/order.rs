@@ -184,14 +184,15 @@ fn mute(words: &[&str]) -> Result<Order, String> {
         .iter()
         .rposition(|word| ["for", "until"].contains(word));
     let (about, end) = words.split_at(last.unwrap_or(words.len()));
-    if about.contains(&"until") {
+    let is_time = |words: &[&str]| matches!(words, ["for", time] if time.parse::<Span>().is_ok());
+    if about.contains(&"until") || about.windows(2).any(is_time) {
         return Err("for a time or until one? `mute RULE [SUBJECT] for 2h`".to_owned());
     }
     let end = match end.split_first() {
-        Some((&"until", time)) => End::Until(time.join(" ").parse()?),
+        Some((&"until", time)) => End::Until(unquoted(&time.join(" ")).parse()?),
         Some((_, time)) => {
-            let time = time.join(" ").parse().map_err(|error| format!("{error}"))?;
-            End::For(time)
+            let time = unquoted(&time.join(" ")).parse();
+            End::For(time.map_err(|error| format!("{error}"))?)
         }
         None => return Err("for how long? `mute RULE [SUBJECT] for 2h`".to_owned()),
     };
@@ -341,6 +342,7 @@ mod tests {
             ("mute dom_inactive", "for how long?"),
             ("mute for 2h", "which alarm?"),
             ("mute x until 18:00 for 2h", "for a time or until one?"),
+            ("mute x for 2h until 18:00", "for a time or until one?"),
             ("mute x for ever", "ever"),
             ("mute x for", "expected a duration"),
             ("mute x until tonight", "\"tonight\" is no time"),

@@ -127,6 +127,9 @@ impl Book {
                 by,
                 reason,
             } => {
+                // A later one for the same takes its place, be it longer or shorter.
+                let is_same = |mute: &Mute| mute.rule == rule && mute.subject == subject;
+                self.mutes.retain(|mute| !is_same(mute));
                 if self.mutes.len() >= MUTES_MAX {
                     return Err(NothingMeant::TooMany);
                 }

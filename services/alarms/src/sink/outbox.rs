@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use fathom_kernel::{Notice, Stage};
+use fathom_kernel::{Notice, Severity, Stage};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -196,10 +196,26 @@ impl Outbox {
         })
     }
 
-    /// Returns when there is room for a message again, if the hour has its fill.
+    /// Returns when there is room for a message again, if the hour has its fill. A new alert has as many
+    /// places again: repeats of other alarms must not keep it back.
     fn place(&self, taste: &Taste) -> Option<Timestamp> {
-        let is_full = taste.per_hour > 0 && self.sent.len() >= taste.per_hour;
-        self.sent.front().filter(|_| is_full).map(|at| *at + HOUR)
+        let is_new_alert = |waiting: &Waiting| {
+            let Notice {
+                severity,
+                to,
+                repeat,
+                ..
+            } = &waiting.notice;
+            (*severity, *to, *repeat) == (Severity::Alert, Stage::Firing, 0)
+        };
+        let places = match self.waiting.iter().any(is_new_alert) {
+            true => taste.per_hour.saturating_mul(2),
+            false => taste.per_hour,
+        };
+        let is_full = taste.per_hour > 0 && self.sent.len() >= places;
+        let gone = self.sent.len().saturating_sub(places);
+        let next = self.sent.get(gone).filter(|_| is_full);
+        next.map(|at| *at + HOUR)
     }
 
     /// The parcel arrived.

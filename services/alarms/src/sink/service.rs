@@ -1,13 +1,13 @@
 //! The loop of all sinks: hears notices, fills the outbox, sends what is due, keeps the state.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fathom_kernel::view::Table;
 use fathom_kernel::{
     Alarm, BoxFuture, Event, Filter, Limits, Notice, Output, Request, ServiceCx, ServiceError,
-    Severity, Subscription, Timestamp, Topic,
+    Severity, Stage, Subscription, Timestamp, Topic,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -318,8 +318,15 @@ impl<O: Outlet> Sink<O> {
         let now = self.cx.clock.now();
         let is_recent =
             |at: Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default() <= FRESH;
+        // Of what is older a new sink tells what fires still.
+        let mut newest_of = BTreeMap::new();
         for notice in &rows.notices {
-            match is_fresh && !is_recent(notice.at) {
+            newest_of.insert(notice.id, (notice.entry, notice.to));
+        }
+        let fires =
+            |notice: &Notice| newest_of.get(&notice.id) == Some(&(notice.entry, Stage::Firing));
+        for notice in &rows.notices {
+            match is_fresh && !is_recent(notice.at) && !fires(notice) {
                 true => self.outbox.pass_over(notice),
                 false => self.accept(notice),
             }

@@ -198,3 +198,28 @@ async fn until_trouble(stack: &Stack) {
     }
     panic!("nothing was tried");
 }
+
+#[tokio::test]
+async fn a_new_sink_never_told_what_had_fired_for_a_quarter_of_an_hour() {
+    let stack = Stack::new();
+    let (server, address) = server(&stack, "127.0.0.1:0").await;
+    let engine = stack
+        .start("alarms", "alarms", "calm = \"0s\"\nconfirm_within = \"1d\"")
+        .await;
+    let mut told = stack.follow(Topic::Notice);
+    stack.say("r", "over", Severity::Warning, true);
+    stack.say("r", "over", Severity::Warning, false);
+    stack.say("r", "still", Severity::Warning, true);
+    notices(&mut told, 3).await;
+    stack.clock.set(crate::rig::at(900));
+    let options = format!("{}{QUICK}", account(&address));
+    let sink = stack.start("alarm_chat", "alarm_chat", &options).await;
+    let said = wait_said(&stack, 1).await;
+    assert!(
+        said[0].contains("r of still") && !said[0].contains("over"),
+        "{said:?}"
+    );
+    for running in [sink, engine, server] {
+        running.stop().await;
+    }
+}

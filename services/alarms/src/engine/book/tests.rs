@@ -254,3 +254,15 @@ fn an_alarm_says_what_it_is_about_until_it_is_over() {
     let last = book.history().last().unwrap();
     assert_eq!((last.to, &*last.text), (Stage::Resolved, "x is well again"));
 }
+
+#[test]
+fn a_later_and_shorter_mute_did_not_count() {
+    let mut book = Book::default();
+    let house = house("[]");
+    let mut apply = |input, second| book.apply(input, &house, at(second)).unwrap();
+    apply(mute("A", 3600), 0);
+    apply(mute("B", 3600), 0);
+    apply(mute("A", 5), 1);
+    let ends: Vec<_> = book.mutes().iter().map(|mute| mute.until).collect();
+    assert_eq!(ends, [at(3600), at(5)]);
+}

@@ -49,6 +49,13 @@ fn fires(entry: u64, second: i64) -> Notice {
     notice(entry, entry, Stage::Ok, Stage::Firing, second)
 }
 
+fn warns(entry: u64, second: i64) -> Notice {
+    Notice {
+        severity: Severity::Warning,
+        ..fires(entry, second)
+    }
+}
+
 fn sent(due: &Due) -> Vec<u64> {
     match due {
         Due::Send(parcel) => parcel.notices.iter().map(|n| n.entry).collect(),
@@ -189,12 +196,12 @@ fn messages_over_the_hourly_limit_wait_and_become_one() {
     taste.per_hour = 2;
     for entry in 1..=2 {
         let second = i64::try_from(entry).unwrap() * 60;
-        outbox.take(&fires(entry, second), &taste, "me", at(second));
+        outbox.take(&warns(entry, second), &taste, "me", at(second));
         assert_eq!(sent(&outbox.due(&taste, at(second))), [entry]);
         outbox.delivered(at(second));
     }
-    outbox.take(&fires(3, 130), &taste, "me", at(130));
-    outbox.take(&fires(4, 140), &taste, "me", at(140));
+    outbox.take(&warns(3, 130), &taste, "me", at(130));
+    outbox.take(&warns(4, 140), &taste, "me", at(140));
     assert_eq!(outbox.due(&taste, at(140)), Due::At(at(3660)));
     assert_eq!(sent(&outbox.due(&taste, at(3660))), [3, 4]);
 }
@@ -274,10 +281,43 @@ fn why_nothing_was_sent_when_the_hour_had_its_fill_was_not_shown() {
     );
     for (entry, second) in [(1, 0), (2, 100)] {
         assert_eq!(outbox.figures(&taste).kept_back, None);
-        outbox.take(&fires(entry, second), &taste, "me", at(second));
+        outbox.take(&warns(entry, second), &taste, "me", at(second));
         if let Due::Send(_) = outbox.due(&taste, at(second + 50)) {
             outbox.delivered(at(second + 50));
         }
     }
     assert_eq!(outbox.figures(&taste).kept_back, Some(at(3650)));
+}
+
+#[test]
+fn repeats_that_filled_the_hour_kept_a_new_alert_back() {
+    let (mut outbox, taste) = (
+        Outbox::default(),
+        Taste {
+            per_hour: 1,
+            ..taste()
+        },
+    );
+    let send = |outbox: &mut Outbox, notice: &Notice, second| {
+        outbox.take(notice, &taste, "me", at(second));
+        let is_sent = matches!(outbox.due(&taste, at(second)), Due::Send(_));
+        if is_sent {
+            outbox.delivered(at(second));
+        }
+        is_sent
+    };
+    assert!(send(&mut outbox, &warns(1, 0), 0));
+    assert!(
+        !send(&mut outbox, &warns(2, 10), 10),
+        "the hour has its fill"
+    );
+    assert!(
+        send(&mut outbox, &fires(3, 20), 20),
+        "and takes the warning along"
+    );
+    assert!(
+        !send(&mut outbox, &fires(4, 30), 30),
+        "no flood of alerts either"
+    );
+    assert_eq!(outbox.due(&taste, at(40)), Due::At(at(3600)));
 }
