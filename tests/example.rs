@@ -43,6 +43,10 @@ time_range = 72
 [LocalDBService]
 filename = "/data/monitoring.sqlite3"
 
+[ELOGService]
+password = "secret"
+url = "https://elog.example.org"
+
 [Alerts]
 enabled = false
 botname = "monitoring"
@@ -208,7 +212,7 @@ fn the_stack_for_users_of_km3mon_loads_with_the_names_of_its_environment() {
     let loaded = load(&origin).unwrap_or_else(|report| panic!("{}", report.render(false)));
     let warnings = loaded.warnings.render(false);
     assert!(loaded.warnings.findings().is_empty(), "{warnings}");
-    assert_eq!(loaded.plan.services.len(), 21);
+    assert_eq!(loaded.plan.services.len(), 24);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use anstream::eprintln;
 use clap::Args;
 use fathom_formats::km3net::Versioning;
 use fathom_kernel::Tag;
+use fathom_logging::LogFile;
 use fathom_simulator::{DecodeOptions, FileProblem, InputFile, decode};
 
 use super::EXIT_ERROR;
@@ -50,6 +51,12 @@ impl Decode {
         let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
         let mut bad = 0;
         for path in &self.files {
+            if LogFile::is_one(path) {
+                bad += 1;
+                let shown = path.display();
+                eprintln!("fathom: {shown} is a log file; `fathom run-monitor weblog` reads those");
+                continue;
+            }
             let mut file = match InputFile::open(path, self.tag) {
                 Ok(file) => file,
                 Err(error) => {
