@@ -287,7 +287,8 @@ impl Logbook {
             match self.picture(&webserver, &name).await {
                 Ok(png) => {
                     let file = name.strip_prefix(EVENT).unwrap_or(&name);
-                    pictures.push((file.to_owned(), png));
+                    // An event of another table is called `TABLE/NAME`.
+                    pictures.push((file.replace('/', "_"), png));
                 }
                 Err(reason) => warn!(output = %name, reason, "entry without a picture"),
             }

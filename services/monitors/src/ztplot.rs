@@ -3,12 +3,13 @@
 //! Every `IO_EVT` message is looked at. An event with enough triggered DUs and DOMs is drawn when it
 //! gets into the event selection, or when data time has moved on. The selection keeps the best
 //! events by overlays, hits and triggered hits; their payloads and pictures lie in
-//! `files/event_selection` and go with their rows. `NAME.json` there is the output with its
-//! `Panels` view that `/event_selection/NAME.png` is drawn from.
+//! `files/event_selection`, those of a table of another name in `files/event_selection/TABLE`, and go
+//! with their rows. `NAME.json` there is the output with its `Panels` view that
+//! `/event_selection/NAME.png` or `/event_selection/TABLE/NAME.png` is drawn from.
 //!
 //! With `elog`, an event that takes a place of the full top 10 is told of as the condition
-//! `top10_event` (severity info, subject = name of the picture, text `A new event has made it into
-//! the top 10!`), which the sink for ELOG turns into an entry of the logbook with the picture. It is
+//! `top10_event` (severity info, subject = name of the picture, behind `TABLE/` as above, text
+//! `A new event has made it into the top 10!`), which the sink for ELOG turns into an entry of the logbook with the picture. It is
 //! a happening: over at once, and never cleared. Events that merely fill free places say nothing.
 //!
 //! Requests: `event` answers with the z-t-plot of an event of the last ones or of the selection
@@ -28,8 +29,8 @@
 //! A change of the selection is kept at once, behind its files: none is lost when the process is killed.
 //! At every start the folder is listed. Files without a row, of a start that ended in between or of one
 //! whose state could not be read, come back into the selection or go; nothing is told of them anew. Two of
-//! this kind in one stack need tables of different names, and share the files of events that both select:
-//! those go when either of them lets the event go, and come back for neither.
+//! this kind in one stack need tables of different names; each has its own files of an event that both
+//! select.
 //!
 //! State: the rows (about 100 bytes each, at most `3 * best`, and `90 * best_per_day` and
 //! `90 * best_per_run` more), the payloads of the last 5000 events (at most 64 MiB) and the event
@@ -38,6 +39,7 @@
 mod asked;
 mod counts;
 pub(crate) mod drawing;
+mod folder;
 mod found;
 mod gauge;
 mod gone;
@@ -54,8 +56,6 @@ mod store;
 mod stored;
 mod tables;
 
-use std::path::{Path, PathBuf};
-
 use bytes::Bytes;
 use fathom_formats::km3net::Event as Payload;
 use fathom_kernel::view::{Panels, View};
@@ -67,6 +67,7 @@ use fathom_kernel::{
 use self::asked::Asked;
 use self::counts::Counts;
 use self::drawing::{Chosen, EVERY_DU, Paper};
+use self::folder::Folder;
 use self::gauge::Gauge;
 use self::gone::Gone;
 pub use self::options::Config;
@@ -83,8 +84,6 @@ use crate::places::Strangers;
 use crate::royfit::event::Fitter;
 
 const OUTPUT: &str = "ztplot";
-/// Where the files of selected events lie, below `data_dir/files`.
-const FOLDER: &str = "event_selection";
 const NOTICE: &str = "A new event has made it into the top 10!";
 /// The tables are looked over at least so often, because events cease to be new (ms).
 const TABLES_MS: i64 = 60_000;
@@ -92,6 +91,7 @@ const TABLES_MS: i64 = 60_000;
 /// The monitor.
 pub struct ZtPlot {
     config: Config,
+    folder: Folder,
     setup: Setup,
     paper: Paper,
     gauge: Gauge,
@@ -153,6 +153,7 @@ impl Monitor for ZtPlot {
             selection: Selection::new(places),
             runs,
             store: Store::default(),
+            folder: Folder::of(&config.event_selection_table),
             stored: Stored::new(&config.event_selection_table),
             own: Own::default(),
             orphans: Orphans::default(),
@@ -196,8 +197,8 @@ impl Monitor for ZtPlot {
         if self.stored.is_impatient(now_ms) {
             self.wait_no_longer(out);
         }
-        self.asked.fetch(out);
-        self.orphans.fetch(now_ms, out);
+        self.asked.fetch(&self.folder, out);
+        self.orphans.fetch(now_ms, &self.folder, out);
         self.let_go(out);
         self.put_tables(now_ms, out);
         if std::mem::take(&mut self.is_hidden) {
@@ -390,7 +391,7 @@ impl ZtPlot {
         // The picture first: one that is alone, because the process was killed in between, says whose it
         // is and goes at the next start. A payload alone would stay for ever.
         self.write_picture(name, picture, out);
-        let path = path_of(name, "dat");
+        let path = self.folder.path_of(name, "dat");
         out.file(FileEdit::Write { path, bytes: body });
     }
 
@@ -400,7 +401,7 @@ impl ZtPlot {
             picture,
             selected_for: &self.config.event_selection_table,
         };
-        let path = path_of(name, "json");
+        let path = self.folder.path_of(name, "json");
         let bytes = serde_json::to_vec(&signed).expect("an output becomes JSON");
         out.file(FileEdit::Write { path, bytes });
     }
@@ -418,7 +419,7 @@ impl ZtPlot {
                 continue;
             }
             for ending in ["dat", "json"] {
-                let path = path_of(&row.key.name(), ending);
+                let path = self.folder.path_of(&row.key.name(), ending);
                 out.file(FileEdit::Remove { path });
             }
             self.gone.left(row);
@@ -453,7 +454,8 @@ impl ZtPlot {
         // Records are rare: a table without a new one is not stale for a year.
         let year_s = 365.0 * 86_400.0;
         for category in Category::ALL {
-            let page = tables::page(&self.selection.best(category), &self.config.archives, now_s);
+            let best = self.selection.best(category);
+            let page = tables::page(&best, &self.folder, &self.config.archives, now_s);
             let title = format!("Top {} by {}", self.config.best, category.title());
             let output = Output::new(page_name(table, category), title, page);
             out.put(output.at(newest).every(year_s));
@@ -477,8 +479,4 @@ impl ZtPlot {
 
 fn page_name(table: &str, category: Category) -> String {
     format!("{table}_{}", category.name())
-}
-
-fn path_of(name: &str, ending: &str) -> PathBuf {
-    Path::new(FOLDER).join(format!("{name}.{ending}"))
 }

@@ -84,7 +84,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/services/{name}/{verb}", post(control::command))
         .route("/api/{*rest}", get(outputs::no_such_route))
         .route("/plots/{file}", get(plots::picture))
-        .route("/event_selection/{file}", get(events::show))
+        .route("/event_selection/{*event}", get(events::show))
         .route("/logs", get(log_files::list))
         .route("/logs/{file}", get(log_files::file))
         .route("/metrics", get(metrics::show))

@@ -25,7 +25,7 @@
 //! | `GET /plots/NAME.png?w=&h=`, `.svg` | an output as a picture: pixels, or the same as vectors with text, where only images, and areas with too much to draw, are pixels |
 //! | `GET /logs`, `/logs/MSG.log`, `/logs/MSG_2026-01-31.log.gz` | list of the files of the detector's log, and these files |
 //! | `GET /plot_NAME.html` | leads to `/plot/NAME`, as km3mon's page of one plot |
-//! | `GET /event_selection/NAME.png?w=&h=`, `.json`, `.dat` | a stored event: picture, output, message |
+//! | `GET /event_selection/NAME.png?w=&h=`, `.json`, `.dat`, `/event_selection/TABLE/NAME.png` | a stored event: picture, output, message; of a table of another name below that |
 //! | `GET /metrics` | counters of the services for Prometheus |
 //! | `GET /healthz` | `ok`, without login |
 //!

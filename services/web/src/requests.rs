@@ -9,7 +9,7 @@
 //! | `reset` | | `{}`; forgets what is drawn |
 //! | `picture` | `{"name": "dom_rates"}` | the output of this name, as it is on the board |
 //! | `picture` | `{"view": {...}}` | an output given as JSON, which need not be on the board |
-//! | `picture` | `{"event": "ztplot_..."}` | a stored event of `/event_selection` |
+//! | `picture` | `{"event": "ztplot_..."}` | a stored event of `/event_selection`, `TABLE/ztplot_...` of another table |
 //!
 //! Pictures take `width` and `height` (pixels) as well, and are answered by
 //! `{"name": "dom_rates", "title": "...", "media_type": "image/png", "base64": "..."}`.

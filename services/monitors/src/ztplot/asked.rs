@@ -10,9 +10,10 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
+use super::ZtPlot;
 use super::drawing::{Chosen, EVERY_DU};
+use super::folder::Folder;
 use super::row::Key;
-use super::{ZtPlot, path_of};
 use crate::royfit::Config as RoyfitConfig;
 use crate::royfit::event::{Fitter, Wanted};
 
@@ -86,12 +87,12 @@ impl Asked {
     }
 
     /// Wishes for the next stored payloads.
-    pub(super) fn fetch(&mut self, out: &mut Outputs) {
+    pub(super) fn fetch(&mut self, folder: &Folder, out: &mut Outputs) {
         while self.under_way.len() < READS_MAX {
             let Some((name, is_redrawn)) = self.waiting.pop_first() else {
                 return;
             };
-            let place = format!("data:files/{}", path_of(&name, "dat").display());
+            let place = folder.place_of(&name, "dat");
             out.fetch(Fetch::new(name.clone(), place.into()));
             self.under_way.insert(name, is_redrawn);
         }
@@ -205,7 +206,7 @@ impl ZtPlot {
     /// Takes a payload that was read from its file.
     pub(super) fn take_stored(&mut self, fetched: Fetched, out: &mut Outputs) {
         let is_redrawn = self.asked.under_way.remove(&fetched.name).unwrap_or(false);
-        self.asked.fetch(out);
+        self.asked.fetch(&self.folder, out);
         let Ok(Content::Bytes(body, _)) = fetched.content else {
             out.bad("stored event cannot be read");
             return;

@@ -44,7 +44,7 @@ impl ZtPlot {
         let found = rows.filter(|row| !row.has_files());
         self.counts.found = found.clone().count() as u64;
         self.own.look_for(found.map(|row| row.key.name()));
-        self.own.fetch(out);
+        self.own.fetch(&self.folder, out);
         self.tables.changed = true;
         self.settle(&held, others + added, out);
     }
@@ -69,7 +69,7 @@ impl ZtPlot {
     pub(super) fn tell(&mut self, record: &Held, out: &mut Outputs) {
         self.counts.records += 1;
         if self.config.elog {
-            let about = ("top10_event", record.key.name());
+            let about = ("top10_event", self.folder.event(&record.key.name()));
             out.alarm(about, Severity::Info, true, NOTICE, record.received);
         }
     }

@@ -38,8 +38,8 @@ pub struct Config {
     pub elog: bool,
     /// Name of the table with all selected events; those by category begin with it as well. Rows that
     /// the table of this name has in the file of `local_db`, such as km3mon's, take part. Two `ztplot`
-    /// of one stack need different tables, and share the payload and picture of an event that both
-    /// select: these go when either of them lets the event go.
+    /// of one stack need different tables. Payloads and pictures lie in `files/event_selection`, those of
+    /// a table of another name in `files/event_selection/TABLE`.
     pub event_selection_table: String,
     /// Events kept of each category: overlays, hits, triggered hits.
     #[schemars(range(min = 1, max = 100))]

@@ -9,9 +9,10 @@ use fathom_formats::km3net::Event as Payload;
 use fathom_kernel::{Content, Fetch, FetchError, Fetched, FileEdit, Output, Outputs};
 use serde::{Deserialize, Serialize};
 
+use super::ZtPlot;
 use super::drawing::EVERY_DU;
+use super::folder::Folder;
 use super::row::{Key, Row};
-use super::{FOLDER, ZtPlot, path_of};
 
 /// What the answer with the names of all files is called.
 const LIST: &str = "files of the selection";
@@ -74,33 +75,30 @@ impl Answer {
 
 impl Orphans {
     /// Wishes for the names of all files, once.
-    pub(super) fn fetch(&mut self, now_ms: i64, out: &mut Outputs) {
+    pub(super) fn fetch(&mut self, now_ms: i64, folder: &Folder, out: &mut Outputs) {
         let is_early = |at: i64| now_ms.abs_diff(at) < AGAIN_MS;
         if self.is_listed || self.asked_ms.is_some_and(is_early) {
             return;
         }
         self.asked_ms = Some(now_ms);
-        let mut list = Fetch::list(LIST, format!("data:files/{FOLDER}").into());
+        let place = format!("data:files/{}", folder.path().display());
+        let mut list = Fetch::list(LIST, place.into());
         list.bytes_max = NAMES_BYTES_MAX;
         out.fetch(list);
     }
 
     /// Wishes for the next pictures.
-    fn look_on(&mut self, out: &mut Outputs) {
+    fn look_on(&mut self, folder: &Folder, out: &mut Outputs) {
         while self.under_way.len() < READS_MAX {
             let Some(key) = self.waiting.pop_front() else {
                 return;
             };
             let name = key.name();
-            out.fetch(wish(PICTURE, &name, "json"));
+            let place = folder.place_of(&name, "json");
+            out.fetch(Fetch::new(format!("{PICTURE}{name}"), place.into()));
             self.under_way.insert(name);
         }
     }
-}
-
-fn wish(prefix: &str, name: &str, ending: &str) -> Fetch {
-    let place = format!("data:files/{}", path_of(name, ending).display());
-    Fetch::new(format!("{prefix}{name}"), place.into())
 }
 
 impl ZtPlot {
@@ -109,7 +107,8 @@ impl ZtPlot {
             Answer::List => self.take_list(fetched, out),
             Answer::Picture(name) => {
                 if self.is_signed(&name, &fetched) {
-                    out.fetch(wish(PAYLOAD, &name, "dat"));
+                    let place = self.folder.place_of(&name, "dat");
+                    out.fetch(Fetch::new(format!("{PAYLOAD}{name}"), place.into()));
                     return;
                 }
                 self.orphans.under_way.remove(&name);
@@ -119,7 +118,7 @@ impl ZtPlot {
                 self.take_payload(&name, fetched, out);
             }
         }
-        self.orphans.look_on(out);
+        self.orphans.look_on(&self.folder, out);
     }
 
     fn take_list(&mut self, fetched: Fetched, out: &mut Outputs) {
@@ -143,7 +142,7 @@ impl ZtPlot {
                 .into_iter()
                 .find_map(|ending| file.strip_suffix(ending));
             if unfinished.and_then(Key::of_name).is_some() {
-                let path = std::path::Path::new(FOLDER).join(file);
+                let path = self.folder.path().join(file);
                 out.file(FileEdit::Remove { path });
             }
             let key = file.strip_suffix(".json").and_then(Key::of_name);
@@ -152,7 +151,8 @@ impl ZtPlot {
         }
     }
 
-    /// Tells whether a picture was written for this selection; another one may share the folder.
+    /// Tells whether a picture was written for this selection; in files of before
+    /// another one may have shared the folder.
     pub(super) fn is_signed(&self, name: &str, fetched: &Fetched) -> bool {
         let Ok(Content::Bytes(bytes, _)) = &fetched.content else {
             return false;
@@ -182,7 +182,7 @@ impl ZtPlot {
             }
         }
         for ending in ["dat", "json"] {
-            let path = path_of(name, ending);
+            let path = self.folder.path_of(name, ending);
             out.file(FileEdit::Remove { path });
         }
     }

@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use fathom_kernel::{Content, Fetch, FetchError, Fetched, Outputs};
 
-use super::{ZtPlot, path_of};
+use super::ZtPlot;
+use super::folder::Folder;
 
 /// What the answers to our wishes are called, before the name of the picture.
 const PREFIX: &str = "picture of ";
@@ -26,13 +27,13 @@ impl Own {
     }
 
     /// Wishes for the next pictures.
-    pub(super) fn fetch(&mut self, out: &mut Outputs) {
+    pub(super) fn fetch(&mut self, folder: &Folder, out: &mut Outputs) {
         while self.under_way.len() < READS_MAX {
             let Some(name) = self.waiting.pop_front() else {
                 return;
             };
             // The picture as an output, which km3mon does not write beside its own files.
-            let place = format!("data:files/{}", path_of(&name, "json").display());
+            let place = folder.place_of(&name, "json");
             if self.under_way.insert(name.clone()) {
                 out.fetch(Fetch::new(format!("{PREFIX}{name}"), place.into()));
             }
@@ -49,7 +50,7 @@ impl ZtPlot {
     /// Takes a picture that was looked for; the files of one that is ours go with its row again.
     pub(super) fn take_picture(&mut self, name: &str, fetched: Fetched, out: &mut Outputs) {
         self.own.under_way.remove(name);
-        self.own.fetch(out);
+        self.own.fetch(&self.folder, out);
         match fetched.content {
             Ok(Content::Bytes(..)) => {
                 if self.is_signed(name, &fetched) {

@@ -3,6 +3,7 @@
 use fathom_kernel::view::Table;
 use serde_json::{Value, json};
 
+use super::folder::Folder;
 use super::row::Row;
 use crate::clock::text_of_ms;
 
@@ -63,7 +64,7 @@ fn file_name(row: &Row) -> String {
 }
 
 /// Lists the best of a category for people, as of a second since 1970.
-pub(super) fn page(best: &[&Row], prefixes: &[String], now_s: i64) -> Table {
+pub(super) fn page(best: &[&Row], folder: &Folder, prefixes: &[String], now_s: i64) -> Table {
     let archives = (1..=prefixes.len()).map(|n| match n {
         1 => "archive".to_owned(),
         _ => format!("archive {n}"),
@@ -73,7 +74,7 @@ pub(super) fn page(best: &[&Row], prefixes: &[String], now_s: i64) -> Table {
     Table {
         columns: columns.collect(),
         rows: rows
-            .map(|(row, rank)| line(row, rank, prefixes, now_s))
+            .map(|(row, rank)| line(row, rank, folder, prefixes, now_s))
             .collect(),
     }
 }
@@ -88,12 +89,10 @@ fn wide(number: u64) -> Value {
     json!(number.to_string())
 }
 
-fn line(row: &Row, rank: u32, prefixes: &[String], now_s: i64) -> Vec<Value> {
+fn line(row: &Row, rank: u32, folder: &Folder, prefixes: &[String], now_s: i64) -> Vec<Value> {
     let key = &row.key;
     // Only what is kept here can be shown.
-    let picture = row
-        .has_files()
-        .then(|| format!("/event_selection/{}.png", key.name()));
+    let picture = row.has_files().then(|| folder.address_of(&key.name()));
     let new = if is_new(row, now_s) { "NEW!" } else { "" };
     let mut cells = vec![
         json!(rank),
@@ -142,10 +141,19 @@ mod tests {
         }
     }
 
+    fn folder() -> Folder {
+        Folder::of("event_selection")
+    }
+
     #[test]
     fn the_page_names_event_picture_and_archive() {
         let prefixes = ["/raw/sea".to_owned(), "root://host:1999//raw/".to_owned()];
-        let table = page(&[&row()], &prefixes, row().utc_timestamp + 86_399);
+        let table = page(
+            &[&row()],
+            &folder(),
+            &prefixes,
+            row().utc_timestamp + 86_399,
+        );
         assert_eq!(table.columns[10..], ["archive", "archive 2"]);
         let expected = json!([
             1,
@@ -162,7 +170,12 @@ mod tests {
             "root://host:1999//raw/KM3NeT_00000044/6/KM3NeT_00000044_00006760.root",
         ]);
         assert_eq!(json!(table.rows[0]), expected);
-        let later = page(&[&row()], &prefixes, row().utc_timestamp + 86_400);
+        let later = page(
+            &[&row()],
+            &folder(),
+            &prefixes,
+            row().utc_timestamp + 86_400,
+        );
         assert_eq!(later.rows[0][1], "");
     }
 
@@ -172,7 +185,7 @@ mod tests {
             found_as: Some("../a.png".into()),
             ..row()
         };
-        let table = page(&[&found], &["/raw".to_owned()], 0);
+        let table = page(&[&found], &folder(), &["/raw".to_owned()], 0);
         assert_eq!(table.rows[0][9], Value::Null);
         let archive = "/raw/KM3NeT_00000044/6/KM3NeT_00000044_00006760.root";
         assert_eq!(table.rows[0][10], archive);

@@ -31,8 +31,9 @@ fn answer(bench: &mut Bench<ZtPlot>, files: &mut Files) {
             let place = PathBuf::from(place.strip_prefix("data:files/").unwrap());
             let content = match fetch.lists {
                 true => {
-                    assert_eq!(place, Path::new("event_selection"));
-                    let names = files.keys().map(|path| path.file_name().unwrap());
+                    assert!(place.starts_with("event_selection"));
+                    let inside = files.keys().filter(|path| path.parent() == Some(&*place));
+                    let names = inside.map(|path| path.file_name().unwrap());
                     let text: String = names
                         .map(|name| format!("{}\n", name.to_str().unwrap()))
                         .collect();
@@ -357,4 +358,81 @@ fn events_that_have_left_are_listed_until_they_come_back() {
         (counters(&bench), gone(&bench)),
         (vec![json!("2")], vec!["3".into()])
     );
+}
+
+/// The files of some events in the folder of a selection.
+fn files_of(folder: &str, counters: std::ops::RangeInclusive<u64>) -> Vec<PathBuf> {
+    let file = |counter: u64, ending: &str| {
+        let path = path(counter, ending);
+        Path::new(folder).join(path.file_name().unwrap())
+    };
+    counters
+        .flat_map(|counter| ["dat", "json"].map(|ending| file(counter, ending)))
+        .collect()
+}
+
+/// Two selections of one stack took away each other's files with the rows that left one of them.
+#[test]
+fn two_selections_keep_all_files_of_both() {
+    let second = |best| Config {
+        event_selection_table: "second".into(),
+        elog: true,
+        ..small(best)
+    };
+    let (mut long, setup) = bench(small(4));
+    let mut short = Bench::new(second(2), &setup);
+    let mut files = Files::new();
+    for counter in 1..=8 {
+        let better = i32::try_from(counter).unwrap();
+        for bench in [&mut long, &mut short] {
+            let wanted = Wanted {
+                others: 10 + usize::try_from(counter).unwrap(),
+                ..of(counter, 5 + better)
+            };
+            bench.take(&wanted.event(&setup));
+            tick(bench, T0 + i64::from(better) * 60_000, &mut files);
+        }
+    }
+    // All have as many triggered hits: the first ones stay for that.
+    let ofs = |folder: &str, ranges: [std::ops::RangeInclusive<u64>; 2]| {
+        let mut all: Vec<_> = ranges
+            .into_iter()
+            .flat_map(|r| files_of(folder, r))
+            .collect();
+        all.sort();
+        all
+    };
+    let mut both = ofs("event_selection", [1..=4, 5..=8]);
+    both.extend(ofs("event_selection/second", [1..=2, 7..=8]));
+    both.sort();
+    assert_eq!(names(&files), both);
+
+    let pictures = column(&short, "second_overlays", "picture");
+    let name = "ztplot_00000044_00006760_FI156_TC8";
+    assert_eq!(
+        pictures[0],
+        json!(format!("/event_selection/second/{name}.png"))
+    );
+    let told = short.out.alarms.iter().map(|alarm| &*alarm.subject);
+    assert!(
+        told.clone()
+            .any(|subject| subject == format!("second/{name}"))
+    );
+
+    // What is drawn anew, taken out, and lost over a restart concerns one of them only.
+    let asked = json!({ "name": name });
+    short.monitor.on_request("redraw", &asked).unwrap();
+    files.remove(&files_of("event_selection/second", 8..=8)[1]);
+    tick(&mut short, T0 + 600_000, &mut files);
+    assert_eq!(names(&files), both);
+    long.monitor.on_request("remove", &asked).unwrap();
+    tick(&mut long, T0 + 600_000, &mut files);
+    let left = files_of("event_selection", 8..=8);
+    both.retain(|path| !left.contains(path));
+    assert_eq!(names(&files), both);
+    let mut next = Bench::new(second(4), &setup);
+    tick(&mut next, T0 + 700_000, &mut files);
+    tick(&mut next, T0 + 701_000, &mut files);
+    assert_eq!(names(&files), both);
+    assert_eq!(column(&next, "second", "trigger_counter").len(), 4);
 }

@@ -374,7 +374,7 @@ fn pictures_of_our_own_are_shown_again_and_go_with_their_rows() {
     assert_eq!(removed(&bench), [path(1, "dat"), path(1, "json")]);
 }
 
-/// Two selections share the folder: one took the picture of the other for its own and took it away.
+/// Two selections shared the folder: one took the picture of the other for its own and took it away.
 #[test]
 fn pictures_of_another_selection_are_none_of_our_own() {
     let (mut bench, _) = bench(small(1));

@@ -1,5 +1,6 @@
 //! `/event_selection/NAME.png`, `.json` and `.dat`: events that a monitor keeps under
-//! `data_dir/files/event_selection`. `NAME.json` is an output as JSON, drawn on request; `NAME.dat` is
+//! `data_dir/files/event_selection`, and `/event_selection/TABLE/NAME.png` those in a folder of that
+//! below it. `NAME.json` is an output as JSON, drawn on request; `NAME.dat` is
 //! the message as it came.
 
 use std::fs::{File, symlink_metadata};
@@ -33,6 +34,14 @@ enum Part {
     Message,
 }
 
+/// Tells whether an event can be there: `NAME` or `TABLE/NAME`, which lead out of no folder.
+fn is_event(event: &str) -> bool {
+    match event.split_once('/') {
+        Some((table, name)) => Output::is_valid_name(table) && Output::is_valid_name(name),
+        None => Output::is_valid_name(event),
+    }
+}
+
 /// Takes the name of a file apart; `None` for one that cannot be there.
 fn part_of(file: &str) -> Option<(&str, Part)> {
     let (name, ending) = file.rsplit_once('.')?;
@@ -42,7 +51,7 @@ fn part_of(file: &str) -> Option<(&str, Part)> {
         "dat" => Part::Message,
         _ => return None,
     };
-    Output::is_valid_name(name).then_some((name, part))
+    is_event(name).then_some((name, part))
 }
 
 /// Serves a part of a stored event.
@@ -83,7 +92,7 @@ pub(crate) async fn drawn(
     name: &str,
     wanted: (Option<u32>, Option<u32>),
 ) -> Result<(Bytes, Edition), Fault> {
-    if !Output::is_valid_name(name) {
+    if !is_event(name) {
         return Err(no_event(name));
     }
     let path = app.events.join(format!("{name}.json"));
@@ -191,11 +200,29 @@ mod tests {
             ("dat", Part::Message),
         ] {
             assert_eq!(part_of(&format!("{event}.{ending}")), Some((event, part)));
+            let of_a_table = format!("second/{event}");
+            let file = format!("{of_a_table}.{ending}");
+            assert_eq!(part_of(&file), Some((&*of_a_table, part)));
         }
         let long = "x".repeat(101) + ".png";
         for wrong in [
-            "", "png", ".png", "..png", "../x.png", "a/b.json", "a\\b.dat", "a.toml", "a",
-            "a.png\0", &long,
+            "",
+            "png",
+            ".png",
+            "..png",
+            "../x.png",
+            "a/b/c.json",
+            "a\\b.dat",
+            "a.toml",
+            "a",
+            "a.png\0",
+            "a/../x.png",
+            "../a/x.png",
+            "./x.png",
+            "/x.png",
+            "a/.png",
+            "a//x.png",
+            &long,
         ] {
             assert_eq!(part_of(wrong), None, "{wrong:?}");
         }

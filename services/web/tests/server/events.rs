@@ -67,6 +67,29 @@ async fn a_stored_event_is_drawn_from_its_values() {
     assert_eq!(png, fathom_web::picture::draw(&event(), at, at, size));
 }
 
+/// Two selections of one stack shared a folder, and lost each other's events.
+#[tokio::test]
+async fn events_of_another_table_lie_in_a_folder_of_their_own() {
+    let server = with_event("").await;
+    let mut other = event();
+    other.title = "Another title".into();
+    let json = serde_json::to_vec(&other).unwrap();
+    server.write(&format!("event_selection/second/{EVENT}.json"), &json);
+    server.write(&format!("event_selection/second/{EVENT}.dat"), &[1]);
+    let get = async |path: String| {
+        let answer = server.get(&path).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer.bytes().await.unwrap()
+    };
+    for ending in ["png", "json", "dat"] {
+        let usual = get(format!("/event_selection/{EVENT}.{ending}")).await;
+        let second = get(format!("/event_selection/second/{EVENT}.{ending}")).await;
+        assert_ne!(usual, second, "{ending}");
+    }
+    let folder = server.get("/event_selection/second").await;
+    assert_eq!(folder.status(), StatusCode::NOT_FOUND);
+}
+
 #[tokio::test]
 async fn a_redrawn_event_is_seen() {
     let server = with_event("").await;
@@ -129,6 +152,11 @@ async fn no_name_leads_out_of_the_folder_of_events() {
         "x%00.json",
         "secret.toml",
         "a%2Fb.dat",
+        "a/..%2F..%2Fsecret.json",
+        "a%2F..%2Fsecret.json",
+        "%2e%2e/secret.json",
+        "..%2Fevent_selection/link.json",
+        "a/b/c.json",
     ] {
         let status = server
             .get(&format!("/event_selection/{name}"))

@@ -68,7 +68,16 @@ async fn a_stored_event_is_drawn_for_a_service() {
         .await
         .unwrap();
     assert_eq!(png(&answer), page);
-    for nothing in ["two", "../one", ""] {
+    server.write(
+        "event_selection/second/one.json",
+        &serde_json::to_vec(&event()).unwrap(),
+    );
+    let answer = server
+        .request("picture", json!({ "event": "second/one" }))
+        .await
+        .unwrap();
+    assert_eq!(png(&answer), page);
+    for nothing in ["two", "../one", "second/../one", "second/two", ""] {
         let refused = server.request("picture", json!({ "event": nothing })).await;
         assert!(
             refused.unwrap_err().contains("no stored event"),

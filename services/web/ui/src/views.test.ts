@@ -191,8 +191,9 @@ test("a page names what is not running, but asks nothing of its globs", () => {
 
 test("only names of stored events become links", () => {
   expect(storedEvent("/event_selection/ztplot_1_FI2_TC3")).toEqual({ href: "/event_selection/ztplot_1_FI2_TC3.png", name: "ztplot_1_FI2_TC3", picture: true });
+  expect(storedEvent("/event_selection/second/a.png")).toEqual({ href: "/event_selection/second/a.png", name: "a.png", picture: true });
   expect(storedEvent("/event_selection/a.dat")?.picture).toBe(false);
-  for (const other of ["/event_selection/", "/event_selection/../x", "/event_selection/a/b", "/event_selection/.x", "x", "/event_selection/a?b"]) {
+  for (const other of ["/event_selection/", "/event_selection/../x", "/event_selection/a/../x", "/event_selection/a/b/c", "/event_selection/a/", "/event_selection/.x", "x", "/event_selection/a?b"]) {
     expect(storedEvent(other)).toBeNull();
   }
 });

@@ -41,12 +41,14 @@ function Cell({ cell }: { cell: unknown }) {
 
 const FOLDER = "/event_selection/";
 
-// What a path below `/event_selection/` leads to: without an ending, the picture.
+// What a path below `/event_selection/` leads to: without an ending, the picture. Events of another
+// table than the usual one lie in a folder of its name.
 export function storedEvent(cell: string): { href: string; name: string; picture: boolean } | null {
   if (!cell.startsWith(FOLDER)) return null;
-  const name = cell.slice(FOLDER.length);
-  if (!/^[\w][\w.-]*$/.test(name)) return null;
-  const file = /\.(png|json|dat)$/.test(name) ? name : `${name}.png`;
+  const path = cell.slice(FOLDER.length);
+  const [, name] = /^(?:[\w-][\w.-]*\/)?(\w[\w.-]*)$/.exec(path) ?? [];
+  if (name === undefined) return null;
+  const file = /\.(png|json|dat)$/.test(path) ? path : `${path}.png`;
   return { href: FOLDER + file, name, picture: file.endsWith(".png") };
 }
 
