@@ -135,6 +135,16 @@ fn trigger_counts_of_generated_data_are_as_recorded() {
 /// Beside a running stack, its own events and those that it had from km3mon took part.
 #[test]
 fn what_a_running_stack_has_written_takes_no_part() {
+    nothing_takes_part("event_selection", "event_selection");
+}
+
+#[test]
+fn what_a_running_stack_has_written_for_another_table_takes_no_part() {
+    nothing_takes_part("second", "event_selection/second");
+}
+
+/// Selects for a table whose events lie in a folder, beside a stack that has done so as well.
+fn nothing_takes_part(table: &str, folder_of_events: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     for name in ["long", "short", "alone", "beside/fathom-data"] {
@@ -146,28 +156,30 @@ fn what_a_running_stack_has_written_takes_no_part() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fathom"));
         let args = ["run-monitor", "ztplot", "--geometry=orca", "--dus=2"];
         let least = ["--set=min_dus=1", "--set=min_doms=1"];
-        command.args(args).args(least).args(more).arg(file);
+        let table = format!("--set=event_selection_table={table}");
+        command.args(args).args(least).arg(table).args(more);
+        command.arg(file);
         command.current_dir(path(at)).output().unwrap()
     };
     // What a stack has selected, and what it found in the file of km3mon.
     let files = path("beside/fathom-data/files");
     let of_stack = run("alone", &long, &["--files", files.to_str().unwrap()]);
     assert!(of_stack.status.success(), "{}", text(&of_stack.stderr));
-    let selected = std::fs::read_dir(files.join("event_selection")).unwrap();
+    let selected = std::fs::read_dir(files.join(folder_of_events)).unwrap();
     assert!(selected.count() >= 20);
     std::fs::create_dir_all(files.join("local_db")).unwrap();
-    let mut found = output(&of_stack, "event_selection")["view"].clone();
+    let mut found = output(&of_stack, table)["view"].clone();
     found
         .as_object_mut()
         .unwrap()
         .remove("type")
         .unwrap_or_default();
     let found = serde_json::to_vec(&found).unwrap();
-    std::fs::write(files.join("local_db/event_selection.json"), found).unwrap();
+    std::fs::write(files.join(format!("local_db/{table}.json")), found).unwrap();
 
     let (alone, beside) = (run("alone", &short, &[]), run("beside", &short, &[]));
     assert!(beside.status.success(), "{}", text(&beside.stderr));
-    let rows = output(&alone, "event_selection")["view"]["rows"].clone();
+    let rows = output(&alone, table)["view"]["rows"].clone();
     assert!(!rows.as_array().unwrap().is_empty());
     assert_eq!(text(&beside.stdout), text(&alone.stdout));
 }
