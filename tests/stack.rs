@@ -311,6 +311,18 @@ async fn only_questions_are_passed_on(stack: &Stack) {
     }
 }
 
+/// Waits until a page in another process has heard of an output.
+async fn served_by(page: std::net::SocketAddr, output: &str) {
+    for _ in 0..1000 {
+        let served = reqwest::get(format!("http://{page}/api/outputs")).await;
+        if served.unwrap().text().await.unwrap().contains(output) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{output} is not served");
+}
+
 #[tokio::test]
 async fn the_whole_example_runs_restarts_survives_a_crash_and_ends() {
     let folder = tempfile::tempdir().unwrap();
@@ -342,10 +354,7 @@ async fn the_whole_example_runs_restarts_survives_a_crash_and_ends() {
     );
     // So does a page in a child announce where it listens, and answer questions.
     let page = stack.addresses.of("webserver").unwrap();
-    let served = reqwest::get(format!("http://{page}/api/outputs"))
-        .await
-        .unwrap();
-    assert!(served.text().await.unwrap().contains("dom_rates"));
+    served_by(page, "dom_rates").await;
 
     let outcomes = done(&stack, restart("monitoring_process:*")).await;
     assert!(
