@@ -4,18 +4,20 @@ use fathom_formats::km3net::LogSource;
 
 use crate::index::CLASSES;
 
-/// Splits a line into its class, as it is written, and the message.
-pub(crate) fn split_line(line: &str) -> Option<(&str, &str)> {
+/// Splits a line into its class, if it is one that we know, and the message; `None` when it does not
+/// begin as one.
+pub(crate) fn split_line(line: &str) -> Option<(Option<LogSource>, &str)> {
     let (file, rest) = line.split_once(" [")?;
     let is_file = file.contains('.') && !file.contains(' ');
-    rest.split_once("]: ").filter(|_| is_file)
+    let (name, text) = rest.split_once("]: ").filter(|_| is_file)?;
+    let class = CLASSES.into_iter().find(|class| class.as_str() == name);
+    Some((class, text))
 }
 
 /// Splits a line into its class and the message; `None` when it is of no class that we know.
 pub(crate) fn read_line(line: &str) -> Option<(LogSource, &str)> {
-    let (name, text) = split_line(line)?;
-    let class = CLASSES.into_iter().find(|class| class.as_str() == name)?;
-    Some((class, text))
+    let (class, text) = split_line(line)?;
+    Some((class?, text))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use fathom_formats::km3net::{LogMessage, LogSource};
 use serde::{Deserialize, Serialize};
 
 use crate::index::{CLASSES, Level};
-use crate::line::{read_line, split_line};
+use crate::line::split_line;
 
 /// How many messages there were of each class and level.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,11 +52,11 @@ impl Counts {
 /// Reads a line of an archived file. What does not begin as one is of no class and follows no
 /// convention.
 pub(super) fn about_line(line: &str) -> (LogSource, Level) {
-    let Some((_, text)) = split_line(line) else {
+    let Some((class, text)) = split_line(line) else {
         return (LogSource::Other, Level::None);
     };
-    let known = read_line(line).map_or(LogSource::Other, |(class, _)| class);
-    (known, Level::of(&LogMessage::decode(text.as_bytes())))
+    let level = Level::of(&LogMessage::decode(text.as_bytes()));
+    (class.unwrap_or(LogSource::Other), level)
 }
 
 #[cfg(test)]

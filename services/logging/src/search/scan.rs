@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 
 use super::{Hit, LIMIT_MAX, RECORD_MAX, Wanted};
 use crate::index::{ENTRY_BYTES, Entry, Level};
-use crate::line::{read_line, split_line};
+use crate::line::split_line;
 
 /// The search in one file.
 pub(super) struct Scan<'a> {
@@ -122,7 +122,8 @@ impl<'a> Scan<'a> {
             }
             let line = String::from_utf8_lossy(&line);
             let received = Timestamp::from_millisecond(entry.received_ms).ok();
-            self.judge(&line, received, entry.level, entry.class);
+            let (_, text) = split(&line);
+            self.judge(text, received, entry.level, entry.class);
         }
         // How long a compressed text is without any entry shows only when it is read: `end` is zero.
         if told < end || told == 0 {
@@ -181,12 +182,11 @@ impl<'a> Scan<'a> {
                 && self.wanted.to.is_none_or(|to| to >= start)
         });
         if fits_day && self.wanted.fits(level, class) {
-            self.judge(line, None, level, class);
+            self.judge(text, None, level, class);
         }
     }
 
-    fn judge(&mut self, line: &str, at: Option<Timestamp>, level: Level, class: LogSource) {
-        let (_, text) = split(line);
+    fn judge(&mut self, text: &str, at: Option<Timestamp>, level: Level, class: LogSource) {
         if !self.wanted.fits_text(text) {
             return;
         }
@@ -206,11 +206,7 @@ impl<'a> Scan<'a> {
 
 /// Splits a line into its class, if it is of one that we know, and the message.
 fn split(line: &str) -> (Option<LogSource>, &str) {
-    match (read_line(line), split_line(line)) {
-        (Some((class, text)), _) => (Some(class), text),
-        (None, Some((_, text))) => (None, text),
-        (None, None) => (None, line),
-    }
+    split_line(line).unwrap_or((None, line))
 }
 
 /// Fills a buffer; `false` at the end of the file.
