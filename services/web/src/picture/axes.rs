@@ -153,7 +153,7 @@ pub(super) fn vertical_label(canvas: &mut Canvas, frame: &Frame, area: Rect, tex
         (area.top + area.bottom) / 2.0,
     );
     let text = frame.label.fitted(text, area.height() * 1.15);
-    canvas.turned_text(at, 90.0, Anchor::CENTRE, frame.label, &text);
+    canvas.turned_text((at, 90.0), Anchor::CENTRE, frame.label, &text);
 }
 
 /// Writes the label of the horizontal axis under its ticks.

@@ -316,34 +316,18 @@ impl Canvas {
         }
     }
 
-    /// Writes a line of text turned counter-clockwise about the given point. Upright text lies on
-    /// whole pixels, so that it stays sharp.
+    /// Writes a line of text turned counter-clockwise by degrees about the given point. Upright text
+    /// lies on whole pixels, so that it stays sharp.
     pub(super) fn turned_text(
         &mut self,
-        at: Point,
-        degrees: f32,
+        at: (Point, f32),
         anchor: Anchor,
         style: Type,
         text: &str,
     ) {
         match &mut self.sheet {
-            Sheet::Pixels(pixels) => pixels.turned_text((at, degrees), anchor, style, text),
-            Sheet::Vector(vector) => vector.turned_text((at, degrees), anchor, style, text, false),
-        }
-    }
-
-    /// Writes turned text with a bright edge, to be read on top of curves.
-    pub(super) fn haloed_text(
-        &mut self,
-        at: Point,
-        degrees: f32,
-        anchor: Anchor,
-        style: Type,
-        text: &str,
-    ) {
-        match &mut self.sheet {
-            Sheet::Pixels(pixels) => pixels.haloed_text((at, degrees), anchor, style, text),
-            Sheet::Vector(vector) => vector.turned_text((at, degrees), anchor, style, text, true),
+            Sheet::Pixels(pixels) => pixels.turned_text(at, anchor, style, text),
+            Sheet::Vector(vector) => vector.turned_text(at, anchor, style, text),
         }
     }
 }

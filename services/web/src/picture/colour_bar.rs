@@ -32,7 +32,7 @@ pub(super) fn draw(canvas: &mut Canvas, frame: &Frame, area: Rect, scale: &Scale
     let beside = bar.right + widest + 18.0 * unit;
     let edge = frame.inner.right - 7.0 * unit;
     let at = (beside.min(edge), (area.top + area.bottom) / 2.0);
-    canvas.turned_text(at, 90.0, Anchor::CENTRE, frame.label, label);
+    canvas.turned_text((at, 90.0), Anchor::CENTRE, frame.label, label);
 }
 
 /// Draws tips for values beyond the bar, in their own colours, and returns the room between them.

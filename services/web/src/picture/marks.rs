@@ -40,7 +40,7 @@ pub(super) fn texts_inside(canvas: &mut Canvas, frame: &Frame, area: Rect, place
     for (at, text) in places {
         if *at >= free_from {
             let middle = (at + 5.0 * unit, (area.top + area.bottom) / 2.0);
-            canvas.haloed_text(middle, 60.0, Anchor::LEFT, style, text);
+            canvas.turned_text((middle, 60.0), Anchor::LEFT, style.haloed(), text);
             free_from = at + 20.0 * unit;
         }
     }

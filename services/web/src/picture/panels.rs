@@ -144,5 +144,5 @@ fn labels(canvas: &mut Canvas, frame: &Frame, view: &Panels, all: Rect) {
     canvas.text(below, Anchor::TOP, frame.label, &text);
     let beside = (frame.inner.left + 7.0 * unit, middle.1);
     let text = frame.label.fitted(&view.y.label, all.height());
-    canvas.turned_text(beside, 90.0, Anchor::CENTRE, frame.label, &text);
+    canvas.turned_text((beside, 90.0), Anchor::CENTRE, frame.label, &text);
 }

@@ -27,6 +27,8 @@ pub(super) struct Type {
     pub(super) size: f32,
     pub(super) colour: Rgb,
     pub(super) bold: bool,
+    /// Turned text has a bright edge, to be read on top of curves.
+    pub(super) haloed: bool,
 }
 
 /// Which point of a text is given: fractions of its width and height, from the left and the top.
@@ -48,11 +50,17 @@ impl Type {
             size,
             colour,
             bold: false,
+            haloed: false,
         }
     }
 
     pub(super) const fn bold(mut self) -> Self {
         self.bold = true;
+        self
+    }
+
+    pub(super) const fn haloed(mut self) -> Self {
+        self.haloed = true;
         self
     }
 
@@ -170,20 +178,10 @@ impl Pixels {
         text: &str,
     ) {
         let stamp = Stamp::of(style, text);
-        self.stamp(&stamp, at, degrees, anchor, style.colour);
-    }
-
-    /// Writes turned text with a bright edge, to be read on top of curves.
-    pub(super) fn haloed_text(
-        &mut self,
-        (at, degrees): (Point, f32),
-        anchor: Anchor,
-        style: Type,
-        text: &str,
-    ) {
-        let stamp = Stamp::of(style, text);
-        for (dx, dy) in [(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0)] {
-            self.stamp(&stamp, (at.0 + dx, at.1 + dy), degrees, anchor, Rgb::WHITE);
+        if style.haloed {
+            for (dx, dy) in [(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0)] {
+                self.stamp(&stamp, (at.0 + dx, at.1 + dy), degrees, anchor, Rgb::WHITE);
+            }
         }
         self.stamp(&stamp, at, degrees, anchor, style.colour);
     }

@@ -270,15 +270,13 @@ impl Vector {
         }
     }
 
-    /// Writes a line of text turned counter-clockwise about the given point, with a bright edge where
-    /// wished.
+    /// Writes a line of text turned counter-clockwise by degrees about the given point.
     pub(super) fn turned_text(
         &mut self,
         (at, degrees): (Point, f32),
         anchor: Anchor,
         style: Type,
         text: &str,
-        halo: bool,
     ) {
         let width = style.width(text);
         let (left, base) = style.turned_origin(anchor, width);
@@ -292,7 +290,7 @@ impl Vector {
             .point(at)
             .raw(")rotate(");
         self.body.decimal(-degrees).raw(")\"");
-        if halo {
+        if style.haloed {
             self.body.paint("stroke", Rgb::WHITE, 1.0);
             self.body.raw(" stroke-width=\"2\" paint-order=\"stroke\"");
         }
