@@ -170,14 +170,20 @@ fn feed(
     }
 }
 
-#[test]
-fn nothing_showed_that_arrivals_come_until_a_cycle_was_judged() {
+/// A monitor that has just begun and got five pings.
+fn five_arrivals() -> Bench<Acoustics> {
     let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(1));
     bench.tick(T0);
     let arrivals = series(100, 12, T0 + 1000, 5);
     bench
         .monitor
         .on_event(&message(&arrivals, T0 + 30_000), &mut bench.out);
+    bench
+}
+
+#[test]
+fn nothing_showed_that_arrivals_come_until_a_cycle_was_judged() {
+    let mut bench = five_arrivals();
     bench.tick(T0 + 31_000);
     let row = |bench: &Bench<Acoustics>, n: usize| match &bench.output("acoustics_counts").view {
         View::Table(table) => table.rows[n][1].clone(),
@@ -188,12 +194,7 @@ fn nothing_showed_that_arrivals_come_until_a_cycle_was_judged() {
 
 #[test]
 fn the_last_cycle_of_recorded_data_was_never_judged() {
-    let mut bench = Bench::<Acoustics>::new(Config::default(), &setup(1));
-    bench.tick(T0);
-    let arrivals = series(100, 12, T0 + 1000, 5);
-    bench
-        .monitor
-        .on_event(&message(&arrivals, T0 + 30_000), &mut bench.out);
+    let mut bench = five_arrivals();
     bench.monitor.on_end();
     bench.tick(T0 + 31_000);
     let heard: usize = classes(picture(&bench)).values().map(Vec::len).sum();
