@@ -1,10 +1,8 @@
 //! Counters of the stack for Prometheus: made new for every question, from the same status that
 //! people see, so that both always agree.
 
-use std::sync::atomic::AtomicU64;
-
-use fathom_kernel::{Addresses, ServiceStatus, StackStatus, Timestamp};
-use fathom_web::of_services;
+use fathom_kernel::{Addresses, StackStatus, Timestamp};
+use fathom_web::{OfService, RealCounter, RealGauge, of_services};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -14,15 +12,6 @@ use prometheus_client::registry::{Registry, Unit};
 use super::console::Console;
 use super::usage;
 use super::wire::Readiness;
-
-type RealGauge = Gauge<f64, AtomicU64>;
-type RealCounter = Counter<f64, AtomicU64>;
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Of {
-    service: String,
-    group: String,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfQueue {
@@ -137,16 +126,18 @@ fn queues(registry: &mut Registry, console: &Console) {
 }
 
 fn logs(registry: &mut Registry, console: &Console, status: &StackStatus) {
-    let bytes = Family::<Of, Counter>::default();
-    let dropped = Family::<Of, Counter>::default();
+    let bytes = Family::<OfService, Counter>::default();
+    let dropped = Family::<OfService, Counter>::default();
     for service in &status.services {
         let Some(logs) = console.parts().logs.of(&service.name) else {
             continue;
         };
         for outlet in std::iter::once(&logs.out).chain(&logs.err) {
-            bytes.get_or_create(&of(service)).inc_by(outlet.bytes());
+            bytes
+                .get_or_create(&OfService::new(service))
+                .inc_by(outlet.bytes());
             let lost = outlet.dropped().bytes;
-            dropped.get_or_create(&of(service)).inc_by(lost);
+            dropped.get_or_create(&OfService::new(service)).inc_by(lost);
         }
     }
     let help = "Output of the service that was captured";
@@ -178,13 +169,6 @@ fn processes(registry: &mut Registry, status: &StackStatus) {
         Unit::Bytes,
         rss,
     );
-}
-
-fn of(service: &ServiceStatus) -> Of {
-    Of {
-        service: service.name.clone(),
-        group: service.group.clone(),
-    }
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str, value: f64) {

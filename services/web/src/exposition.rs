@@ -9,13 +9,26 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-type RealGauge = Gauge<f64, AtomicU64>;
-type RealCounter = Counter<f64, AtomicU64>;
+/// A gauge of numbers that need not be whole.
+pub type RealGauge = Gauge<f64, AtomicU64>;
+/// A counter of numbers that need not be whole.
+pub type RealCounter = Counter<f64, AtomicU64>;
 
+/// Labels of a metric of one service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Of {
+pub struct OfService {
     service: String,
     group: String,
+}
+
+impl OfService {
+    /// Makes the labels of a service.
+    pub fn new(service: &ServiceStatus) -> Self {
+        Self {
+            service: service.name.clone(),
+            group: service.group.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -65,9 +78,9 @@ pub fn of_services(registry: &mut Registry, status: &StackStatus, now: Timestamp
 
 fn states(registry: &mut Registry, status: &StackStatus, now: Timestamp) {
     let state = Family::<InState, Gauge>::default();
-    let uptime = Family::<Of, RealGauge>::default();
-    let restarts = Family::<Of, Counter>::default();
-    let starts = Family::<Of, Counter>::default();
+    let uptime = Family::<OfService, RealGauge>::default();
+    let restarts = Family::<OfService, Counter>::default();
+    let starts = Family::<OfService, Counter>::default();
     for service in &status.services {
         for (name, is) in state_set(service.state) {
             let labels = InState {
@@ -81,12 +94,12 @@ fn states(registry: &mut Registry, status: &StackStatus, now: Timestamp) {
             State::Running => seconds(service.since, now),
             _ => 0.0,
         };
-        uptime.get_or_create(&of(service)).set(up);
+        uptime.get_or_create(&OfService::new(service)).set(up);
         restarts
-            .get_or_create(&of(service))
+            .get_or_create(&OfService::new(service))
             .inc_by(service.restarts);
         starts
-            .get_or_create(&of(service))
+            .get_or_create(&OfService::new(service))
             .inc_by(service.incarnation);
     }
     registry.register("service_state", "1 for the state the service is in", state);
@@ -106,8 +119,8 @@ fn states(registry: &mut Registry, status: &StackStatus, now: Timestamp) {
 
 fn health(registry: &mut Registry, status: &StackStatus) {
     let health = Family::<InHealth, Gauge>::default();
-    let held = Family::<Of, Gauge>::default();
-    let age = Family::<Of, RealGauge>::default();
+    let held = Family::<OfService, Gauge>::default();
+    let age = Family::<OfService, RealGauge>::default();
     let waiting = Family::<OfRule, Gauge>::default();
     for service in &status.services {
         for word in HEALTHS {
@@ -121,9 +134,10 @@ fn health(registry: &mut Registry, status: &StackStatus) {
                 .set((word == service.health).into());
         }
         let is_held = service.watch.hold.is_some();
-        held.get_or_create(&of(service)).set(is_held.into());
+        held.get_or_create(&OfService::new(service))
+            .set(is_held.into());
         if let Some(age_s) = service.watch.output_age_s {
-            age.get_or_create(&of(service)).set(age_s);
+            age.get_or_create(&OfService::new(service)).set(age_s);
         }
         for rule in &service.watch.rules {
             if let Some(queued) = rule.queued {
@@ -179,16 +193,16 @@ const COUNTERS: [Read; 7] = [
 
 fn messages(registry: &mut Registry, status: &StackStatus) {
     for (name, help, read) in COUNTERS {
-        let family = Family::<Of, Counter>::default();
+        let family = Family::<OfService, Counter>::default();
         for service in &status.services {
             family
-                .get_or_create(&of(service))
+                .get_or_create(&OfService::new(service))
                 .inc_by(read(&service.counters));
         }
         registry.register(name, help, family);
     }
     let bad = Family::<Bad, Counter>::default();
-    let last = Family::<Of, RealGauge>::default();
+    let last = Family::<OfService, RealGauge>::default();
     for service in &status.services {
         for (reason, count) in &service.counters.bad {
             let labels = Bad {
@@ -200,7 +214,7 @@ fn messages(registry: &mut Registry, status: &StackStatus) {
         }
         if let Some(at) = service.counters.last_output {
             let at_s = at.as_microsecond() as f64 / 1e6;
-            last.get_or_create(&of(service)).set(at_s);
+            last.get_or_create(&OfService::new(service)).set(at_s);
         }
     }
     figures(registry, status);
@@ -215,18 +229,18 @@ fn messages(registry: &mut Registry, status: &StackStatus) {
 
 /// What services measure of themselves.
 fn figures(registry: &mut Registry, status: &StackStatus) {
-    let lag = Family::<Of, RealGauge>::default();
-    let memory = Family::<Of, Gauge>::default();
-    let busy = Family::<Of, RealCounter>::default();
+    let lag = Family::<OfService, RealGauge>::default();
+    let memory = Family::<OfService, Gauge>::default();
+    let busy = Family::<OfService, RealCounter>::default();
     for service in &status.services {
-        busy.get_or_create(&of(service))
+        busy.get_or_create(&OfService::new(service))
             .inc_by(service.counters.busy_s);
         if let Some(lag_s) = service.counters.lag_s {
-            lag.get_or_create(&of(service)).set(lag_s);
+            lag.get_or_create(&OfService::new(service)).set(lag_s);
         }
         if let Some(bytes) = service.counters.memory_bytes {
             let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-            memory.get_or_create(&of(service)).set(bytes);
+            memory.get_or_create(&OfService::new(service)).set(bytes);
         }
     }
     registry.register_with_unit(
@@ -247,13 +261,6 @@ fn figures(registry: &mut Registry, status: &StackStatus) {
         Unit::Seconds,
         busy,
     );
-}
-
-fn of(service: &ServiceStatus) -> Of {
-    Of {
-        service: service.name.clone(),
-        group: service.group.clone(),
-    }
 }
 
 fn state_set(is: State) -> impl Iterator<Item = (&'static str, bool)> {

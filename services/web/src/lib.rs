@@ -66,7 +66,7 @@ mod webserver;
 use fathom_kernel::Kind;
 
 pub use access::hash_password;
-pub use exposition::of_services;
+pub use exposition::{OfService, RealCounter, RealGauge, of_services};
 pub use options::{AccountConfig, PageConfig, PageView, Role, WebServerConfig};
 pub use webserver::WebServer;
 
