@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::chat::{Account, Chat, Console, Ears, RocketChat, Transport, Webhook};
+use crate::chat::{Account, Chat, Console, RocketChat, Senses, Transport, Webhook};
 use crate::sink::{Only, Outlet, Parcel, QueueOptions, SendError, Taste, digest, run};
 use crate::{ask, find, idle, web};
 
@@ -112,11 +112,12 @@ pub(crate) fn channel(
     transport: Transport,
     account: Account,
     ca_file: Option<PathBuf>,
-    ears: Option<Ears>,
+    senses: Senses,
 ) -> Result<Box<dyn Chat>, String> {
+    let Senses { listening, ears } = senses;
     let client = || web::client(ca_file.as_deref());
     Ok(match transport {
-        Transport::Rocketchat => Box::new(RocketChat::new(client()?, account)),
+        Transport::Rocketchat => Box::new(RocketChat::new(client()?, account, listening)),
         Transport::Webhook => Box::new(Webhook::new(client()?, account.url, ears)),
         Transport::Console => Box::new(Console),
     })
@@ -198,7 +199,8 @@ impl Service for AlarmChat {
         };
         Box::pin(async move {
             // Certificates are read from the disk.
-            let make = move || channel(options.transport, account, options.ca_file, None);
+            let senses = Senses::default();
+            let make = move || channel(options.transport, account, options.ca_file, senses);
             let made = tokio::task::spawn_blocking(make).await;
             let chat = made
                 .map_err(ServiceError::new)?

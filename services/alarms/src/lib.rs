@@ -16,7 +16,8 @@
 //! | `test` | `severity`, `by` | the same; a notice goes to all sinks |
 //!
 //! Sinks answer `queue` (what waits, was sent, was dropped, and why nothing is sent) and `retry`;
-//! `chatbot` answers `audit` and `shifters`.
+//! `chatbot` answers `audit`, `shifters` and `hearing` (by what the chat is heard, since when, and why
+//! not by its websocket).
 //!
 //! The engine judges no data: that is what monitors are for. State sizes: an alarm takes about 400
 //! bytes (at most 10,000 by default), a row of the history about 300 (2,000), a waiting notice of a

@@ -4,7 +4,7 @@ use fathom_kernel::BoxFuture;
 use jiff::Timestamp;
 use tracing::info;
 
-use super::{Chat, ChatError, Said};
+use super::{Chat, ChatError, Hearing, Said};
 
 /// The log as a channel.
 #[derive(Debug, Default)]
@@ -18,5 +18,9 @@ impl Chat for Console {
 
     fn read(&mut self, _since: Timestamp) -> BoxFuture<'_, Result<Vec<Said>, ChatError>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn hearing(&self) -> Hearing {
+        Hearing::by("requests")
     }
 }

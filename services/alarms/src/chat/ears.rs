@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::Said;
-use crate::small_http::{self, Answer};
+use crate::small_http::{self, Answer, Host};
 
 /// Messages that wait to be heard; further ones are refused and counted.
 const WAITING_MAX: usize = 100;
@@ -62,8 +62,7 @@ impl Ears {
             count: AtomicU64::new(0),
         };
         let mut serving = JoinSet::new();
-        let served = small_http::serve(listener, move |head, body| door.answer(head, body));
-        serving.spawn(served.in_current_span());
+        serving.spawn(small_http::serve(listener, door).in_current_span());
         let ears = Self {
             heard,
             _serving: serving,
@@ -86,7 +85,7 @@ struct Door {
     count: AtomicU64,
 }
 
-impl Door {
+impl Host for Door {
     fn answer(&self, head: &Parts, body: &[u8]) -> Answer {
         if head.method != Method::POST {
             return (
@@ -116,7 +115,9 @@ impl Door {
             }
         }
     }
+}
 
+impl Door {
     fn is_of_channel(&self, name: &str) -> bool {
         name.trim_start_matches('#') == self.hook.channel.trim_start_matches('#')
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reqwest::Client;
 use serde_json::json;
 
-use super::{Chat, ChatError, Ears, Said};
+use super::{Chat, ChatError, Ears, Hearing, Said};
 use crate::web;
 
 /// Characters of an answer that are told.
@@ -52,5 +52,9 @@ impl Chat for Webhook {
     fn read(&mut self, _since: Timestamp) -> BoxFuture<'_, Result<Vec<Said>, ChatError>> {
         let heard = self.ears.as_mut().map(Ears::take);
         Box::pin(std::future::ready(heard.ok_or(ChatError::Deaf)))
+    }
+
+    fn hearing(&self) -> Hearing {
+        Hearing::by(self.ears.as_ref().map_or("nothing", |_| "webhook"))
     }
 }

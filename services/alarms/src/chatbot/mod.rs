@@ -6,6 +6,7 @@
 
 mod audit;
 mod carry_out;
+mod hearing;
 mod options;
 mod order;
 mod reply;

@@ -2,15 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
-use fathom_kernel::Span;
+use fathom_kernel::{Counters, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::roles::names;
 use crate::alarm_chat::checked;
-use crate::chat::{Account, Hook, Transport};
+use crate::chat::{Account, Hook, Listening, Transport};
 
 /// A shorter secret can be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
@@ -39,9 +39,12 @@ pub(crate) struct Options {
     /// Most orders of one user in a minute.
     #[schemars(range(min = 1, max = 1000))]
     pub(crate) per_minute: usize,
-    /// Time between two looks at the channel (`rocketchat`). A server may allow no more than ten calls in a minute to
-    /// accounts that are not marked as bots.
+    /// Time between two looks at the channel (`rocketchat`) while its websocket is not open. A server may
+    /// allow no more than ten calls in a minute to accounts that are not marked as bots.
     pub(crate) poll: Span,
+    /// Hears by the websocket of the server, at once (`rocketchat`). While that is refused or broken, the
+    /// channel is looked at every `poll`, and the table `chatbot_hearing` tells why.
+    pub(crate) realtime: bool,
     /// Exact user names of the shifters, such as `anna and ben`, until an operator names others in the
     /// chat; those are kept over restarts.
     pub(crate) shifters: String,
@@ -66,6 +69,7 @@ impl Default for Options {
             password: String::new(),
             per_minute: 20,
             poll: Span::from_secs(7),
+            realtime: true,
             shifters: String::new(),
             token: String::new(),
             transport: Transport::Rocketchat,
@@ -114,11 +118,12 @@ impl Options {
         }
     }
 
-    /// Returns the time between two looks; a webhook tells by itself.
-    pub(crate) fn poll(&self) -> Duration {
-        match self.transport {
-            Transport::Webhook => Duration::ZERO,
-            Transport::Rocketchat | Transport::Console => self.poll.duration(),
+    /// Returns how a channel is followed.
+    pub(crate) fn listening(&self, counters: Arc<Counters>) -> Listening {
+        Listening {
+            poll: self.poll.duration(),
+            realtime: self.realtime,
+            counters,
         }
     }
 

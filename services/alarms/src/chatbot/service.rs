@@ -15,11 +15,12 @@ use tracing::{Instrument as _, info, warn};
 
 use super::audit::{Desk, Row};
 use super::carry_out::carry_out;
+use super::hearing::Heard;
 use super::order::{HELP, Order, addressed};
 use super::roles::{Role, names, needed, refusal};
 use super::{Options, reply};
 use crate::alarm_chat::channel;
-use crate::chat::{Chat, ChatError, Ears, Said, Transport};
+use crate::chat::{Chat, ChatError, Ears, Said, Senses, Transport};
 use crate::idle;
 
 /// Time between two looks at what is to be done.
@@ -65,9 +66,13 @@ impl Service for Chatbot {
             let (ears, bound) = open_ears(&options, &cx).await?.unzip();
             let (transport, account) = (options.transport, options.account());
             let (ca_file, checkpoint) = (options.ca_file.clone(), cx.checkpoint.clone());
+            let senses = Senses {
+                listening: Some(options.listening(cx.counters.clone())),
+                ears,
+            };
             let begun = tokio::task::spawn_blocking(move || {
                 (
-                    channel(transport, account, ca_file, ears),
+                    channel(transport, account, ca_file, senses),
                     checkpoint.load(),
                 )
             });
@@ -86,13 +91,13 @@ impl Service for Chatbot {
             }
             let bot = Bot {
                 since: desk.newest.unwrap_or_else(|| cx.clock.now()),
+                heard: Heard::new(chat.hearing(), cx.clock.now()),
                 chat: Some(chat),
                 desk,
                 options,
                 talking: JoinSet::new(),
                 doing: JoinSet::new(),
                 waiting: VecDeque::new(),
-                polled: None,
                 trouble: Trouble::default(),
                 is_kept: true,
                 shown: None,
@@ -141,7 +146,7 @@ struct Bot {
     doing: JoinSet<(Row, Result<String, String>)>,
     /// Messages for the chat, oldest first.
     waiting: VecDeque<String>,
-    polled: Option<Instant>,
+    heard: Heard,
     trouble: Trouble,
     is_kept: bool,
     shown: Option<Instant>,
@@ -173,6 +178,9 @@ impl Bot {
                 Some(request) = self.cx.inbox.recv() => self.answer(request),
                 Some(talk) = self.talking.join_next() => {
                     let (chat, talk) = talk.map_err(ServiceError::new)?;
+                    if self.heard.follow(chat.hearing(), self.cx.clock.now()) {
+                        self.shown = None;
+                    }
                     self.chat = Some(chat);
                     self.talked(talk);
                 }
@@ -193,7 +201,9 @@ impl Bot {
     fn tick(&mut self) {
         let is_old = |at: Instant| at.elapsed() >= SHOW_EVERY;
         if self.shown.is_none_or(is_old) {
-            self.cx.put(self.desk.output(self.cx.clock.now()));
+            let now = self.cx.clock.now();
+            self.cx.put(self.desk.output(now));
+            self.cx.put(self.heard.output(now));
             self.shown = Some(Instant::now());
         }
         if self
@@ -203,29 +213,19 @@ impl Bot {
         {
             return;
         }
-        let poll = self.options.poll();
-        let is_time = self.polled.is_none_or(|at| at.elapsed() >= poll);
-        if self.waiting.is_empty() && !is_time {
-            return;
-        }
         let Some(mut chat) = self.chat.take() else {
             return;
         };
-        if let Some(text) = self.waiting.front().cloned() {
-            let posting = async move {
-                let posted = chat.post(&text).await;
-                (chat, Talk::Posted(posted))
+        let (next, since) = (self.waiting.front().cloned(), self.since);
+        let talking = async move {
+            let talk = match next {
+                Some(text) => Talk::Posted(chat.post(&text).await),
+                None => Talk::Heard(chat.read(since).await),
             };
-            // What the chat says goes into the log of this service.
-            self.talking.spawn(posting.in_current_span());
-        } else {
-            self.polled = Some(Instant::now());
-            let since = self.since;
-            self.talking.spawn(async move {
-                let heard = chat.read(since).await;
-                (chat, Talk::Heard(heard))
-            });
-        }
+            (chat, talk)
+        };
+        // What the chat says goes into the log of this service.
+        self.talking.spawn(talking.in_current_span());
     }
 
     fn talked(&mut self, talk: Talk) {
@@ -370,16 +370,18 @@ impl Bot {
         (self.is_kept, self.shown) = (false, None);
     }
 
-    /// Answers `audit` with the trail and `shifters` with their names; `say` is how the console hears.
+    /// Answers `audit` with the trail, `shifters` with their names and `hearing` with how the chat is
+    /// heard; `say` is how the console hears.
     fn answer(&mut self, request: Request) {
         let Request { verb, args, reply } = request;
         let answer = match &*verb {
             "audit" => Ok(self.desk.rows().map(|row| json!(row)).collect()),
             "shifters" => Ok(json!(self.shifters())),
+            "hearing" => Ok(json!(self.heard)),
             "say" if self.options.transport == Transport::Console => self.say(args),
             "say" => Err("only a console is spoken to by requests".to_owned()),
             verb => Err(format!(
-                "unknown request {verb:?}, expected audit, shifters or say"
+                "unknown request {verb:?}, expected audit, shifters, hearing or say"
             )),
         };
         // Whoever asked may have gone; then nobody needs the answer.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::broadcast;
 
 use super::call::Call;
 use crate::small_http::Answer;
@@ -14,6 +16,8 @@ const MESSAGES_MAX: usize = 1000;
 const CHANNELS_LISTED: usize = 50;
 /// Log-ins kept; the oldest are forgotten.
 const LOG_INS_MAX: usize = 1000;
+/// Messages that wait for a websocket; one that is slower is cut.
+const NEWS_MAX: usize = 100;
 
 /// The server.
 #[derive(Debug)]
@@ -25,15 +29,18 @@ pub(super) struct State {
     log_ins_ever: u64,
     messages: VecDeque<Message>,
     messages_ever: u64,
+    /// Messages for websockets, as they are said or edited.
+    news: broadcast::Sender<Message>,
 }
 
-#[derive(Debug)]
-struct Message {
+#[derive(Debug, Clone)]
+pub(super) struct Message {
     id: String,
     channel: String,
     user: String,
     text: String,
     at: Timestamp,
+    edited_at: Option<Timestamp>,
 }
 
 fn refused(status: u16, error: &str) -> Answer {
@@ -50,7 +57,11 @@ fn room_of(channel: &str) -> String {
     format!("room-{channel}")
 }
 
-fn user_id_of(user: &str) -> String {
+fn room(channel: &String) -> Value {
+    json!({ "_id": room_of(channel), "name": channel, "t": "c" })
+}
+
+pub(super) fn user_id_of(user: &str) -> String {
     format!("id-{user}")
 }
 
@@ -63,7 +74,13 @@ impl State {
             log_ins_ever: 0,
             messages: VecDeque::new(),
             messages_ever: 0,
+            news: broadcast::Sender::new(NEWS_MAX),
         }
+    }
+
+    /// Returns what is said and edited from now on.
+    pub(super) fn follow(&self) -> broadcast::Receiver<Message> {
+        self.news.subscribe()
     }
 
     pub(super) fn forget_log_ins(&mut self) {
@@ -108,6 +125,7 @@ impl State {
             ("GET", "channels.info") => self.info(&call.query),
             ("GET", "channels.history") => self.history(&call.query),
             ("POST", "chat.postMessage") => self.post(&user, &call.body, now),
+            ("POST", "chat.update") => self.update(&user, &call.body, now),
             _ => refused(404, "no such method"),
         }
     }
@@ -121,20 +139,50 @@ impl State {
         if known.is_none() || known != text("password") {
             return (401, json!({ "status": "error", "message": "Unauthorized" }));
         }
+        let token = self.new_token(user, now);
+        let data = json!({ "userId": user_id_of(user), "authToken": token });
+        (200, json!({ "status": "success", "data": data }))
+    }
+
+    fn new_token(&mut self, user: &str, now: Timestamp) -> String {
         self.log_ins_ever += 1;
         let token = format!("token-{}-{}", self.log_ins_ever, now.as_microsecond());
         self.log_ins.push_back((token.clone(), user.to_owned()));
         if self.log_ins.len() > LOG_INS_MAX {
             self.log_ins.pop_front();
         }
-        let data = json!({ "userId": user_id_of(user), "authToken": token });
-        (200, json!({ "status": "success", "data": data }))
+        token
+    }
+
+    /// Logs in over a websocket, with a token or a name and the SHA-256 of the password; returns the
+    /// name and the token.
+    pub(super) fn log_in_live(&mut self, how: &Value, now: Timestamp) -> Option<(String, String)> {
+        if let Some(token) = how["resume"].as_str() {
+            return Some((self.user_of(token)?, token.to_owned()));
+        }
+        let user = how["user"]["username"].as_str()?;
+        let digest = format!("{:x}", Sha256::digest(self.users.get(user)?));
+        (how["password"]["digest"] == *digest).then(|| {
+            let token = self.new_token(user, now);
+            (user.to_owned(), token)
+        })
     }
 
     fn user(&self, call: &Call) -> Option<String> {
         let (id, token) = call.log_in.as_ref()?;
-        let (_, user) = self.log_ins.iter().find(|(known, _)| known == token)?;
-        (user_id_of(user) == *id).then(|| user.clone())
+        let user = self.user_of(token)?;
+        (user_id_of(&user) == *id).then_some(user)
+    }
+
+    fn user_of(&self, token: &str) -> Option<String> {
+        let mut log_ins = self.log_ins.iter();
+        let (_, user) = log_ins.find(|(known, _)| known == token)?;
+        Some(user.clone())
+    }
+
+    /// Returns all rooms.
+    pub(super) fn rooms(&self) -> Value {
+        self.channels.iter().map(room).collect()
     }
 
     /// Lists channels, as the real one does when it does not list all of them at once.
@@ -143,9 +191,8 @@ impl State {
             0 => CHANNELS_LISTED,
             count => count.min(CHANNELS_LISTED),
         };
-        let channel = |name: &String| json!({ "_id": room_of(name), "name": name, "t": "c" });
         let channels = self.channels.iter().skip(number(query, "offset", 0));
-        let channels: Vec<Value> = channels.take(count).map(channel).collect();
+        let channels: Vec<Value> = channels.take(count).map(room).collect();
         let (count, total) = (channels.len(), self.channels.len());
         (
             200,
@@ -155,10 +202,7 @@ impl State {
 
     fn info(&self, query: &HashMap<String, String>) -> Answer {
         match self.channel(query.get("roomId"), query.get("roomName")) {
-            Some(name) => {
-                let channel = json!({ "_id": room_of(&name), "name": name, "t": "c" });
-                (200, json!({ "channel": channel, "success": true }))
-            }
+            Some(name) => (200, json!({ "channel": room(&name), "success": true })),
             None => refused(400, "error-room-not-found"),
         }
     }
@@ -189,7 +233,7 @@ impl State {
         let messages = messages
             .skip(number(query, "offset", 0))
             .take(number(query, "count", 20));
-        let messages: Vec<Value> = messages.map(Message::told).collect();
+        let messages: Vec<Value> = messages.map(|message| message.told(by_rest)).collect();
         (200, json!({ "messages": messages, "success": true }))
     }
 
@@ -204,6 +248,32 @@ impl State {
             200,
             json!({ "channel": channel, "message": message, "success": true }),
         )
+    }
+
+    /// Says something as `sendMessage` of the websocket asks for it; `None` without such a room.
+    pub(super) fn send(&mut self, user: &str, message: &Value, now: Timestamp) -> Option<Value> {
+        let room = message["rid"].as_str()?.to_owned();
+        let channel = self.channel(Some(&room), None)?;
+        let text = message["msg"].as_str()?;
+        Some(self.say(&channel, user, text, now))
+    }
+
+    /// Edits a message, of whoever it is.
+    fn update(&mut self, user: &str, body: &Value, now: Timestamp) -> Answer {
+        let mut messages = self.messages.iter_mut();
+        let (Some(message), Some(text)) = (
+            messages.find(|message| body["msgId"] == *message.id),
+            body["text"].as_str(),
+        ) else {
+            return refused(400, "error-message-not-found");
+        };
+        message.text = text.to_owned();
+        message.edited_at = Some(now);
+        // Without a websocket nobody is told.
+        self.news.send(message.clone()).unwrap_or_default();
+        let mut message = message.told(by_rest);
+        message["editedBy"] = json!({ "_id": user_id_of(user), "username": user });
+        (200, json!({ "message": message, "success": true }))
     }
 
     fn hook(&mut self, channel: &str, call: &Call, now: Timestamp) -> Answer {
@@ -228,8 +298,11 @@ impl State {
             user: user.to_owned(),
             text: text.to_owned(),
             at,
+            edited_at: None,
         };
-        let told = message.told();
+        let told = message.told(by_rest);
+        // Without a websocket nobody is told.
+        self.news.send(message.clone()).unwrap_or_default();
         self.messages.push_back(message);
         if self.messages.len() > MESSAGES_MAX {
             self.messages.pop_front();
@@ -238,14 +311,36 @@ impl State {
     }
 }
 
+/// A moment as REST tells it.
+fn by_rest(at: Timestamp) -> Value {
+    json!(format!("{at:.3}"))
+}
+
+/// A moment as the websocket tells it.
+fn live(at: Timestamp) -> Value {
+    json!({ "$date": at.as_millisecond() })
+}
+
 impl Message {
-    fn told(&self) -> Value {
-        json!({
+    pub(super) fn room(&self) -> String {
+        room_of(&self.channel)
+    }
+
+    pub(super) fn told_live(&self) -> Value {
+        self.told(live)
+    }
+
+    fn told(&self, moment: fn(Timestamp) -> Value) -> Value {
+        let mut told = json!({
             "_id": self.id,
-            "rid": room_of(&self.channel),
+            "rid": self.room(),
             "msg": self.text,
-            "ts": format!("{:.3}", self.at),
+            "ts": moment(self.at),
             "u": { "_id": user_id_of(&self.user), "username": self.user },
-        })
+        });
+        if let Some(at) = self.edited_at {
+            told["editedAt"] = moment(at);
+        }
+        told
     }
 }

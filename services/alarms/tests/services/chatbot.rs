@@ -18,7 +18,7 @@ fn client() -> Client {
 }
 
 /// Somebody in the channel.
-struct Person {
+pub(crate) struct Person {
     client: Client,
     address: String,
     id: String,
@@ -26,7 +26,7 @@ struct Person {
 }
 
 impl Person {
-    async fn log_in(address: &str, user: &str, password: &str) -> Self {
+    pub(crate) async fn log_in(address: &str, user: &str, password: &str) -> Self {
         let client = client();
         let url = format!("http://{address}/api/v1/login");
         let login = json!({ "user": user, "password": password });
@@ -41,18 +41,32 @@ impl Person {
         }
     }
 
-    async fn say(&self, text: &str) {
-        let url = format!("http://{}/api/v1/chat.postMessage", self.address);
+    /// Says something, and returns the number of the message.
+    pub(crate) async fn say(&self, text: &str) -> String {
         let message = json!({ "channel": "#operations", "text": text });
-        let call = self.client.post(url).json(&message);
+        let answer = self.call("chat.postMessage", &message).await;
+        answer["message"]["_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Edits a message.
+    pub(crate) async fn edit(&self, id: &str, text: &str) {
+        let message = json!({ "roomId": "room-operations", "msgId": id, "text": text });
+        self.call("chat.update", &message).await;
+    }
+
+    async fn call(&self, method: &str, message: &Value) -> Value {
+        let url = format!("http://{}/api/v1/{method}", self.address);
+        let call = self.client.post(url).json(message);
         let call = call
             .header("X-User-Id", &self.id)
             .header("X-Auth-Token", &self.token);
-        assert_eq!(call.send().await.unwrap().status(), 200);
+        let answer = call.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 }
 
-fn options(address: &str) -> String {
+pub(crate) fn options(address: &str) -> String {
     format!(
         "url = \"http://{address}\"\nbotname = \"bot\"\npassword = \"secret\"\n\
          channel = \"operations\"\npoll = \"50ms\"\noperators = [\"carl\"]\nshifters = \"anna\"\n"

@@ -7,4 +7,5 @@ mod elog;
 mod engine;
 mod mail;
 mod msg;
+mod realtime;
 mod rig;
