@@ -33,6 +33,7 @@ mod quantity;
 mod service;
 mod standing;
 mod status;
+mod sync;
 pub mod view;
 
 pub use address::Addresses;
