@@ -1,7 +1,8 @@
 """Checks of the ways alarms reach people, with the programs people run: mails with aiosmtpd as the
-server, chats with the rocketchat_API client beside ours, logbook entries with passwords crypted by
-passlib, lines of the log with km3pipe."""
+server, chats with the rocketchat_API and rocketchat-async clients beside ours, logbook entries with
+passwords crypted by passlib, lines of the log with km3pipe."""
 
+import asyncio
 import calendar
 import email
 import email.policy
@@ -28,6 +29,7 @@ from km3pipe.controlhost import Client
 from passlib.hash import sha256_crypt
 from rocketchat_API.APIExceptions.RocketExceptions import RocketAuthenticationException
 from rocketchat_API.rocketchat import RocketChat
+from rocketchat_async import RocketChat as LiveChat
 
 from rig import PATIENCE_S, settled, until
 
@@ -260,7 +262,7 @@ after = ["alarms", "chat"]
 [service.chatbot]
 kind = "chatbot"
 after = ["alarms", "chat"]
-poll = "100ms"
+poll = "1h"
 operators = ["carl"]
 {account}
 """
@@ -292,6 +294,49 @@ def chat_stand_in(stack):
     raise AssertionError("a wrong password was taken")
 
 
+async def talk_live(stack, port):
+    address = f"ws://127.0.0.1:{port}/websocket"
+    stranger = LiveChat()
+    try:
+        await stranger.start(address, "anna", "wrong")
+        raise AssertionError("a wrong password was taken")
+    except RuntimeError:
+        pass
+    anna, heard = LiveChat(), asyncio.Queue()
+    await anna.start(address, "anna", "a")
+    channels = await anna.get_channels()
+    assert channels == [("room-operations", "c")], channels
+    room, _ = channels[0]
+    subscription = await anna.subscribe_to_channel_messages_raw(room, heard.put_nowait)
+    await anna.send_message("@bot hello ü", room)
+
+    async def hears(user, text):
+        told = await asyncio.wait_for(heard.get(), PATIENCE_S)
+        assert (told["rid"], told["u"]["username"], told["msg"]) == (room, user, text), told
+
+    await hears("anna", "@bot hello ü")
+    await hears("bot", "@anna hello @anna")
+    await anna.unsubscribe(subscription)
+    # By another door, with the token that REST gave.
+    rest = RocketChat("carl", "c", server_url=f"http://127.0.0.1:{port}")
+    carl = LiveChat()
+    await carl.resume(address, "carl", rest.headers["X-Auth-Token"])
+    await carl.subscribe_to_channel_messages_raw(room, heard.put_nowait)
+    await carl.send_message("@bot who", room)
+    await hears("carl", "@bot who")
+    await hears("bot", "@carl nobody is on shift")
+    assert heard.empty(), "who has unsubscribed is told nothing"
+
+
+def chat_live(stack):
+    """a person with the rocketchat-async client and the bot hear each other on the websocket at once"""
+    port = free_port()
+    stack.start(chat_section(port) + bots_section(port))
+    until(lambda: stack.asked("chatbot", "hearing")["by"] == "websocket", "the bot listens")
+    asyncio.run(talk_live(stack, port))
+    assert stack.asked("chatbot", "hearing")["trouble"] is None
+
+
 def chat_orders(stack):
     """a person with the rocketchat_API client hears alarms and commands services"""
     port = free_port()
@@ -299,6 +344,7 @@ def chat_orders(stack):
     url = f"http://127.0.0.1:{port}"
     anna = RocketChat("anna", "a", server_url=url)
     carl = RocketChat("carl", "c", server_url=url)
+    until(lambda: stack.asked("chatbot", "hearing")["by"] == "websocket", "the bot listens")
     stack.alarm()
     until(lambda: any("bot: [alert] anna tries" in line for line in history(anna)), "the alarm")
 
@@ -426,6 +472,7 @@ CHECKS = [
     mails_wait,
     mails_are_encrypted,
     chat_stand_in,
+    chat_live,
     chat_orders,
     elog_entries,
     elog_refused,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The programs people run, against ours. The ligier: km3pipe's client and pump, and the older
 # controlhost package, with the real dumps of km3net-testdata. The supervisor: supervisorctl and other
-# clients of supervisord. Alarms: aiosmtpd, rocketchat_API, passlib. FATHOM_BIN names the program under test.
+# clients of supervisord. Alarms: aiosmtpd, rocketchat_API, rocketchat-async, passlib. FATHOM_BIN names the program under test.
 # Prints one line per check and "N passed, N failed".
 set -euo pipefail
 cd "$(dirname "$0")/../.."

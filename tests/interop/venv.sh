@@ -17,7 +17,7 @@ done
 venv=$target/interop/venv
 # km3pipe imports pkg_resources, which newer setuptools no longer have.
 wanted="km3pipe==11.0.0 controlhost==0.7.1 km3net-testdata==0.4.31 supervisor==4.3.0 setuptools<81 \
-aiosmtpd==1.4.6 rocketchat_API==3.7.1 passlib==1.7.4"
+aiosmtpd==1.4.6 rocketchat_API==3.7.1 rocketchat-async==4.3.0 passlib==1.7.4"
 if [ "$(cat "$venv/wanted" 2>/dev/null)" != "$wanted" ]; then
   rm -rf "$venv"
   "$python" -m venv "$venv" >&2

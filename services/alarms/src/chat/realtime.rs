@@ -111,3 +111,55 @@ impl Realtime {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::web;
+
+    /// Returns after how long a line is opened again.
+    async fn pause(realtime: &Realtime) -> Duration {
+        let begun = Instant::now();
+        while !realtime.is_due() {
+            advance(Duration::from_millis(100)).await;
+        }
+        begun.elapsed()
+    }
+
+    fn open_line() -> State {
+        let number = Number {
+            client: web::client(None).unwrap(),
+            url: "http://127.0.0.1:1/websocket".to_owned(),
+            token: String::new(),
+            room: String::new(),
+        };
+        State::Open(Line::open(number, Arc::default()), Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_until_a_line_was_good() {
+        let counters: Arc<Counters> = Arc::default();
+        let mut realtime = Realtime::new(counters.clone());
+        assert_eq!(pause(&realtime).await, Duration::ZERO);
+        let mut expected = RETRY_FIRST;
+        for _ in 0..12 {
+            // It opens each time, and breaks at once.
+            realtime.state = open_line();
+            assert_eq!(realtime.hearing(), Hearing::by("websocket"));
+            realtime.ended(&LineError::Closed);
+            assert_eq!(realtime.hearing().by, "polling");
+            assert_eq!(pause(&realtime).await, expected);
+            expected = (2 * expected).min(RETRY_MOST);
+        }
+        assert_eq!(expected, RETRY_MOST);
+        realtime.state = open_line();
+        advance(GOOD_AFTER).await;
+        realtime.ended(&LineError::Silent);
+        assert_eq!(pause(&realtime).await, RETRY_FIRST);
+        let trouble = realtime.hearing().trouble;
+        assert_eq!(trouble.as_deref(), Some("no word for 60s"));
+        assert_eq!(counters.snapshot().bad.get("websocket lost"), Some(&13));
+    }
+}
