@@ -4,6 +4,7 @@
 mod common;
 
 use common::{close, vectors};
+use fathom_formats::detx::pmt_directions;
 use fathom_formats::km3net::{
     CHANNEL_BITS, CHANNELS, ChannelId, DomId, FrameStatus, Header, SliceHit, SuperFrame,
 };
@@ -211,4 +212,16 @@ fn k40_truth_vectors_lie_within_the_errors_of_weighted_fits() {
     assert!(off < off_reference, "{off} {off_reference}");
     assert_eq!(found.count(PairState::Failed), 0);
     assert!(found.count(PairState::Good) > 350);
+}
+
+/// Without a detector file the PMTs stand as in a module of a file, but for how it is turned.
+#[test]
+fn k40_angle_vectors_are_those_of_the_directions_without_a_file() {
+    let section = &vectors()["k40"];
+    let of_file = cos_angles(&directions(section));
+    let own = cos_angles(&pmt_directions());
+    for (pair, (cos, expected)) in own.iter().zip(of_file).enumerate() {
+        // The file has three digits.
+        assert!((cos - expected).abs() < 0.002, "{pair} {cos} {expected}");
+    }
 }

@@ -242,3 +242,20 @@ impl std::fmt::Display for Place {
         write!(f, "DU{} F{:02}", self.du, self.floor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_is_valid_from_its_first_to_its_last_second() {
+        let mut detector = Detector::new(DetectorId(1), Vec::new());
+        assert!(detector.is_valid_at(0.0));
+        detector.validity = Some(Validity {
+            from_s: 10.0,
+            until_s: 20.0,
+        });
+        let valid = [9.9, 10.0, 20.0, 20.1].map(|at_s| detector.is_valid_at(at_s));
+        assert_eq!(valid, [false, true, true, false]);
+    }
+}

@@ -172,6 +172,10 @@ mod tests {
         );
         assert_eq!(message.source(), LogSource::Other);
         assert!(LogFields::parse("ALERT (MONITORING) Mon Jan 1: invalid time sync").is_none());
+        for no_address in ["10.0.7", "10.0.0.7.1", "a.b.c.d", "10.0.0.", "10.0.0.7777"] {
+            let line = format!("Mon Jan 1 {no_address} F012 ERROR x");
+            assert!(LogFields::parse(&line).is_none(), "{line}");
+        }
     }
 
     #[test]

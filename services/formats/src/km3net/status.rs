@@ -160,7 +160,10 @@ mod tests {
         assert!(FrameStatus::from_words(28 << 16 | 29, 0, TOP_BIT).is_complete());
         assert!(!FrameStatus::from_words(28 << 16 | 28, 0, TOP_BIT).is_complete());
         assert!(!FrameStatus::from_words(28 << 16 | 29, 0, 0).is_complete());
+        // One came twice.
+        assert!(!FrameStatus::from_words(28 << 16 | 30, 0, TOP_BIT).is_complete());
         assert!(FrameStatus::complete(29, 0, 0).is_complete());
+        assert!(FrameStatus::complete(40_000, 0, 0).is_complete());
     }
 
     #[test]

@@ -389,3 +389,35 @@ pub fn encode_time_slice(
     out.put_i32_le(i32::try_from(frames.len()).map_err(|_| EncodeError::TooLong { bytes })?);
     frames.iter().try_for_each(|frame| frame.put(out))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_defective_by_its_packets_channels_and_times() {
+        let complete = FrameStatus::complete(3, 0, 0);
+        let defect = |status: FrameStatus, hits: &[(u8, u32)]| {
+            let hit = |&(channel, time_ns): &(u8, u32)| SliceHit::new(channel.into(), time_ns, 20);
+            let hits: Vec<SliceHit> = hits.iter().map(hit).collect();
+            let frame = SuperFrame {
+                header: Header::default(),
+                dom_id: DomId(1),
+                status,
+                hits: &hits,
+            };
+            frame.defect()
+        };
+        let no_trailer = FrameStatus::from_words(complete.daq_word(), 0, 0);
+        assert_eq!(defect(no_trailer, &[]), Some(FrameDefect::PacketsMissing));
+        assert_eq!(defect(complete, &[(30, 0), (30, 105_000_000)]), None);
+        let channel = defect(complete, &[(31, 0)]);
+        assert_eq!(channel, Some(FrameDefect::NoSuchChannel));
+        let late = defect(complete, &[(0, 105_000_001)]);
+        assert_eq!(late, Some(FrameDefect::TimeBeyondFrame));
+        // Times are in order channel by channel, and two hits may be in one nanosecond.
+        assert_eq!(defect(complete, &[(0, 7), (1, 6), (0, 7)]), None);
+        let back = defect(complete, &[(0, 7), (1, 6), (0, 6)]);
+        assert_eq!(back, Some(FrameDefect::TimeRunsBackwards));
+    }
+}

@@ -400,3 +400,40 @@ impl TmchFields {
         out.put_u16(sizes.aes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(fields: &TmchFields) -> Vec<u8> {
+        let mut body = Vec::new();
+        fields.encode(&mut body);
+        body
+    }
+
+    #[test]
+    fn bit_31_of_the_veto_is_no_channel_and_that_of_the_status_is_the_time_sync() {
+        let body = body(&TmchFields {
+            hrv: 1 << 31 | 1 << 30,
+            dom_status: [1 << 31, 0, 0, 0],
+            flags: 0b1110,
+            ..TmchFields::default()
+        });
+        let packet = Tmch::decode(&body).unwrap();
+        assert_eq!(packet.hrv_bits(), 1 << 30);
+        assert!(packet.white_rabbit_ok());
+        assert_eq!(packet.version_bits(), 0b111);
+        assert!(!packet.ahrs_valid());
+    }
+
+    #[test]
+    fn a_packet_with_ticks_of_a_second_is_refused() {
+        let of = |ticks| TmchFields {
+            ticks,
+            ..TmchFields::default()
+        };
+        assert!(Tmch::decode(&body(&of(62_499_999))).is_ok());
+        let got = Tmch::decode(&body(&of(62_500_000))).unwrap_err();
+        assert_eq!(got.reason(), "ticks_beyond_second");
+    }
+}

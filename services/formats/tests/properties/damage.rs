@@ -112,6 +112,47 @@ fn counts_are_checked_before_anything_is_read() {
     assert_eq!(with_count(i32::MAX).reason(), "count_beyond_body");
 }
 
+#[test]
+fn a_super_frame_of_another_length_or_type_is_refused() {
+    let (_, body) = samples::bodies().remove(2);
+    let with = |at: usize, number: i32| {
+        let mut body = body.clone();
+        body[at..at + 4].copy_from_slice(&number.to_le_bytes());
+        TimeSlice::decode(SliceLevel::L1, &body).unwrap_err()
+    };
+    // Two hits take 12 bytes behind the 56 that each frame has.
+    let got = with(34, 62);
+    assert!(
+        matches!(got, PayloadError::FrameLength { need: 68, .. }),
+        "{got}"
+    );
+    let got = with(38, 1001);
+    assert!(
+        matches!(got, PayloadError::FrameType { got: 1001, .. }),
+        "{got}"
+    );
+}
+
+#[test]
+fn the_head_of_a_slice_with_more_frames_than_fit_is_refused() {
+    let (_, mut body) = samples::bodies().remove(2);
+    assert_eq!(SliceHead::decode(SliceLevel::L1, &body).unwrap().frames, 2);
+    // The two frames take 124 bytes, three take 168 at least.
+    body[30..34].copy_from_slice(&3_i32.to_le_bytes());
+    let got = SliceHead::decode(SliceLevel::L1, &body).unwrap_err();
+    assert!(
+        matches!(
+            got,
+            PayloadError::CountBeyondBody {
+                need: 168,
+                left: 124,
+                ..
+            }
+        ),
+        "{got}"
+    );
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_a_decoder_panic(
