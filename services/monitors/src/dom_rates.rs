@@ -272,7 +272,7 @@ impl DomRates {
         if fit == Fit::Set {
             self.newest_ms = None;
             if let Some(history) = &mut self.history {
-                history.jump();
+                history.jump(data_ms);
             }
         }
         self.slices += 1;

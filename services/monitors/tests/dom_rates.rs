@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{Bench, Store, close, setup, slice, slice_of};
+use common::{Bench, Store, close, setup, slice, slice_of, with_disabled};
+use fathom_formats::detx::Place;
 use fathom_formats::km3net::{CHANNELS, DomId, FrameStatus, SummaryFrame, rate_hz};
 use fathom_kernel::view::View;
 use fathom_kernel::{Monitor, Recalled, Setup};
@@ -160,10 +161,14 @@ fn the_history_has_seconds_and_minutes_and_survives_a_restart() {
     };
     assert_eq!((image.rows, image.columns.len()), (18, 2));
     assert!(close(image.columns[1].values[0].into(), khz(80), 3e-4));
+    assert_eq!(image.columns[1].at_ms, T0 + 120_000, "the end of it");
     assert_eq!(
         (image.row_labels.len(), &*image.row_labels[0].text),
         (1, "DU 1")
     );
+    let args = json!({"dom_id": dom, "from_ms": T0 + 60_000, "to_ms": T0 + 60_000});
+    let second = bench.monitor.on_request("history", &args).unwrap();
+    assert_eq!(second["times_ms"], json!([T0 + 60_000]));
     let store = Store::default();
     let mut bench = bench.restarted(Config::default(), &setup, &store);
     check(&history(&mut bench, dom, "1min"));
@@ -326,4 +331,160 @@ fn a_dom_that_was_back_in_range_after_a_restart_fired_on() {
         bench.tick(T0 + 1000 * s);
     }
     assert_eq!(bench.alarms(), [("dom_rate", "DU 1 floor 1", false)]);
+}
+
+#[test]
+fn a_frame_without_all_its_packets_is_incomplete_even_with_its_trailer() {
+    let setup = setup(1);
+    let dom = DomId(first_dom(&setup));
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    let top = 1 << 31;
+    for (n, received) in [(0, 29), (1, 28)] {
+        let status = FrameStatus::from_words(28 << 16 | received, top, top);
+        let frame = SummaryFrame::new(dom, status, [50; CHANNELS]);
+        bench.take(&slice_of(T0 + 100 * n, &[frame], T0));
+    }
+    bench.tick(T0);
+    let details = &bench.map("dom_rates").details;
+    let incomplete = details.iter().find(|d| d.name == "incomplete slices");
+    assert_eq!(incomplete.unwrap().values[0], 1.0);
+}
+
+#[test]
+fn the_trend_shows_the_tenth_below_and_above_and_the_live_channels() {
+    let setup = setup(1);
+    let doms: Vec<u32> = {
+        let detector = setup.detector.as_ref().unwrap();
+        detector.optical_modules().map(|m| m.id.0).collect()
+    };
+    assert_eq!(doms.len(), 18);
+    // Codes 30 to 47; one channel of the first DOM is in veto.
+    let frames = |at_ms: i64| {
+        let frame = |(n, &dom): (u8, &u32)| {
+            let status = FrameStatus::complete(4, u32::from(n == 0), 0);
+            SummaryFrame::new(DomId(dom), status, [30 + n; CHANNELS])
+        };
+        let frames: Vec<_> = (0..).zip(&doms).map(frame).collect();
+        slice_of(at_ms, &frames, at_ms)
+    };
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    let check = |bench: &Bench<DomRates>, tolerance: f64| {
+        let of = |name: &str| bench.curve("dom_rates_trend", name)[0];
+        let middle = f64::midpoint(khz(38), khz(39));
+        assert!(close(of("median of DOMs"), middle, tolerance));
+        // Of 18 the third from either end.
+        assert!(close(of("10 % below"), khz(32), tolerance));
+        assert!(close(of("10 % above"), khz(45), tolerance));
+    };
+    // The same time twice is one point.
+    for n in 0..2 {
+        bench.take(&frames(T0));
+        bench.tick(T0 + 5000 * n);
+    }
+    assert_eq!(bench.series("dom_rates_trend").times_ms, [T0]);
+    check(&bench, 1e-12);
+    let live = bench.curve("dom_rates_trend", "live channels [%]")[0];
+    assert!(close(live, 100.0 * 557.0 / 558.0, 1e-12));
+    for s in 1..64 {
+        bench.take(&frames(T0 + 1000 * s));
+    }
+    let mut bench = bench.restarted(Config::default(), &setup, &Store::default());
+    bench.take(&frames(T0 + 200_000));
+    bench.tick(T0 + 200_000);
+    check(&bench, 3e-4);
+}
+
+#[test]
+fn an_hour_that_a_restart_fell_into_was_kept_as_two_parts_of_it() {
+    let setup = setup(1);
+    let dom = first_dom(&setup);
+    let hour_ms = 3_600_000;
+    let start = T0.div_euclid(hour_ms) * hour_ms;
+    // The first minute swings between codes 40 and 80, all others are at 60.
+    let feed = |bench: &mut Bench<DomRates>, seconds: std::ops::Range<i64>| {
+        for s in seconds {
+            let code = match s {
+                0..60 if s % 2 == 0 => 40,
+                0..60 => 80,
+                _ => 60,
+            };
+            bench.take(&slice(start + 1000 * s, &[(dom, code)]));
+        }
+    };
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    feed(&mut bench, 0..1825);
+    let swing = history(&mut bench, dom, "1min");
+    let of = |answer: &serde_json::Value, name: &str| answer[name][0].as_f64().unwrap();
+    assert!(close(of(&swing, "min_khz"), khz(40), 3e-4));
+    assert!(close(of(&swing, "max_khz"), khz(80), 3e-4));
+    let mean = f64::midpoint(khz(40), khz(80));
+    assert!(close(of(&swing, "mean_khz"), mean, 3e-4));
+    let mut bench = bench.restarted(Config::default(), &setup, &Store::default());
+    feed(&mut bench, 1825..3700);
+    let hour = history(&mut bench, dom, "1h");
+    assert_eq!(hour["times_ms"], json!([start]));
+    assert!(close(of(&hour, "min_khz"), khz(40), 3e-4));
+    assert!(close(of(&hour, "max_khz"), khz(80), 3e-4));
+    // The minute of the restart weighs less than a whole one.
+    let mean = (mean + 59.0 * khz(60)) / 60.0;
+    assert!(close(of(&hour, "mean_khz"), mean, 3e-4));
+}
+
+#[test]
+fn what_is_open_when_the_clock_is_set_back_gets_into_the_history() {
+    let setup = setup(1);
+    let dom = first_dom(&setup);
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    for s in 0..90 {
+        bench.take(&slice(T0 + 1000 * s, &[(dom, 40)]));
+    }
+    // A replay of the day before begins after a pause.
+    let frame = SummaryFrame::new(DomId(dom), FrameStatus::complete(4, 0, 0), [80; CHANNELS]);
+    bench.take(&slice_of(T0 - 86_400_000, &[frame], T0 + 150_000));
+    let minutes = history(&mut bench, dom, "1min");
+    assert_eq!(minutes["times_ms"], json!([T0, T0 + 60_000]));
+    let hours = history(&mut bench, dom, "1h");
+    assert_eq!(hours["times_ms"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_dom_is_judged_by_half_of_the_slices_of_a_span_that_it_sent_in_from_the_beginning() {
+    let setup = with_disabled(setup(1), Place { du: 1, floor: 4 });
+    let detector = setup.detector.clone().unwrap();
+    let doms: Vec<u32> = detector.optical_modules().map(|m| m.id.0).collect();
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    for s in 0..300 {
+        let now = T0 + 1000 * s;
+        let mut sent = vec![(doms[0], 55)];
+        // Half of the slices, always too low.
+        if s % 2 == 0 {
+            sent.push((doms[1], 20));
+        }
+        // Begins 40 s before the end of a span, and is too low until then.
+        if s >= 80 {
+            sent.push((doms[2], if s < 120 { 20 } else { 55 }));
+        }
+        // Is not to be used.
+        sent.push((doms[3], 20));
+        bench.take(&slice(now, &sent));
+        bench.tick(now);
+    }
+    assert_eq!(bench.alarms(), [("dom_rate", "DU 1 floor 2", true)]);
+}
+
+#[test]
+fn a_tick_that_comes_late_makes_the_next_span_no_part() {
+    let setup = setup(1);
+    let dom = first_dom(&setup);
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    for s in 0..240 {
+        // The tick of second 120 comes 0.4 s late, the one of second 180 does not.
+        let late_ms = if s < 150 { 400 } else { 0 };
+        let low = (121..181).contains(&s);
+        bench.take(&slice(T0 + 1000 * s, &[(dom, if low { 20 } else { 55 })]));
+        bench.tick(T0 + 1000 * s + late_ms);
+    }
+    let alarms: Vec<_> = bench.out.alarms.iter().map(|a| (a.firing, a.at)).collect();
+    let at = |s: i64| common::ms(T0 + 1000 * s);
+    assert_eq!(alarms[0], (true, at(180)));
 }

@@ -123,13 +123,19 @@ impl History {
         }
     }
 
-    /// The clock was set to another time: what was open is complete.
-    pub(super) fn jump(&mut self) {
+    /// The clock was set to a time: what was open is complete, but for the minute and the hour that this
+    /// time belongs to. After a restart the clock is set as well, and the hour goes on.
+    pub(super) fn jump(&mut self, data_ms: i64) {
         while !self.open.is_empty() {
             self.close_second();
         }
         for level in [1, 2] {
-            self.close_filling(level);
+            let (_, width_ms, _) = LEVELS[level];
+            let start_ms = data_ms.div_euclid(width_ms) * width_ms;
+            let filling = self.filling[level - 1].as_ref();
+            if filling.is_some_and(|step| step.start_ms != start_ms) {
+                self.close_filling(level);
+            }
         }
     }
 
@@ -160,10 +166,11 @@ impl History {
         let Some(step) = self.filling[level - 1].take() else {
             return;
         };
-        if level + 1 < LEVELS.len() {
-            self.fill(level + 1, &step);
-        }
         let column = step.column();
+        if level + 1 < LEVELS.len() {
+            // All minutes of an hour count the same: of those from before a restart only means are known.
+            self.fill(level + 1, &column.step());
+        }
         // A replay of days at full speed closes many columns before they are handed over.
         if self.unsaved.len() >= UNSAVED_MAX {
             self.unsaved.pop_front();

@@ -168,6 +168,16 @@ pub(crate) fn setup_with(dom_id: u32, du: u32, floor: u32) -> Setup {
     }
 }
 
+/// The same detector with one module that is not to be used.
+pub(crate) fn with_disabled(mut setup: Setup, place: Place) -> Setup {
+    let detector = setup.detector.take().unwrap();
+    let mut modules = detector.modules().to_vec();
+    let module = modules.iter_mut().find(|m| m.place == place).unwrap();
+    module.status = Some(1);
+    setup.detector = Some(Arc::new(Detector::new(detector.id, modules)));
+    setup
+}
+
 /// A monitor with everything it said.
 pub(crate) struct Bench<M> {
     pub(crate) monitor: M,
