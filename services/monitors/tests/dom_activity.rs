@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Bench, Store, setup, slice, slice_of};
+use common::{Bench, Store, setup, slice, slice_of, with_disabled};
 use fathom_formats::detx::{Detector, DetxVersion, Layout, Place};
 use fathom_kernel::{Event, Frame, Monitor, Recalled, Setup, Span};
 use fathom_monitors::{DomActivity, DomActivityConfig as Config, Reference};
@@ -66,6 +66,8 @@ fn a_silent_source_is_one_alarm_and_not_one_per_dom() {
         bench.tick(T0 + 1000 * s);
     }
     assert_eq!(bench.alarms(), [("no_summary_slices", "IO_SUM", true)]);
+    let at_ms = bench.out.alarms[0].at.as_millisecond();
+    assert_eq!(at_ms, T0 + 50_000, "the last slice came at second 19");
     assert_eq!(age(&bench, sent[0].0), 976.0, "drawn deeppink");
 }
 
@@ -78,6 +80,8 @@ fn never_seen_and_gone_are_told_apart_over_a_restart() {
     let store = Store::default();
     let mut bench = bench.restarted(Config::default(), &setup, &store);
     bench.tick(T0 + 1_000_000);
+    let datum = bench.output("dom_activity").datum;
+    assert_eq!(datum.unwrap().as_millisecond(), T0, "as old as before");
     assert_eq!(age(&bench, doms[0]), 1000.0);
     assert!(age(&bench, doms[1]).is_nan());
     assert_eq!(bench.map("dom_activity").colours.missing, "lightgrey");
@@ -124,7 +128,7 @@ fn in_a_replay_ages_can_be_counted_against_the_data() {
         reference: Reference::Data,
         ..Config::default()
     };
-    let mut bench = Bench::<DomActivity>::new(config, &setup);
+    let mut bench = Bench::<DomActivity>::new(config.clone(), &setup);
     let old = 1_574_424_024_000;
     for (n, dom) in [(0, doms[0]), (60, doms[1])] {
         let fathom_kernel::Event::Frame(mut frame) = slice(old + 1000 * n, &[(dom, 50)]) else {
@@ -135,6 +139,10 @@ fn in_a_replay_ages_can_be_counted_against_the_data() {
     }
     bench.tick(T0 + 5000);
     assert_eq!((age(&bench, doms[0]), age(&bench, doms[1])), (65.0, 5.0));
+    // The clock of the replay is kept over a restart.
+    let mut bench = bench.restarted(config, &setup, &Store::default());
+    bench.tick(T0 + 10_000);
+    assert_eq!((age(&bench, doms[0]), age(&bench, doms[1])), (70.0, 10.0));
 }
 
 #[test]
@@ -305,17 +313,12 @@ fn a_short_limit_alarmed_every_dom_just_before_the_silence_of_the_stream() {
         bench.tick(now);
     }
     assert_eq!(bench.alarms(), [("no_summary_slices", "IO_SUM", true)]);
+    assert_eq!(bench.out.alarms[0].text, "no summary slices for 20 s");
 }
 
 #[test]
 fn a_module_that_is_not_to_be_used_is_missed_by_nobody() {
-    let mut setup = setup(1);
-    let detector = setup.detector.take().unwrap();
-    let mut modules = detector.modules().to_vec();
-    let place = Place { du: 1, floor: 1 };
-    let module = modules.iter_mut().find(|m| m.place == place).unwrap();
-    module.status = Some(1);
-    setup.detector = Some(Arc::new(Detector::new(detector.id, modules)));
+    let setup = with_disabled(setup(1), Place { du: 1, floor: 1 });
     let doms = ids(&setup);
     let config = Config {
         inactive_fraction: 0.01,
@@ -331,4 +334,90 @@ fn a_module_that_is_not_to_be_used_is_missed_by_nobody() {
     assert_eq!(age(&bench, doms[0]), 475.0, "it is shown all the same");
     let recalled = bench.monitor.recall("dom_inactive", "DU 1 floor 1");
     assert_eq!(recalled, Recalled::Gone);
+}
+
+#[test]
+fn a_du_is_bad_above_the_fraction_of_the_doms_that_were_ever_heard_of() {
+    let setup = setup(1);
+    let doms = ids(&setup);
+    let alarms = |heard: usize, silent: usize, inactive_fraction: f64| {
+        let config = Config {
+            inactive_fraction,
+            ..Config::default()
+        };
+        let mut bench = Bench::<DomActivity>::new(config, &setup);
+        for s in 0..400 {
+            let from = if s > 20 { silent } else { 0 };
+            let sent: Vec<_> = doms[from..heard].iter().map(|&d| (d, 50)).collect();
+            bench.take(&slice(T0 + 1000 * s, &sent));
+            bench.tick(T0 + 1000 * s);
+        }
+        let alarms = bench.out.alarms.iter().filter(|a| a.rule == "du_inactive");
+        alarms.map(|a| a.text.clone()).collect::<Vec<_>>()
+    };
+    // One of four is the fraction and not above it.
+    assert!(alarms(4, 1, 0.25).is_empty());
+    assert_eq!(
+        alarms(4, 1, 0.24),
+        ["1 of 4 DOMs of DU 1 are inactive"],
+        "the other 14 never sent"
+    );
+}
+
+#[test]
+fn a_late_slice_makes_no_dom_older() {
+    let setup = setup(1);
+    let dom = ids(&setup)[0];
+    let mut bench = Bench::<DomActivity>::new(Config::default(), &setup);
+    for at_ms in [1000, 9000, 4000] {
+        bench.take(&slice(T0 + at_ms, &[(dom, 50)]));
+    }
+    bench.tick(T0 + 10_000);
+    assert_eq!(age(&bench, dom), 1.0);
+}
+
+#[test]
+fn a_replay_begins_with_last_times_of_its_own() {
+    let setup = setup(1);
+    let dom = ids(&setup)[0];
+    let config = Config {
+        reference: Reference::Data,
+        ..Config::default()
+    };
+    let mut bench = Bench::<DomActivity>::new(config, &setup);
+    bench.take(&slice(T0, &[(dom, 50)]));
+    bench.tick(T0);
+    // Half a minute later data of the day before come.
+    let Event::Frame(old) = slice(T0 - 86_400_000, &[(dom, 50)]) else {
+        panic!("no frame")
+    };
+    let received = common::ms(T0 + 30_000);
+    bench.take(&Event::Frame(Frame { received, ..old }));
+    bench.tick(T0 + 35_000);
+    assert_eq!(age(&bench, dom), 5.0);
+}
+
+#[test]
+fn doms_are_judged_ten_seconds_after_the_first_slice_and_again_after_each_silence() {
+    let setup = setup(1);
+    let doms = ids(&setup);
+    let all: Vec<_> = doms.iter().map(|&d| (d, 50)).collect();
+    let mut bench = Bench::<DomActivity>::new(Config::default(), &setup);
+    bench.take(&slice(T0, &all));
+    // A restart after ten minutes; at first only one DOM sends, and after an outage again.
+    let mut bench = bench.restarted(Config::default(), &setup, &Store::default());
+    for s in 600..1100 {
+        let now = T0 + 1000 * s;
+        let sent = match s {
+            600..608 | 1050..1058 => &all[..1],
+            608..640 | 1058.. => &all[..],
+            _ => &[],
+        };
+        if !sent.is_empty() {
+            bench.take(&slice(now, sent));
+        }
+        bench.tick(now);
+    }
+    let outage = [true, false].map(|firing| ("no_summary_slices", "IO_SUM", firing));
+    assert_eq!(bench.alarms(), outage);
 }

@@ -9,7 +9,7 @@ use fathom_formats::km3net::{
     CHANNEL_BITS, CHANNELS, ChannelId, DomId, FrameStatus, Header, SliceHit, SuperFrame,
 };
 use fathom_monitors::k40::{
-    Calibration, Counter, Inputs, Live, PairState, Table, Weighting, calibrate, cos_angles,
+    Calibration, Counter, Inputs, Live, PAIRS, PairState, Table, Weighting, calibrate, cos_angles,
     expected_rate_hz, pair_index, pair_list,
 };
 use serde_json::Value;
@@ -52,9 +52,18 @@ fn table(section: &Value) -> Table {
 }
 
 fn calibrated(section: &Value, weighting: Weighting) -> Calibration {
-    calibrate(&Inputs {
-        table: &table(section),
-        cos_angles: &cos_angles(&directions(section)),
+    let (table, cosines) = (table(section), cos_angles(&directions(section)));
+    calibrate(&inputs(section, (&table, &cosines), weighting))
+}
+
+fn inputs<'a>(
+    section: &Value,
+    (table, cos_angles): (&'a Table, &'a [f64; PAIRS]),
+    weighting: Weighting,
+) -> Inputs<'a> {
+    Inputs {
+        table,
+        cos_angles,
         channels: CHANNEL_BITS,
         singles_hz: numbers(&section["single_rates_hz"]),
         fits_offset: false,
@@ -62,7 +71,7 @@ fn calibrated(section: &Value, weighting: Weighting) -> Calibration {
         compared_ns: [0.0; CHANNELS],
         weighting,
         cos_min: -1.0,
-    })
+    }
 }
 
 #[test]
@@ -100,6 +109,8 @@ fn twofold_vectors() {
         let bins = table.pair(0).len();
         for entry in case["nonzero"].as_array().unwrap() {
             let at = whole(&entry["comb"]) * bins + whole(&entry["bin"]);
+            let apart_ns = whole(&entry["bin"]) as i64 - i64::from(tmax_ns);
+            assert_eq!(Some(apart_ns), entry["dt_ns"].as_i64());
             expected[at] = u16::try_from(whole(&entry["count"])).unwrap();
             let pair = numbers::<2>(&entry["pair"]);
             let (i, j) = pair_list()[whole(&entry["comb"])];
@@ -113,6 +124,11 @@ fn twofold_vectors() {
 fn k40_angle_and_background_vectors() {
     let section = &vectors()["k40"];
     let cosines = cos_angles(&directions(section));
+    let [p1, p2, p3, p4] = numbers(&section["mc_coefficients"]);
+    for cos in [-1.0_f64, -0.3, 0.0, 0.5, 1.0] {
+        let expected = (p1 + p2 * cos + p3 * cos.powi(2) + p4 * cos.powi(3)).exp();
+        assert!(close(expected_rate_hz(cos), expected, 1e-12), "{cos}");
+    }
     let singles = numbers::<CHANNELS>(&section["single_rates_hz"]);
     let tolerance = |name: &str| section["tolerance"][name].as_f64().unwrap();
     for case in section["expected"]["angles_rad"].as_array().unwrap() {
@@ -153,12 +169,18 @@ fn k40_vectors_by_the_weights_of_the_reference() {
         found.scale
     );
     let mut checked = 0;
+    let cosines = cos_angles(&directions(section));
     for case in expected["fits"].as_array().unwrap() {
+        let comb = whole(&case["comb"]);
+        let (i, j) = pair_list()[comb];
+        assert_eq!(numbers(&case["pair"]), [f64::from(i), f64::from(j)]);
+        let angle = case["angle_rad"].as_f64().unwrap();
+        assert!((cosines[comb].acos() - angle).abs() < tolerance("angle"));
         if !case["well_determined"].as_bool().unwrap() {
             continue;
         }
         let number = |name: &str| case[name].as_f64().unwrap();
-        let pair = found.pairs[whole(&case["comb"])];
+        let pair = found.pairs[comb];
         assert!((f64::from(pair.mean_ns) - number("mean_ns")).abs() < tolerance("fit_mean_ns"));
         assert!((f64::from(pair.sigma_ns) - number("sigma_ns")).abs() < tolerance("fit_sigma_ns"));
         assert!(close(
@@ -224,4 +246,49 @@ fn k40_angle_vectors_are_those_of_the_directions_without_a_file() {
         // The file has three digits.
         assert!((cos - expected).abs() < 0.002, "{pair} {cos} {expected}");
     }
+}
+
+#[test]
+fn pairs_of_masked_channels_and_of_large_angles_are_dropped() {
+    let section = &vectors()["k40"];
+    let (table, cosines) = (table(section), cos_angles(&directions(section)));
+    let all = inputs(section, (&table, &cosines), Weighting::Equal);
+    let dropped = |inputs: &Inputs<'_>| {
+        let pairs = calibrate(inputs).pairs;
+        let states = pairs.iter().map(|pair| pair.state == PairState::Dropped);
+        states.collect::<Vec<_>>()
+    };
+    let masked = dropped(&Inputs {
+        channels: CHANNEL_BITS & !(1 << 5),
+        ..all.clone()
+    });
+    let expected = pair_list().iter().map(|&(i, j)| i == 5 || j == 5);
+    assert!(expected.eq(masked));
+    let near = dropped(&Inputs {
+        cos_min: 0.0,
+        ..all
+    });
+    assert!(cosines.iter().map(|cos| *cos < 0.0).eq(near));
+}
+
+#[test]
+fn a_pair_that_missed_half_of_the_frames_has_twice_the_rate() {
+    let section = &vectors()["k40"];
+    let cosines = cos_angles(&directions(section));
+    let whole = table(section);
+    let mut missed = Box::new([0; PAIRS]);
+    missed[0] = whole.frames() / 2;
+    let counts = whole.counts().into();
+    let half = Table::from_parts(10, counts, whole.frames(), Some(missed)).unwrap();
+    let rate_hz = |table: &Table, pair: usize| {
+        let found = calibrate(&Inputs {
+            // With no background to take off all is in proportion.
+            singles_hz: [0.0; CHANNELS],
+            ..inputs(section, (table, &cosines), Weighting::Equal)
+        });
+        f64::from(found.pairs[pair].rate_hz)
+    };
+    let ratio = rate_hz(&half, 0) / rate_hz(&whole, 0);
+    assert!(close(ratio, 2.0, 1e-3), "{ratio} {}", rate_hz(&half, 0));
+    assert_eq!(rate_hz(&half, 1), rate_hz(&whole, 1));
 }

@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{Bench, Store, packet, setup};
+use common::{Bench, Store, packet, setup, with_disabled};
+use fathom_formats::detx::Place;
 use fathom_kernel::view::{Image, View};
 use fathom_kernel::{Event, Frame, Monitor, Recalled, Setup, Size, Span};
 use fathom_monitors::{PmtRates, PmtRatesConfig as Config};
@@ -257,6 +258,9 @@ fn base_modules_unknown_ids_and_broken_clocks_are_counted() {
     let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
     bench.take(&packet(T0, id, 700, 0));
     bench.take(&packet(T0, 77, 700, 0));
+    let mut modules = setup.detector.as_ref().unwrap().modules().iter();
+    let base = modules.find(|module| module.is_base()).unwrap().id.0;
+    bench.take(&packet(T0, base, 700, 0));
     let fathom_kernel::Event::Frame(mut off) = packet(541_000, id, 800, 0) else {
         panic!("no frame")
     };
@@ -266,6 +270,7 @@ fn base_modules_unknown_ids_and_broken_clocks_are_counted() {
     assert_eq!(lowest(image(&bench, "pmt_rates_du1")), [(10, 7500.0)]);
     let cell = |row| bench.cell("pmt_rates_summary", row, 1);
     assert_eq!(cell("packets of unknown modules"), json!(1));
+    assert_eq!(cell("packets of base modules"), json!(1));
     assert_eq!(cell("packets far off the clock"), json!(1));
     assert!(
         bench
@@ -452,4 +457,84 @@ fn a_du_that_is_out_of_veto_after_a_restart_fired_on() {
         bench.tick(T0 + 1000 * s);
     }
     assert_eq!(bench.alarms(), [("hrv_fraction", "DU 1", false)]);
+}
+
+#[test]
+fn pmts_at_the_ends_of_the_range_are_none_out_of_range() {
+    let setup = with_disabled(setup(1), Place { du: 1, floor: 9 });
+    let id = |floor| dom(&setup, 1, floor);
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
+    let rows = |bench: &Bench<PmtRates>| match &bench.output("pmt_outliers").view {
+        View::Table(table) => table.rows.clone(),
+        other => panic!("{other:?}"),
+    };
+    // 5 and 15 kHz, and 19 of 20 packets in veto.
+    for n in 0..20 {
+        let hrv = u32::from(n > 0);
+        bench.take(&packet(T0 + 500 * n, id(1), 500, hrv));
+        bench.take(&packet(T0 + 500 * n, id(2), 1500, 0));
+    }
+    bench.tick(T0 + 11_900);
+    let drawn = |bench: &Bench<PmtRates>| !bench.out.outputs.is_empty();
+    assert!(!drawn(&bench), "late packets have 2 s");
+    bench.tick(T0 + 12_000);
+    assert!(rows(&bench).is_empty());
+
+    let at_ms = T0 + 20_000;
+    for (floor, count, hrv) in [(3, 1600, 0), (4, 1700, 0), (5, 700, 1), (9, 1800, 0)] {
+        bench.take(&packet(at_ms, id(floor), count, hrv));
+    }
+    bench.tick(at_ms + 12_000);
+    let rows = rows(&bench);
+    assert_eq!(rows.len(), 63);
+    let veto = [
+        json!(1),
+        json!(5),
+        json!(0),
+        json!(id(5)),
+        json!(7000.0),
+        json!(100.0),
+        json!("high-rate veto"),
+    ];
+    assert_eq!(rows[0], veto);
+    let floors: Vec<_> = [1, 31, 32, 62].map(|n: usize| rows[n][1].clone()).into();
+    assert_eq!(json!(floors), json!([4, 4, 3, 3]), "the highest first");
+}
+
+#[test]
+fn a_mean_veto_of_just_the_limit_is_no_alarm() {
+    let setup = setup(1);
+    let config = Config {
+        hrv_alarm: 0.5,
+        ..Config::default()
+    };
+    let mut bench = Bench::<PmtRates>::new(config, &setup);
+    // All channels of one DOM and none of another.
+    bench.take(&packet(T0, dom(&setup, 1, 1), 700, u32::MAX >> 1));
+    bench.take(&packet(T0, dom(&setup, 1, 2), 700, 0));
+    bench.tick(T0 + 12_000);
+    assert_eq!(bench.alarms(), []);
+}
+
+#[test]
+fn an_hour_that_had_just_begun_at_a_restart_has_nothing_of_the_one_before() {
+    let setup = setup(1);
+    let id = dom(&setup, 1, 1);
+    let feed = |bench: &mut Bench<PmtRates>, seconds: std::ops::Range<i64>, count| {
+        for s in seconds {
+            bench.take(&packet(T0 + 1000 * s, id, count, 0));
+            bench.tick(T0 + 1000 * s);
+            bench.out.outputs.retain(|o| o.name == "pmt_history_1h_du1");
+        }
+    };
+    // An hour begins at second 2400: half an hour at 7 kHz, then 9 kHz, a restart 3 min later.
+    let mut bench = Bench::<PmtRates>::new(Config::default(), &setup);
+    feed(&mut bench, 600..2400, 700);
+    feed(&mut bench, 2400..2580, 900);
+    let mut bench = bench.restarted(Config::default(), &setup, &Store::default());
+    feed(&mut bench, 2580..6020, 900);
+    let hours = lowest(image(&bench, "pmt_history_1h_du1"));
+    assert_eq!(hours.last().map(|hour| hour.0), Some(6000));
+    let (_, rate) = hours.last().unwrap();
+    assert!((rate - 9000.0).abs() < 5.0, "{hours:?}");
 }

@@ -427,3 +427,116 @@ fn events_of_other_detectors_are_told_of_and_counted_all_the_same() {
     let named = "detector 44, the description is of 45";
     assert_eq!(bench.cell("trigger_unknown", named, 1), json!(1));
 }
+
+/// Feeds intervals of 10 s with so many events each.
+fn feed_tens(bench: &mut Bench<TriggerRates>, tens: impl IntoIterator<Item = i64>) {
+    bench.tick(T0);
+    let mut counter = 0;
+    for (ten, events) in (0..).zip(tens) {
+        for n in 0..events {
+            counter += 1;
+            bench.take(&event(T0 + 10_000 * ten + 10 * n, 2, counter));
+        }
+        bench.tick(T0 + 10_000 * ten + 9900);
+        bench.tick(T0 + 10_000 * ten + 12_000);
+    }
+}
+
+#[test]
+fn a_rate_is_low_or_high_beyond_its_fraction_and_beyond_chance() {
+    let alarms = |tens: &[i64]| {
+        let mut bench = bench(10);
+        feed_tens(&mut bench, tens.iter().copied());
+        let alarms = bench.out.alarms.iter().map(|a| (a.rule.clone(), a.firing));
+        alarms.collect::<Vec<_>>()
+    };
+    let fires = |rule: &str| vec![(rule.to_owned(), true)];
+    // Usually 10 Hz: half and twice of it are neither.
+    assert_eq!(alarms(&[100, 100, 100, 50, 200]), []);
+    assert_eq!(alarms(&[100, 100, 100, 49]), fires("trigger_rate_low"));
+    assert_eq!(alarms(&[100, 100, 100, 201]), fires("trigger_rate_high"));
+    // Usually 10 in an interval, and three standard deviations are 9.5.
+    assert_eq!(alarms(&[10, 10, 10, 3]), []);
+    // Usually 2, and three are 4.2: five may be chance.
+    assert_eq!(alarms(&[2, 2, 2, 5]), []);
+    assert_eq!(alarms(&[2, 2, 2, 7]), fires("trigger_rate_high"));
+    // Three intervals before are needed.
+    assert_eq!(alarms(&[100, 100, 20]), []);
+}
+
+#[test]
+fn silent_intervals_do_not_make_the_usual_rate() {
+    let mut bench = bench(10);
+    feed_tens(&mut bench, [100, 100, 100, 0, 0, 0, 0, 20]);
+    let rules: Vec<_> = bench.alarms().iter().map(|a| (a.0, a.2)).collect();
+    let expected = [
+        ("trigger_rate_zero", true),
+        ("trigger_rate_low", true),
+        ("trigger_rate_zero", false),
+    ];
+    assert_eq!(rules, expected, "20 events are low against 100");
+}
+
+#[test]
+fn an_interval_counts_as_whole_from_nine_tenths_on() {
+    let zero = |since_ms: i64| {
+        let mut bench = bench(10);
+        bench.tick(T0 + since_ms);
+        bench.tick(T0 + 9900);
+        bench.tick(T0 + 12_000);
+        (bench.alarms().len(), bench.out.lines.len())
+    };
+    assert_eq!(zero(1000), (1, 1));
+    assert_eq!(zero(1001), (0, 0));
+    // One with events has its line, by the time that was listened to.
+    let mut bench = bench(10);
+    bench.tick(T0 + 6000);
+    bench.take(&event(T0 + 8000, 2, 1));
+    bench.tick(T0 + 12_000);
+    let stamp = T0 / 1000 + 10;
+    let lines: Vec<_> = bench.out.lines.iter().map(|line| &*line.line).collect();
+    assert_eq!(lines, [format!("{stamp}.0,0.25,0.0,0.0,0.25")]);
+    assert_eq!(bench.alarms(), []);
+}
+
+#[test]
+fn what_was_counted_besides_the_curves_survives_a_restart() {
+    let mut bench = bench(10);
+    bench.tick(T0);
+    for counter in [1, 2, 2] {
+        let body = event_body(1, T0 + 1000, 2, counter, 4);
+        bench.take(&frame(tags::IO_EVT, body, T0 + 1000));
+    }
+    let mut bench = bench.restarted(config(10), &Setup::default(), &Store::default());
+    bench.tick(T0 + 2000);
+    let cell = |row| bench.cell("trigger_counts", row, 1);
+    assert_eq!(cell("repeated counters"), json!(1));
+    let datum = bench.output("trigger_rates").datum;
+    assert_eq!(datum.unwrap().as_millisecond(), T0 + 1000);
+    let fathom_kernel::view::View::Histogram(hits) = &bench.output("trigger_multiplicity").view
+    else {
+        panic!("no histogram")
+    };
+    // Four triggered hits, eight in all; bins are 5 wide.
+    assert_eq!(hits.counts[..2], [3.0, 0.0]);
+}
+
+#[test]
+fn a_counter_of_the_run_before_is_not_found_in_the_next_one() {
+    let mut bench = bench(10);
+    bench.tick(T0);
+    for (run, counter) in [(1, 1), (1, 5), (2, 10), (2, 3)] {
+        bench.take(&event_of_run(run, T0 + 1000, 2, counter));
+    }
+    bench.tick(T0 + 2000);
+    let cell = |row| bench.cell("trigger_counts", row, 1);
+    assert_eq!(cell("lost events"), json!(3), "2, 3 and 4 of run 1");
+    assert_eq!(cell("repeated counters"), json!(1));
+}
+
+#[test]
+fn an_interval_that_was_whole_before_a_restart_is_not_judged_again_in_longer_steps() {
+    let mut longer = minute(config(10)).restarted(config(20), &Setup::default(), &Store::default());
+    longer.tick(T0 + 63_000);
+    assert!(longer.out.lines.is_empty(), "{:?}", longer.out.lines);
+}

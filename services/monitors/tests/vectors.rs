@@ -38,6 +38,17 @@ fn summary_slice_vectors() {
     let tolerance = section["tolerance_rel"].as_f64().unwrap();
     let body = unhex(section["payload_hex"].as_str().unwrap());
     let slice = SummarySlice::decode(&body).unwrap();
+    let header = &slice.header;
+    let found = [
+        ("det_id", i64::from(header.detector_id.0)),
+        ("run", header.run.0.into()),
+        ("frame_index", header.frame_index.into()),
+        ("utc_seconds", header.utc_seconds.into()),
+        ("ticks_16ns", header.ticks.into()),
+    ];
+    for (name, number) in found {
+        assert_eq!(Some(number), section[name].as_i64(), "{name}");
+    }
     let at_ms = i64::from(slice.header.utc_seconds) * 1000;
     let mut bench = Bench::<DomRates>::new(DomRatesConfig::default(), &Setup::default());
     bench.take(&frame(tags::IO_SUM, body.clone(), at_ms));
@@ -55,12 +66,16 @@ fn summary_slice_vectors() {
             "{} {khz}",
             map.values[n]
         );
+        let codes = slice.frames[n].codes().map(f64::from);
+        assert_eq!(codes.to_vec(), numbers(&expected["rate_bytes"]));
         let rates = slice.frames[n].rates_hz();
         for (rate, expected) in rates.iter().zip(numbers(&expected["rates_hz"])) {
             assert!(close(*rate, expected, tolerance));
         }
         let hrv = numbers(&expected["hrv_channels"]);
         assert_eq!(detail("channels in high-rate veto")[n], hrv.len() as f64);
+        let vetoed = ChannelId::of_bits(slice.frames[n].status().hrv_bits());
+        assert!(vetoed.map(|c| f64::from(c.0)).eq(hrv), "{expected}");
         let wr_ok = expected["wr_ok"].as_bool().unwrap();
         assert_eq!(detail("slices out of sync")[n], f64::from(u8::from(!wr_ok)));
     }
@@ -224,10 +239,15 @@ fn tmch_vectors() {
         assert!(packet.rates_hz().to_vec() == numbers(&case["pmt_rates_hz"]));
         let hrv = ChannelId::of_bits(packet.hrv_bits()).map(|c| f64::from(c.0));
         assert!(hrv.eq(numbers(&case["hrv_channels"])));
+        assert_eq!(u64::from(packet.hrv()), case["hrvbmp"].as_u64().unwrap());
+        let version = u64::from(packet.version_bits() + 1);
+        assert_eq!(version, case["version"].as_u64().unwrap());
         assert_eq!(packet.ahrs_valid(), case["ahrs_valid"].as_bool().unwrap());
         let (a, h) = (packet.acceleration_g(), packet.magnetic_gauss());
-        let expected = [numbers(&case["A"]), numbers(&case["H"])].concat();
-        for (value, expected) in a.into_iter().chain(h).zip(expected) {
+        let found = [packet.ypr_deg(), a, packet.gyroscope(), h].concat();
+        let own = json!([case["yaw"], case["pitch"], case["roll"]]);
+        let expected = [&own, &case["A"], &case["G"], &case["H"]].map(numbers);
+        for (value, expected) in found.into_iter().zip(expected.concat()) {
             assert!(close(value.into(), expected, 1e-12), "{value} {expected}");
         }
         assert_eq!(packet.temperature_c(), case["temp_c"].as_f64().unwrap());

@@ -11,6 +11,7 @@ use fathom_formats::km3net::{
     DomId, Event as Payload, EventHits, Slewing, SnapshotHit, TriggerMask, TriggeredHit,
     photoelectrons, slew_ns,
 };
+use fathom_kernel::view::View;
 use fathom_kernel::{FileEdit, tags};
 use fathom_monitors::{ZtPlot, ZtPlotConfig};
 use serde_json::{Value, json};
@@ -146,5 +147,15 @@ fn top10_vectors() {
         );
         assert_eq!(json!(is_written), case["record"], "{n} {case}");
         bench.tick(T0 + 1000);
+    }
+    let View::Table(table) = &bench.output("event_selection").view else {
+        panic!("no table")
+    };
+    for (column, name) in [(0, "best_overlays"), (1, "best_n_hits")] {
+        assert_eq!(table.columns[column], name.trim_start_matches("best_"));
+        let mut values: Vec<_> = table.rows.iter().map(|row| row[column].as_i64()).collect();
+        values.sort_unstable_by(|a, b| b.cmp(a));
+        values.truncate(10);
+        assert_eq!(json!(values), section[name]);
     }
 }

@@ -103,6 +103,10 @@ mod tests {
         assert!((median - 3.0).abs() < 1e-9, "{median}");
         assert_eq!(difference_deg(2.0, 358.0), 4.0);
         assert_eq!(difference_deg(358.0, 2.0), -4.0);
+        assert_eq!(difference_deg(180.0, 0.0), 180.0);
+        // From 0 to 360 whatever the mean is.
+        let median = median_deg([358.0, 359.0, 1.0].into_iter()).unwrap();
+        assert!((median - 359.0).abs() < 1e-9, "{median}");
     }
 
     #[test]
@@ -114,5 +118,6 @@ mod tests {
         assert_eq!(AngleCode::of(359.999_9), AngleCode(0));
         assert!(AngleCode::of(f64::NAN).deg().is_nan());
         assert!((AngleCode::of(-5.0).signed_deg() + 5.0).abs() < 0.003);
+        assert!((AngleCode::of(180.5).signed_deg() + 179.5).abs() < 0.003);
     }
 }

@@ -252,4 +252,57 @@ mod tests {
         hits[6].time_ns = 81.5;
         assert_eq!(select_hits(&hits, &SELECTION).len(), 2);
     }
+
+    /// Floors and times of coincidences.
+    type Seeds<'a> = &'a [(u32, f64)];
+
+    /// Tells whether a lone hit joins coincidences at these floors and times.
+    fn joins(seeds: Seeds<'_>, floor: u32, time_ns: f64) -> bool {
+        let coincidence =
+            |&(floor, t): &(u32, f64)| [0.0, 1.0, 2.0].map(|n| hit(floor, floor, t + n));
+        let mut hits: Vec<_> = seeds.iter().flat_map(coincidence).collect();
+        hits.push(hit(floor, floor, time_ns));
+        select_hits(&hits, &SELECTION).contains(&(hits.len() - 1))
+    }
+
+    #[test]
+    fn a_lone_hit_joins_within_the_window_of_its_floor_and_not_a_tenth_of_a_nanosecond_beyond() {
+        let slow = [(1, 0.0), (2, 100.0), (3, 150.0)];
+        let fast = [(1, 0.0), (2, 5.0)];
+        let far = [(1, 0.0), (3, 100.0)];
+        let down = [(9, 0.0), (8, 100.0), (7, 150.0)];
+        let windows: [(Seeds<'_>, u32, [f64; 2]); 8] = [
+            // From floor 2, one floor behind: 100 + 2 * 100, twice 10 ns more or less.
+            (&slow, 4, [280.0, 320.0]),
+            // From floor 3, two floors behind: 100 + 3 * 100.
+            (&slow, 5, [380.0, 420.0]),
+            (&down, 6, [280.0, 320.0]),
+            (&down, 5, [380.0, 420.0]),
+            // 5 + 5 less 10 ns, until light that goes straight: 5 + 41.43 + 10.
+            (&fast, 3, [0.0, 56.43]),
+            // 5 + 2 * 5 less 20 ns, and two floors of light: 5 + 82.86 + 10.
+            (&fast, 4, [-5.0, 97.86]),
+            // From floor 3 with floor 1 behind: 100 + 50, and 100 + 100.
+            (&far, 4, [140.0, 160.0]),
+            (&far, 5, [180.0, 220.0]),
+        ];
+        for (seeds, floor, [from_ns, to_ns]) in windows {
+            let joined =
+                [from_ns - 0.1, from_ns, to_ns, to_ns + 0.1].map(|t| joins(seeds, floor, t));
+            assert_eq!(
+                joined,
+                [false, true, true, false],
+                "{seeds:?} floor {floor}"
+            );
+        }
+        // Where the line of floors 1 and 2 passed floor 3, not floor 4.
+        assert!(!joins(&slow, 4, 195.0));
+    }
+
+    #[test]
+    fn hits_ten_nanoseconds_apart_are_a_chain_and_a_tenth_more_is_none() {
+        let chain = |step_ns: f64| [0.0, 1.0, 2.0].map(|n| hit(7, 4, step_ns * n));
+        assert_eq!(seed_hits(&chain(10.0), &SELECTION), [0]);
+        assert!(seed_hits(&chain(10.1), &SELECTION).is_empty());
+    }
 }

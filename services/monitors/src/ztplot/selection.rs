@@ -250,6 +250,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_best_of_the_newest_thirty_days_and_runs_stay() {
+        for (per_day, per_run) in [(1, 0), (0, 1)] {
+            let mut selection = Selection::new(Places {
+                all: 1,
+                per_day,
+                per_run,
+            });
+            // The first one is the best of all time; the others are the best of their day and run.
+            let mut gone = Vec::new();
+            for n in 0..=31_u32 {
+                let value = if n == 0 { 100 } else { 10 };
+                let mut row = row(n.into(), [value; 3], n.into(), n.cast_signed());
+                // A detector of a high number does not make an old run a new one.
+                row.key.det_id = if n == 1 { 2 } else { 1 };
+                gone.extend(offer(&mut selection, row).1);
+            }
+            assert_eq!(gone, [1], "{per_day} {per_run}");
+            assert_eq!(selection.rows().len(), 31);
+        }
+    }
+
+    #[test]
+    fn of_equal_events_the_one_found_in_the_file_stays() {
+        let mut selection = Selection::new(Places { all: 1, ..PLACES });
+        offer(&mut selection, row(1, [5; 3], 0, 1));
+        let (added, gone) = selection.merge(vec![row(2, [5; 3], 0, 1)]);
+        assert_eq!((added, counters(&gone)), (1, vec![1]));
+    }
+
     fn counters(rows: &[Row]) -> Vec<u64> {
         rows.iter().map(|row| row.key.trigger_counter).collect()
     }

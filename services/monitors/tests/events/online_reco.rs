@@ -306,3 +306,75 @@ fn events_of_other_detectors_are_told_of_and_counted_all_the_same() {
     let named = format!("detector 44, the description is of {own}");
     assert_eq!(bench.cell("reco_unknown", &named, 1), json!(1));
 }
+
+#[test]
+fn a_run_of_a_hundred_tracks_takes_the_place_of_the_reference() {
+    let mut bench = Bench::<OnlineReco>::new(Config::default(), &Setup::default());
+    let mut at_ms = T0;
+    let mut feed = |bench: &mut Bench<OnlineReco>, run: i32, tracks: u32| {
+        at_ms += 20_000;
+        for _ in 0..tracks {
+            at_ms += 1000;
+            bench.take(&event(run, at_ms, fit(-0.9, 50.0, 1), Fit::default()));
+        }
+        bench.tick(at_ms + 10_000);
+        let cell = |row| bench.cell("reco_counts", row, 1);
+        (
+            cell("run of the reference"),
+            cell("tracks of the current run"),
+        )
+    };
+    assert_eq!(feed(&mut bench, 1, 5), (json!(null), json!(5.0)));
+    // The first one is better than none.
+    assert_eq!(feed(&mut bench, 2, 100), (json!(1), json!(100.0)));
+    assert_eq!(feed(&mut bench, 3, 99), (json!(2), json!(99.0)));
+    assert_eq!(feed(&mut bench, 4, 1), (json!(2), json!(1.0)));
+    // One of run 2 comes late: it is none of the current run.
+    bench.take(&event(2, T0 + 50_000, fit(-0.9, 50.0, 1), Fit::default()));
+    assert_eq!(feed(&mut bench, 4, 1), (json!(2), json!(2.0)));
+
+    let mut bench = bench.restarted(Config::default(), &Setup::default(), &Store::default());
+    bench.tick(T0 + 500_000);
+    let cell = |row| bench.cell("reco_counts", row, 1);
+    assert_eq!(cell("run of the reference"), json!(2));
+    assert_eq!(cell("tracks of the current run"), json!(2.0));
+    assert_eq!(cell("tracks accepted"), json!(207));
+    assert_eq!(cell("events"), json!(207));
+}
+
+#[test]
+fn showers_of_one_status_only_when_told_so_and_straight_down_is_in_the_last_bin() {
+    let config = Config {
+        shower_status: Some(1),
+        ..Config::default()
+    };
+    let mut bench = Bench::<OnlineReco>::new(config, &Setup::default());
+    for status in 0..3 {
+        bench.take(&event(1, T0, fit(-1.0, 7.0, 1), fit(0.5, 7.0, status)));
+    }
+    bench.tick(T0);
+    let count = |row| bench.cell("reco_counts", row, 1);
+    assert_eq!(count("showers accepted"), json!(1));
+    let zenith = panels(&bench, "reco_zenith");
+    let (middle, share) = filled(zenith, 0, 0)[0];
+    assert!((middle - (1.0 - 1.0 / 180.0)).abs() < 1e-9 && share == 1.0);
+}
+
+#[test]
+fn a_mean_quality_of_one_track_has_no_error_and_one_of_two_has() {
+    let mut bench = Bench::<OnlineReco>::new(Config::default(), &Setup::default());
+    bench.tick(T0);
+    for (s, quality) in [(1, 40.0), (61, 40.0), (62, 60.0)] {
+        bench.take(&event(
+            1,
+            T0 + 1000 * s,
+            fit(0.1, quality, 1),
+            Fit::default(),
+        ));
+    }
+    bench.tick(T0 + 121_000);
+    let curve = &bench.series("reco_quality_trend").curves[0];
+    assert_eq!(curve.values, [40.0, 50.0]);
+    // Half of the distance: the spread is 14.1, by the root of two.
+    assert!(curve.errors[0].is_nan() && close(curve.errors[1], 10.0, 1e-12));
+}

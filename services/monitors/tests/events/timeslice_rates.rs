@@ -240,6 +240,100 @@ fn parts_of_a_slice_count_as_one_frame() {
     assert_eq!(bench.curve("timeslice_rates", "L0")[1], 40.0);
     assert_eq!(bench.curve("timeslice_completeness", "L0")[1], 100.0);
     assert_eq!(bench.cell("timeslice_counts", "IO_TSL0", 4), json!(900));
+    // A slice without frames has 34 bytes.
+    assert_eq!(bench.cell("timeslice_counts", "IO_TSL0", 7), json!(34));
+}
+
+#[test]
+fn a_frame_that_is_sent_twice_makes_up_for_no_missing_one() {
+    let mut bench = bench(Config::default());
+    for index in (0..400).filter(|i| i % 2 == 0) {
+        for _ in 0..2 {
+            bench.take(&slice(tags::IO_TSL0, 1, index));
+        }
+    }
+    bench.tick(T0 + 30_000);
+    bench.tick(T0 + 46_000);
+    assert_eq!(bench.curve("timeslice_completeness", "L0")[1], 50.0);
+}
+
+#[test]
+fn nine_tenths_of_the_frames_are_enough_and_one_frame_less_is_not() {
+    let mut bench = bench(Config::default());
+    feed(&mut bench, 0..600, |i| {
+        !(200..210).contains(&i) && !(400..411).contains(&i)
+    });
+    let complete = bench.curve("timeslice_completeness", "L1");
+    assert_eq!(complete, [100.0, 100.0, 90.0, 100.0, 89.0]);
+    let alarms: Vec<_> = bench
+        .out
+        .alarms
+        .iter()
+        .map(|a| (a.firing, &*a.text))
+        .collect();
+    let low = "89.0 % of the frames came in an interval";
+    assert_eq!(alarms[0], (true, low));
+}
+
+#[test]
+fn a_stream_of_which_no_frame_is_due_in_an_interval_is_not_judged() {
+    let config = Config {
+        one_in: [(tags::IO_TSL1, 200)].into(),
+        ..Config::default()
+    };
+    let mut bench = bench(config);
+    feed(&mut bench, 0..600, |i| i % 200 == 0);
+    let complete = bench.curve("timeslice_completeness", "L1");
+    assert!(
+        complete.iter().all(|percent| percent.is_nan()),
+        "{complete:?}"
+    );
+    assert_eq!(bench.alarms(), []);
+}
+
+#[test]
+fn a_frame_is_missing_when_ten_seconds_of_later_ones_have_come() {
+    let mut bench = bench(Config::default());
+    let mut late = |index: i32| {
+        bench.take(&slice(tags::IO_TSL1, 1, index));
+        bench.tick(T0 + 20_000);
+        gaps(&bench).len()
+    };
+    for index in (0..106).filter(|i| *i != 5) {
+        assert_eq!(late(index), 0, "{index}");
+    }
+    assert_eq!(late(106), 1);
+}
+
+#[test]
+fn a_late_frame_in_a_gap_leaves_two_with_times_of_their_own() {
+    let mut bench = bench(Config::default());
+    feed(&mut bench, 0..400, |i| !(120..150).contains(&i));
+    bench.take(&slice(tags::IO_TSL1, 1, 130));
+    bench.tick(T0 + 41_000);
+    let expected = json!([
+        ["2023-11-14 22:20:13", "IO_TSL1", 1, 131, 149, 19],
+        ["2023-11-14 22:20:12", "IO_TSL1", 1, 120, 129, 10],
+    ]);
+    assert_eq!(json!(gaps(&bench)), expected);
+    assert_eq!(bench.cell("timeslice_counts", "IO_TSL1", 3), json!(29));
+    // Interval two was drawn before it came.
+    assert_eq!(bench.cell("timeslice_counts", "IO_TSL1", 5), json!(1));
+}
+
+#[test]
+fn the_end_of_a_run_and_the_beginning_of_the_next_one_have_gaps_as_well() {
+    let mut bench = bench(Config::default());
+    for index in (0..50).filter(|i| *i != 45) {
+        bench.take(&slice(tags::IO_TSL1, 1, index));
+    }
+    // The first hundred frames of the next run are missing.
+    for index in 100..310 {
+        bench.take(&slice(tags::IO_TSL1, 2, index));
+    }
+    bench.tick(T0 + 40_000);
+    let frames: Vec<_> = gaps(&bench).iter().map(|row| row[2..5].to_vec()).collect();
+    assert_eq!(json!(frames), json!([[1, 45, 45], [2, 0, 99]]));
 }
 
 #[test]

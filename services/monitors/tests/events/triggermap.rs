@@ -7,7 +7,7 @@ use fathom_formats::km3net::{
     ChannelId, DetectorId, DomId, Event as Payload, SnapshotHit, TriggerMask, TriggeredHit,
 };
 use fathom_kernel::view::{HitMap, View};
-use fathom_kernel::{Event, FileEdit, Setup, tags};
+use fathom_kernel::{Event, FileEdit, Monitor as _, Persist, Setup, tags};
 use fathom_monitors::{TriggerMap, TriggerMapConfig as Config};
 use serde_json::{Value, json};
 
@@ -274,4 +274,90 @@ fn without_a_detector_description_rows_grow_as_doms_come() {
     bench.take(&event(1, T0 + 1, &[(66, true), (77, true)]));
     bench.tick(T0 + 3000);
     assert_eq!(dense(hitmap(&bench, "triggermap")), [[1, 0], [1, 1]]);
+}
+
+#[test]
+fn few_events_make_no_dom_dead_or_hot_by_chance() {
+    let doms: Vec<_> = (1..=5).map(|du| (du, du, 1)).collect();
+    let outliers = |events: u32, hits_of: &dyn Fn(u32, u32) -> bool| {
+        let config = Config {
+            hot_above: 2.0,
+            ..Config::default()
+        };
+        let mut bench = Bench::<TriggerMap>::new(config, &detector(&doms));
+        for n in 0..events {
+            let hits: Vec<_> = (1..=5).filter(|dom| hits_of(*dom, n)).collect();
+            let hits: Vec<_> = hits.into_iter().map(|dom| (dom, false)).collect();
+            bench.take(&event(1, T0 + i64::from(n) * 100, &hits));
+        }
+        bench.tick(T0 + 100_000);
+        let View::Table(table) = &bench.output("hitmap_outliers").view else {
+            panic!("no table")
+        };
+        table
+            .rows
+            .iter()
+            .map(|row| row[0].clone())
+            .collect::<Vec<_>>()
+    };
+    let all_but_one = |dom: u32, _: u32| dom != 3;
+    assert!(outliers(99, &all_but_one).is_empty());
+    assert_eq!(outliers(100, &all_but_one), ["dead"]);
+    // Four hits are usual: four standard deviations are eight.
+    assert!(outliers(100, &|dom, n| dom != 3 && n < 4).is_empty());
+    // One is usual: four standard deviations are four.
+    let some = |hits: u32| move |dom: u32, n: u32| n < if dom == 3 { hits } else { 1 };
+    assert!(outliers(100, &some(4)).is_empty());
+    assert_eq!(outliers(100, &some(6)), ["hot"]);
+}
+
+#[test]
+fn events_with_strangers_are_kept_once_a_minute_and_for_each_new_stranger() {
+    let mut bench = Bench::<TriggerMap>::new(Config::default(), &two_doms());
+    // Second, and the unknown DOM.
+    for (s, dom) in [(0, 900), (1, 900), (2, 901), (61, 900), (62, 900)] {
+        bench.take(&event(1, T0 + 1000 * s, &[(dom, false), (dom, true)]));
+    }
+    let second = |edit: &FileEdit| match edit {
+        FileEdit::Write { path, .. } => {
+            let name = path.to_str().unwrap();
+            name.split('_').nth(2).unwrap().to_owned()
+        }
+        other => panic!("{other:?}"),
+    };
+    let seconds: Vec<_> = bench.out.files.iter().map(second).collect();
+    let expected = [
+        "2023-11-14T22-20-00",
+        "2023-11-14T22-20-02",
+        "2023-11-14T22-21-02",
+    ];
+    assert_eq!(seconds, expected);
+
+    // What is known of them survives a restart.
+    let mut bench = bench.restarted(Config::default(), &two_doms(), &Store::default());
+    bench.take(&event(1, T0 + 63_000, &[(901, false)]));
+    assert!(bench.out.files.is_empty());
+    bench.tick(T0 + 70_000);
+    let cell = |row| bench.cell("triggermap_counts", row, 1);
+    assert_eq!(cell("hits of unknown DOMs"), json!(11));
+    assert_eq!(cell("events kept as files"), json!(3));
+    assert_eq!(cell("events since the start"), json!(6));
+}
+
+#[test]
+fn hits_and_triggered_hits_are_kept_apart_in_every_checkpoint() {
+    let mut bench = Bench::<TriggerMap>::new(Config::default(), &two_doms());
+    let store = Store::default();
+    for n in 0..3 {
+        bench.take(&event(1, T0 + n, &[(10, true), (20, false)]));
+        // All but the first are appended.
+        let mut keep = Persist::last();
+        bench.monitor.persist(&mut keep);
+        keep.write(&store.checkpoint()).unwrap();
+    }
+    let mut bench = Bench::<TriggerMap>::new(Config::default(), &two_doms());
+    bench.monitor.restore(&store.saved()).unwrap();
+    bench.tick(T0 + 10_000);
+    assert_eq!(dense(hitmap(&bench, "hitmap")), [[1, 1]; 3]);
+    assert_eq!(dense(hitmap(&bench, "triggermap")), [[1, 0]; 3]);
 }

@@ -239,3 +239,28 @@ fn a_detector_is_needed_and_options_are_checked() {
     }
     assert_eq!(Royfit::check(&default(), &setup), Ok(()));
 }
+
+#[test]
+fn three_floors_of_a_du_are_enough_for_a_fit_and_eight_doms_for_its_picture() {
+    let setup = setup(2);
+    let of = |floors: u32, picture_doms: usize| {
+        let config = RoyfitConfig {
+            picture_doms,
+            ..RoyfitConfig::default()
+        };
+        let mut bench = Bench::<Royfit>::new(config, &setup);
+        bench.take(&muon_event(&setup, START_MS, &two_dus(), (floors, 0, 0.0)));
+        bench.tick(START_MS);
+        let is_drawn = bench.out.outputs.iter().any(|o| o.name == "ztplot_roy");
+        let number = |row| count(&bench, row);
+        (
+            number("fits"),
+            number("DUs with too few hits on a line"),
+            is_drawn,
+        )
+    };
+    assert_eq!(of(2, 7), (0, 2, false));
+    assert_eq!(of(3, 7), (2, 0, false));
+    assert_eq!(of(4, 8), (2, 0, true));
+    assert_eq!(of(4, 9), (2, 0, false));
+}

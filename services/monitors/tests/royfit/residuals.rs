@@ -259,3 +259,45 @@ fn residuals_of_a_dom_do_not_outlive_its_calibration() {
     }
     assert_eq!(residuals.len(), 18);
 }
+
+#[test]
+fn a_dom_is_judged_from_its_hundredth_residual_on() {
+    let setup = setup(2);
+    let late = setup
+        .detector
+        .as_ref()
+        .unwrap()
+        .module_at(2, 9)
+        .unwrap()
+        .id
+        .0;
+    let alarms = |events: i64| {
+        let mut bench = Bench::<Royfit>::new(RoyfitConfig::default(), &setup);
+        for n in 0..events {
+            let hits = (18, late, 8.0);
+            bench.take(&muon_event(&setup, START_MS + n, &two_dus(), hits));
+        }
+        bench.tick(START_MS + 1000);
+        bench.alarms().len()
+    };
+    assert_eq!((alarms(99), alarms(100)), (0, 1));
+}
+
+#[test]
+fn residuals_are_shown_without_the_slewing_unless_told_otherwise() {
+    let setup = setup(2);
+    let mean_ns = |slewing: bool| {
+        let config = RoyfitConfig {
+            slewing,
+            ..RoyfitConfig::default()
+        };
+        let mut bench = Bench::<Royfit>::new(config, &setup);
+        bench.take(&muon_event(&setup, START_MS, &two_dus(), (18, 0, 0.0)));
+        bench.tick(START_MS);
+        let medians = &bench.map("time_residual_medians").values;
+        medians.iter().sum::<f64>() / medians.len() as f64
+    };
+    // The fit takes the slewing out of the times, so that without it residuals are about 0.
+    assert!(mean_ns(true).abs() < 0.3, "{}", mean_ns(true));
+    assert!(mean_ns(false) < mean_ns(true) - 0.3, "{}", mean_ns(false));
+}
