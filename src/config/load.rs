@@ -23,7 +23,7 @@ use super::report::Report;
 use super::resolve::{Read, Readers};
 use super::source::{Place, Sources};
 use super::tree::{Builder, Tree};
-use super::{detector, files};
+use super::{claims, detector, files};
 use crate::registry;
 
 /// Sections of the file.
@@ -188,11 +188,11 @@ impl Loader<'_> {
         };
         let detector_failed = self.errors() > before;
         let mut pipeline = self.pipeline(&sections.stack, &folder);
-        let services = self.services(sections.services, &setup, detector_failed, &mut pipeline);
+        let reads = self.services(sections.services, &setup, detector_failed, &mut pipeline);
         pipeline.unread(&mut self.problems);
         let builder = Builder {
             groups: &sections.groups,
-            services: &services,
+            services: &reads,
             problems: &mut self.problems,
         };
         let Tree {
@@ -200,6 +200,7 @@ impl Loader<'_> {
             services,
             levels,
         } = builder.build();
+        claims::check(&reads, &mut self.problems);
         let control = sections
             .control
             .checked(&setup.config_dir, &mut self.problems);

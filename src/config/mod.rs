@@ -1,5 +1,6 @@
 //! Configuration: text to a checked [`plan::Plan`], or all problems found.
 
+mod claims;
 mod control;
 mod detector;
 pub(crate) mod diff;

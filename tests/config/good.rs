@@ -368,3 +368,26 @@ fn a_detector_is_generated_as_asked() {
     let detector = plan.setup.detector.unwrap();
     assert_eq!((detector.id.0, detector.dus().len()), (43, 2));
 }
+
+#[test]
+fn two_of_a_kind_with_names_of_their_own_go_side_by_side() {
+    let loaded = loaded(&text(
+        "[detector]\ngeometry = \"orca\"\n[service.ztplot]\nkind = \"ztplot\"\n\
+         [service.large]\nkind = \"ztplot\"\noutput = \"ztplot_large\"\n\
+         event_selection_table = \"large\"\n",
+    ));
+    let warnings = loaded.warnings.render(false);
+    assert!(loaded.warnings.findings().is_empty(), "{warnings}");
+}
+
+#[test]
+fn outputs_that_cover_each_other_are_warned_of() {
+    let loaded = loaded(&text(
+        "[service.a]\nkind = \"dom_rates\"\n[service.b]\nkind = \"dom_rates\"\n",
+    ));
+    let findings = loaded.warnings.findings();
+    let [finding] = &findings[..] else {
+        panic!("{}", loaded.warnings.render(false));
+    };
+    assert!(finding.message.contains("a, b"), "{}", finding.message);
+}

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::{ByHand, Driver, Monitor, Service};
+use crate::{ByHand, Claim, Driver, Monitor, Service};
 
 /// Makes a fresh service for each start, so that nothing half-broken is used again after a panic.
 pub type Factory = Box<dyn Fn() -> Box<dyn Service> + Send + Sync>;
@@ -66,6 +66,8 @@ pub struct Kind {
     pub questions: &'static [&'static str],
     /// Turns options into a factory, or says what is wrong with them.
     pub parse: fn(Options, &Setup) -> Result<Factory, OptionsError>,
+    /// Returns what a service with these options, a TOML text that was checked, writes under fixed names.
+    pub claims: fn(&str) -> Vec<Claim>,
     /// JSON schema of the options, with defaults and units.
     pub schema: fn() -> Schema,
     /// Turns options into a monitor without a service around it; `None` for what can only be a service.
@@ -93,6 +95,7 @@ impl Kind {
             own_thread: false,
             questions: &[],
             parse: parse_service::<C, S>,
+            claims: claims_of_service::<C, S>,
             schema: schema_of::<C>,
             by_hand: None,
         }
@@ -111,6 +114,7 @@ impl Kind {
             own_thread: true,
             questions: M::QUESTIONS,
             parse: parse_monitor::<M>,
+            claims: claims_of_monitor::<M>,
             schema: schema_of::<M::Config>,
             by_hand: Some(by_hand::<M>),
         }
@@ -172,6 +176,11 @@ pub trait FromConfig<C>: Service + Sized {
         Ok(())
     }
 
+    /// Returns what the service writes under fixed names that two of one stack must not share.
+    fn claims(_config: &C) -> Vec<Claim> {
+        Vec::new()
+    }
+
     /// Makes the service of one start.
     fn from_config(config: &C, setup: &Setup) -> Self;
 }
@@ -193,6 +202,14 @@ fn parse_monitor<M: Monitor>(options: Options, setup: &Setup) -> Result<Factory,
     Ok(Box::new(move || {
         Box::new(Driver::<M>::new(config.clone(), setup.clone()))
     }))
+}
+
+fn claims_of_service<C: DeserializeOwned, S: FromConfig<C>>(options: &str) -> Vec<Claim> {
+    toml::from_str(options).map_or_else(|_| Vec::new(), |config| S::claims(&config))
+}
+
+fn claims_of_monitor<M: Monitor>(options: &str) -> Vec<Claim> {
+    toml::from_str(options).map_or_else(|_| Vec::new(), |config| M::claims(&config))
 }
 
 fn by_hand<M: Monitor>(options: Options, setup: &Setup) -> Result<Box<dyn ByHand>, OptionsError> {

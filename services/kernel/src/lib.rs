@@ -14,6 +14,7 @@ mod bus;
 mod by_hand;
 mod changes;
 mod checkpoint;
+mod claim;
 mod clock;
 pub mod contract;
 mod control;
@@ -46,6 +47,7 @@ pub use changes::{
     GroupSummary, ServiceChange,
 };
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, Saved};
+pub use claim::{Claim, Claimed};
 pub use clock::Clock;
 pub use control::{
     Answer, Ask, Caller, Command, ControlError, ControlHandle, Outcome, Reply, Verdict,

@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 
 use crate::filter::Topics;
 use crate::{
-    Alarm, CheckpointError, Event, Fetch, Fetched, FileEdit, Limits, Output, Saved, Setup, Severity,
+    Alarm, CheckpointError, Claim, Event, Fetch, Fetched, FileEdit, Limits, Output, Saved, Setup,
+    Severity,
 };
 
 /// What a monitor is. [`crate::Driver`] turns it into a service.
@@ -33,6 +34,13 @@ pub trait Monitor: Send + Sized + 'static {
     /// Checks options that serde cannot check; the text says what was expected.
     fn check(_config: &Self::Config, _setup: &Setup) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Returns what it writes under fixed names that two of one stack must not share: its files, and its
+    /// outputs where an option names them. When it names no output, those of the kind are taken to be
+    /// the same whatever the options are.
+    fn claims(_config: &Self::Config) -> Vec<Claim> {
+        Vec::new()
     }
 
     /// Makes the monitor of one start.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fathom_formats::km3net::LogMessage;
 use fathom_kernel::{
-    Alarm, BoxFuture, Event, Filter, FromConfig, Limits, Request, Service, ServiceCx, ServiceError,
+    Alarm, BoxFuture, Claim, Event, Filter, FromConfig, Limits, Request, Service, ServiceCx, ServiceError,
     Setup, Severity, Size, Span, Timestamp, blocking, tags,
 };
 use schemars::JsonSchema;
@@ -78,6 +78,14 @@ impl FromConfig<Config> for MsgDumper {
             return Err(format!("shown is {}, expected 1 to 10000", config.shown));
         }
         Ok(())
+    }
+
+    fn claims(config: &Config) -> Vec<Claim> {
+        let path = config.directory.join(format!("{}.log", config.prefix));
+        vec![
+            Claim::output("messages", ""),
+            Claim::file(path, "give one of them another prefix"),
+        ]
     }
 
     fn from_config(config: &Config, _: &Setup) -> Self {

@@ -24,8 +24,8 @@ mod views;
 
 use fathom_formats::km3net::{Header, SuperFrame, TimeSlice, Tmch};
 use fathom_kernel::{
-    Event, Frame, Limits, Monitor, Outputs, Persist, Recalled, Saved, Setup, Timestamp, Topics,
-    tags,
+    Claim, Event, Frame, Limits, Monitor, Outputs, Persist, Recalled, Saved, Setup, Timestamp,
+    Topics, tags,
 };
 use serde_json::Value;
 
@@ -131,6 +131,10 @@ impl Monitor for K40Calibration {
 
     fn check(config: &Config, setup: &Setup) -> Result<(), String> {
         config.check(setup)
+    }
+
+    fn claims(_: &Config) -> Vec<Claim> {
+        vec![Claim::file("files/k40calib.json", "")]
     }
 
     fn new(config: Config, setup: &Setup) -> Self {

@@ -29,7 +29,8 @@ use std::sync::Arc;
 
 use fathom_formats::km3net::Event as Payload;
 use fathom_kernel::{
-    Event, Monitor, Outputs, Persist, Recalled, Saved, Setup, Size, Span, Timestamp, Topics, tags,
+    Claim, Event, Monitor, Outputs, Persist, Recalled, Saved, Setup, Size, Span, Timestamp, Topics,
+    tags,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -226,6 +227,12 @@ impl Monitor for Royfit {
             return Err("needs to know where the PMTs are: add a section [detector]".into());
         }
         config.fault().map_or(Ok(()), Err)
+    }
+
+    fn claims(config: &Config) -> Vec<Claim> {
+        let way_out = "write csv = false in one of them";
+        let claim = || Claim::file("files/reco_timeres.csv", way_out);
+        config.csv.then(claim).into_iter().collect()
     }
 
     fn new(config: Config, setup: &Setup) -> Self {

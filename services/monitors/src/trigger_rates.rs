@@ -11,12 +11,13 @@ mod kept;
 mod views;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use fathom_formats::km3net::{Event as Payload, TriggerMask};
 use fathom_hist::H1;
 use fathom_kernel::view::{Histogram, Marker, View};
 use fathom_kernel::{
-    Event, FileLine, Frame, Monitor, Output, Outputs, Persist, Recalled, Saved, Setup, Span,
+    Claim, Event, FileLine, Frame, Monitor, Output, Outputs, Persist, Recalled, Saved, Setup, Span,
     Timestamp, Topics, tags,
 };
 use schemars::JsonSchema;
@@ -155,6 +156,12 @@ impl Monitor for TriggerRates {
             return Err("expected points_max of at least 10 and median_bins of at least 3".into());
         }
         Ok(())
+    }
+
+    fn claims(config: &Config) -> Vec<Claim> {
+        let path = Path::new("files").join(CSV_FILE);
+        let claim = || Claim::file(path, "write csv = false in one of them");
+        config.csv.then(claim).into_iter().collect()
     }
 
     fn new(config: Config, setup: &Setup) -> Self {

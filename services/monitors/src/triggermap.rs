@@ -13,7 +13,8 @@ mod outliers;
 use fathom_formats::km3net::Event as Payload;
 use fathom_kernel::view::{Colours, ColumnMark, Detail, HitMap, RowLabel, Table, View};
 use fathom_kernel::{
-    Event, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Span, Timestamp, Topics, tags,
+    Claim, Event, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Span, Timestamp, Topics,
+    tags,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -107,6 +108,11 @@ impl Monitor for TriggerMap {
             return Err("expected dead_below from 0 to 1 and hot_above above 1".into());
         }
         Ok(())
+    }
+
+    fn claims(config: &Config) -> Vec<Claim> {
+        let claim = || Claim::file("files/triggermap", "write dumps = 0 in one of them");
+        (config.dumps > 0).then(claim).into_iter().collect()
     }
 
     fn new(config: Config, setup: &Setup) -> Self {

@@ -29,8 +29,8 @@
 //! A change of the selection is kept at once, behind its files: none is lost when the process is killed.
 //! At every start the folder is listed. Files without a row, of a start that ended in between or of one
 //! whose state could not be read, come back into the selection or go; nothing is told of them anew. Two of
-//! this kind in one stack need tables of different names; each has its own files of an event that both
-//! select.
+//! this kind in one stack need an `output` and a table of different names; each has its own files of an
+//! event that both select.
 //!
 //! State: the rows (about 100 bytes each, at most `3 * best`, and `90 * best_per_day` and
 //! `90 * best_per_run` more), the payloads of the last 5000 events (at most 64 MiB) and the event
@@ -56,12 +56,14 @@ mod store;
 mod stored;
 mod tables;
 
+use std::path::Path;
+
 use bytes::Bytes;
 use fathom_formats::km3net::Event as Payload;
 use fathom_kernel::view::{Panels, View};
 use fathom_kernel::{
-    Event, Fetched, FileEdit, Frame, Monitor, Output, Outputs, Persist, Saved, Setup, Timestamp,
-    Topics, tags,
+    Claim, Event, Fetched, FileEdit, Frame, Monitor, Output, Outputs, Persist, Saved, Setup,
+    Timestamp, Topics, tags,
 };
 
 use self::asked::Asked;
@@ -83,7 +85,6 @@ use crate::faulty::Faulty;
 use crate::places::Strangers;
 use crate::royfit::event::Fitter;
 
-const OUTPUT: &str = "ztplot";
 const NOTICE: &str = "A new event has made it into the top 10!";
 /// The tables are looked over at least so often, because events cease to be new (ms).
 const TABLES_MS: i64 = 60_000;
@@ -133,6 +134,15 @@ impl Monitor for ZtPlot {
 
     fn check(config: &Config, setup: &Setup) -> Result<(), String> {
         config.check(setup)
+    }
+
+    fn claims(config: &Config) -> Vec<Claim> {
+        let own_table = "give one of them another event_selection_table";
+        let table = &config.event_selection_table;
+        vec![
+            Claim::output(&*config.output, "give one of them another output"),
+            Claim::file(Path::new("files").join(Folder::of(table).path()), own_table),
+        ]
     }
 
     fn new(config: Config, setup: &Setup) -> Self {
@@ -318,14 +328,14 @@ impl ZtPlot {
         }
         self.latest = Some(body);
         self.is_hidden = false;
-        out.put(self.output(OUTPUT, event, view));
+        out.put(self.output(&self.config.output, event, view));
     }
 
     /// Shows what was drawn last before a restart.
     fn show_again(&self, out: &mut Outputs) {
         let event = self.latest.as_deref().map(Payload::decode);
         if let Some(Ok(event)) = event {
-            out.put(self.output(OUTPUT, &event, self.draw(&event, EVERY_DU)));
+            out.put(self.output(&self.config.output, &event, self.draw(&event, EVERY_DU)));
         }
     }
 
@@ -432,13 +442,18 @@ impl ZtPlot {
             self.tables.at_ms = Some(now_ms);
             self.put_selection(now_ms / 1000, out);
         }
+        let name = &self.config.output;
         if let Some(table) = self.strangers.table_if_changed() {
             let title = "DOMs not in the detector description, by hits";
-            out.put(Output::new("ztplot_unknown", title, table).at(Some(timestamp(now_ms))));
+            out.put(
+                Output::new(format!("{name}_unknown"), title, table).at(Some(timestamp(now_ms))),
+            );
         }
         if let Some(table) = self.counts.table_if_changed(self.selection.limits()) {
             let title = "Events of the z-t-plot in numbers";
-            out.put(Output::new("ztplot_counts", title, table).at(Some(timestamp(now_ms))));
+            out.put(
+                Output::new(format!("{name}_counts"), title, table).at(Some(timestamp(now_ms))),
+            );
         }
     }
 

@@ -21,6 +21,9 @@ pub struct Config {
     pub min_dus: usize,
     /// Least number of DOMs that took part in the trigger.
     pub min_doms: usize,
+    /// Name of the output with the event drawn last; those with numbers begin with it as well. Two
+    /// `ztplot` of one stack need different ones.
+    pub output: String,
     /// Distance between two ticks of the height axis.
     #[schemars(extend("unit" = "m"))]
     pub ytick_distance: f64,
@@ -65,6 +68,7 @@ impl Default for Config {
         Self {
             min_dus: 1,
             min_doms: 4,
+            output: "ztplot".into(),
             ytick_distance: 200.0,
             dus_max: 0,
             interval: Span::from_secs(60),
@@ -107,6 +111,10 @@ impl Config {
             let name = &self.event_selection_table;
             let text = "expected letters, digits, `_`, `-` and `.`, 80 at most";
             return Err(format!("event_selection_table is {name:?}, {text}"));
+        }
+        if self.output.is_empty() || !Output::is_valid_name(&format!("{}_unknown", self.output)) {
+            let text = "expected letters, digits, `_`, `-` and `.`, 80 at most";
+            return Err(format!("output is {:?}, {text}", self.output));
         }
         if !(1..=BEST_MAX).contains(&self.best) {
             return Err(format!("best is {}, expected 1 to {BEST_MAX}", self.best));

@@ -211,6 +211,38 @@ fn an_event_is_drawn_with_its_ids_and_put_among_the_best() {
 }
 
 #[test]
+fn two_with_outputs_and_tables_of_their_own_share_no_name() {
+    let names = |config: Config| {
+        let (mut bench, setup) = bench(config);
+        bench.take(&Wanted::new(T0, 17).event(&setup));
+        bench.tick(T0 + 500);
+        let outputs = bench.out.outputs.iter().map(|output| output.name.clone());
+        let files = written(&bench)
+            .into_iter()
+            .map(|path| path.display().to_string());
+        outputs
+            .chain(files)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    let usual = names(Config::default());
+    let other = names(Config {
+        output: "large".into(),
+        event_selection_table: "largest".into(),
+        ..Config::default()
+    });
+    assert!(
+        usual.contains("ztplot") && usual.contains("ztplot_counts"),
+        "{usual:?}"
+    );
+    assert!(
+        other.contains("large") && other.contains("large_counts"),
+        "{other:?}"
+    );
+    assert_eq!(usual.len(), other.len());
+    assert!(usual.is_disjoint(&other), "{usual:?} {other:?}");
+}
+
+#[test]
 fn every_event_is_counted_but_drawn_only_when_data_time_moves_on() {
     let (mut bench, setup) = bench(small(1));
     bench.take(&Wanted::new(T0, 1).overlays(100).event(&setup));
@@ -702,6 +734,11 @@ fn options_that_make_no_sense_are_refused() {
     for name in ["", "x; DROP TABLE y", "a/b"] {
         assert!(refused(table(name)).contains("expected letters"), "{name}");
     }
+    let output = Config {
+        output: "a/b".into(),
+        ..Config::default()
+    };
+    assert!(refused(output).contains("expected letters"));
     let types = Config {
         run_types: vec!["PHYS".into()],
         ..Config::default()
