@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use fathom_formats::km3net::LogMessage;
 use fathom_kernel::{
-    Alarm, BoxFuture, Claim, Event, Filter, FromConfig, Limits, Request, Service, ServiceCx, ServiceError,
-    Setup, Severity, Size, Span, Timestamp, blocking, tags,
+    Alarm, BoxFuture, Claim, Event, Filter, FromConfig, Limits, Request, Service, ServiceCx,
+    ServiceError, Setup, Severity, Size, Span, Timestamp, blocking, tags,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -123,6 +123,7 @@ impl Service for MsgDumper {
                 recent,
                 archive: Some(archive),
                 standing: None,
+                is_told: false,
                 tidied: None,
                 work: JoinSet::new(),
                 searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
@@ -143,6 +144,9 @@ struct Dumper {
     recent: Recent,
     /// What was said of the disk, as long as it does not take what is waiting.
     standing: Option<Alarm>,
+    /// This start has said how the disk is. What the one before said of a full disk stands on the bus
+    /// until then, and could not be kept on that disk.
+    is_told: bool,
     /// Day of the last upkeep.
     tidied: Option<jiff::civil::Date>,
     work: JoinSet<Done>,
@@ -258,12 +262,16 @@ impl Dumper {
             .await?;
         let error = result.and_then(Result::err);
         let firing = error.is_some();
-        if firing != self.standing.is_some() {
+        let was_told = std::mem::replace(&mut self.is_told, true);
+        if firing != self.standing.is_some() || !was_told {
             let text = match error {
                 Some(error) => ServiceError::new(error).chain(),
-                None => "messages are written again".to_owned(),
+                None if was_told => "messages are written again".to_owned(),
+                None => "messages are written since the start".to_owned(),
             };
-            warn!(blocked = firing, text, "message file");
+            if was_told || firing {
+                warn!(blocked = firing, text, "message file");
+            }
             let alarm = Alarm {
                 service: self.cx.name.to_string(),
                 rule: "messages_not_written".into(),

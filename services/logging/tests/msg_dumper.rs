@@ -1,13 +1,14 @@
 //! The message dumper from outside: messages in, files out.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use fathom_kernel::{
-    Clock, Event, Frame, FromConfig, Outside, Request, Service, ServiceCx, ServiceError, Setup,
-    Size, Timestamp, tags,
+    Clock, Event, Filter, Frame, FromConfig, Limits, Outside, Request, Service, ServiceCx,
+    ServiceError, Setup, Size, Timestamp, Topic, tags,
 };
 use fathom_logging::{MsgDumper, MsgDumperConfig as Config};
 use serde_json::{Value, json};
@@ -325,6 +326,23 @@ async fn a_full_disk_was_kept_from_who_asks_what_holds() {
     fs::remove_file(&path).unwrap();
     rig.say("later");
     assert_eq!(held().await, json!([]));
+    rig.stop().await;
+}
+
+/// The condition that an earlier start had said stood on the bus until the disk was full once more.
+#[tokio::test]
+async fn a_start_on_a_mended_disk_did_not_take_the_condition_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = start(folder.path(), "2026-03-01T12:00:00Z", Config::default()).await;
+    let wanted = Filter::none().and(Topic::Alarm);
+    let mut events = rig.cx.bus.subscribe("test", wanted, Limits::default());
+    let mut said = VecDeque::new();
+    until("it says how the disk is", || events.try_batch(&mut said)).await;
+    let Event::Alarm(alarm) = &*said[0] else {
+        panic!("{said:?}")
+    };
+    let about = (&*alarm.rule, &*alarm.subject, alarm.firing);
+    assert_eq!(about, ("messages_not_written", "MSG", false));
     rig.stop().await;
 }
 

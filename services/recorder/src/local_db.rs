@@ -234,6 +234,7 @@ impl Service for LocalDb {
                 due: None,
                 is_to_look: true,
                 standing: None,
+                is_told: false,
                 writer,
                 cx,
             };
@@ -261,6 +262,8 @@ struct Mirror {
     is_to_look: bool,
     /// The condition while it holds.
     standing: Option<Alarm>,
+    /// This start has said whether the file is written: what the one before said of it holds until then.
+    is_told: bool,
 }
 
 impl Mirror {
@@ -354,8 +357,11 @@ impl Mirror {
             }
         }
         let is_failing = self.failures > 0;
+        let was_told = std::mem::replace(&mut self.is_told, true);
         if was_failing && !is_failing {
             self.tell(false, "tables are written again".into());
+        } else if !was_told && !is_failing {
+            self.tell(false, "tables are written since the start".into());
         }
         if is_news || was_failing || is_failing {
             let output = self.report.output(now);
@@ -401,7 +407,9 @@ impl Mirror {
     }
 
     fn tell(&mut self, firing: bool, text: String) {
-        warn!(firing, text, "database");
+        if firing || self.standing.is_some() {
+            warn!(firing, text, "database");
+        }
         let alarm = Alarm {
             service: self.cx.name.to_string(),
             rule: "database_not_written".into(),

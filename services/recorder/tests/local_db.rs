@@ -478,6 +478,16 @@ async fn the_condition_is_told_again_to_those_who_ask_while_it_holds() {
     running.end().await;
 }
 
+/// What the start before had said of the file stood on the bus until it could not be written once more.
+#[tokio::test]
+async fn a_start_with_a_sound_file_did_not_take_the_condition_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = start(folder.path(), &LocalDbConfig::default(), None).await;
+    let (firing, text) = running.alarm().await;
+    assert_eq!((firing, &*text), (false, "tables are written since the start"));
+    running.end().await;
+}
+
 #[test]
 fn options_that_make_no_sense_are_refused() {
     let refused = |config: LocalDbConfig| LocalDb::check(&config, &Setup::default()).unwrap_err();
