@@ -20,6 +20,7 @@ mod windows;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use fathom_formats::detx::status_bits;
 use fathom_formats::km3net::Tmch;
 use fathom_kernel::{
     Event, Fetched, Frame, Limits, Location, Monitor, Outputs, Persist, Recalled, Saved, Setup,
@@ -269,7 +270,9 @@ impl Monitor for AhrsCalibration {
 
     fn recall(&mut self, rule: &str, subject: &str) -> Recalled {
         match (rule, self.places.of_subject(subject)) {
-            ("yaw_moved", Some((_, Some(rank)))) if self.config.yaw_alarm > 0.0 => {
+            ("yaw_moved", Some((_, Some(rank))))
+                if self.config.yaw_alarm > 0.0 && self.has_compass(rank) =>
+            {
                 self.place();
                 self.modules[rank].moved = true;
                 Recalled::Holds
@@ -382,9 +385,15 @@ impl AhrsCalibration {
         self.history.add(rank, medians.start_ms, &orientation);
         let limit_deg = self.config.yaw_alarm;
         let changed = self.modules[rank].point(medians.start_ms, orientation, limit_deg);
-        if changed {
+        if changed && self.has_compass(rank) {
             self.alarm(place, &self.modules[rank], medians.start_ms, out);
         }
+    }
+
+    /// Tells whether the detector description lets a compass be used.
+    fn has_compass(&self, rank: usize) -> bool {
+        let place = &self.places.list()[rank];
+        !self.places.is_off(place, status_bits::COMPASS_OFF)
     }
 
     fn alarm(&self, place: Place, module: &Module, at_ms: i64, out: &mut Outputs) {

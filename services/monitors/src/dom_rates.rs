@@ -4,9 +4,10 @@
 //! rate is an extrapolation (high-rate veto, full FIFO) and the number of channels that count.
 
 mod alarms;
+mod frame;
 mod history;
 
-use fathom_formats::km3net::{CHANNELS, SummaryFrame, SummarySlice, rate_table};
+use fathom_formats::km3net::{SummaryFrame, SummarySlice};
 use fathom_hist::{Ring, Stat, median, quantile};
 use fathom_kernel::view::{Colours, Curve, Detail, Image, Marker, Series, View};
 use fathom_kernel::{
@@ -17,12 +18,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::alarms::RateAlarms;
+use self::frame::{ALL_CHANNELS, FrameRates};
 use self::history::History;
 use crate::clock::{is_due, ms_of_header, timestamp};
 use crate::faulty::Faulty;
 use crate::places::{Found, Places, Strangers};
 use crate::timeline::{Fit, Timeline};
 
+/// Shown when the detector description says so of any PMT.
+const OFF: &str = "PMTs off by the detector file";
 /// Points of the trend of all DOMs.
 const TREND_POINTS: usize = 1440;
 
@@ -84,42 +88,6 @@ impl Dom {
         out_of_sync: 0,
         incomplete: 0,
     };
-}
-
-/// The rates of one frame.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct FrameRates {
-    /// Sum over all channels (kHz).
-    pub(crate) all_khz: f64,
-    /// Sum over the channels in neither veto nor FIFO-full (kHz).
-    pub(crate) live_khz: f64,
-    /// How many channels those are.
-    pub(crate) live_channels: u32,
-}
-
-impl FrameRates {
-    /// Sums the rates of a frame.
-    pub(crate) fn of(frame: &SummaryFrame) -> Self {
-        let table = rate_table();
-        let rate_hz = |code: u8| table[usize::from(code)];
-        let all_hz: f64 = frame.codes().iter().map(|&code| rate_hz(code)).sum();
-        let excluded = frame.status().hrv_bits() | frame.status().fifo_bits();
-        let live_hz = match excluded {
-            0 => all_hz,
-            _ => {
-                let live = |channel: &(usize, &u8)| excluded >> channel.0 & 1 == 0;
-                let codes = frame.codes().iter().enumerate().filter(live);
-                codes.map(|(_, &code)| rate_hz(code)).sum()
-            }
-        };
-        #[expect(clippy::cast_possible_truncation, reason = "31 channels")]
-        let channels = CHANNELS as u32;
-        Self {
-            all_khz: all_hz / 1000.0,
-            live_khz: live_hz / 1000.0,
-            live_channels: channels - excluded.count_ones(),
-        }
-    }
 }
 
 /// The rates of all DOMs at one time.
@@ -288,12 +256,15 @@ impl DomRates {
                 self.strangers.saw(dom_id, data_ms);
                 continue;
             };
-            let rates = FrameRates::of(frame);
+            let off = self.places.channels_off(&self.places.list()[rank]);
+            let rates = FrameRates::of(frame, off);
             if rank >= self.doms.len() {
                 self.doms.resize(rank + 1, Dom::SILENT);
             }
             self.doms[rank].add(frame, rates);
-            self.alarms.add(rank, rates.all_khz);
+            if off.count_ones() < ALL_CHANNELS {
+                self.alarms.add(rank, rates.used_khz);
+            }
             if let (true, Some(history)) = (fit != Fit::Stray, &mut self.history) {
                 history.add(rank, rates.all_khz, data_ms);
             }
@@ -393,12 +364,19 @@ impl DomRates {
             ("slices out of sync", of(&|dom| dom.out_of_sync as f64)),
             ("incomplete slices", of(&|dom| dom.incomplete as f64)),
         ];
-        details
-            .map(|(name, values)| Detail {
-                name: name.to_owned(),
-                values,
-            })
-            .to_vec()
+        let off = self
+            .places
+            .list()
+            .iter()
+            .map(|p| self.places.channels_off(p));
+        let off: Vec<_> = off.map(|off| f64::from(off.count_ones())).collect();
+        let off = off.iter().any(|&off| off > 0.0).then_some((OFF, off));
+        let all = details.into_iter().chain(off);
+        all.map(|(name, values)| Detail {
+            name: name.to_owned(),
+            values,
+        })
+        .collect()
     }
 
     fn add_to_trend(&mut self, means: &[f64]) {
@@ -406,12 +384,13 @@ impl DomRates {
         let (Some(median_khz), Some(at_ms)) = (median(finite()), self.newest_ms) else {
             return;
         };
-        let live = self.doms.iter().fold(Stat::default(), |mut all, dom| {
-            all.merge(&dom.live_channels);
-            all
-        });
-        #[expect(clippy::cast_precision_loss, reason = "31 channels")]
-        let channels = CHANNELS as f64;
+        let mut live = Stat::default();
+        for (dom, place) in self.doms.iter().zip(self.places.list()) {
+            let used = ALL_CHANNELS - self.places.channels_off(place).count_ones();
+            if dom.live_channels.count > 0 && used > 0 {
+                live.add(dom.live_channels.mean() / f64::from(used));
+            }
+        }
         // After the clock was set back what is later is of another time.
         self.trend.retain(|point| point.at_ms < at_ms);
         self.trend.push(TrendPoint {
@@ -419,7 +398,7 @@ impl DomRates {
             median_khz,
             low_khz: quantile(finite(), 0.1).unwrap_or(f64::NAN),
             high_khz: quantile(finite(), 0.9).unwrap_or(f64::NAN),
-            live_fraction: live.mean() / channels,
+            live_fraction: live.mean(),
         });
     }
 

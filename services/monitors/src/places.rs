@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use fathom_formats::km3net::{DetectorId, Header};
+use fathom_formats::detx::{Module, status_bits};
+use fathom_formats::km3net::{CHANNELS, DetectorId, Header};
 use fathom_kernel::view::{Colours, Detail, Map, RowLabel, Table};
 use fathom_kernel::{Outputs, Setup};
 use serde_json::{Value, json};
@@ -40,14 +41,34 @@ pub(crate) enum Found {
     Unknown,
 }
 
+/// What the detector description says not to use of a module.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Unused {
+    /// Its status bits.
+    module: u32,
+    /// The channels of its PMTs that are off, one bit each.
+    channels: u32,
+}
+
+impl Unused {
+    fn of(module: &Module) -> Self {
+        let off = module.pmts.iter().take(CHANNELS).zip(0..);
+        let off = off.filter(|(pmt, _)| pmt.is_disabled());
+        Self {
+            module: module.status.unwrap_or(0),
+            channels: off.fold(0, |channels, (_, channel)| channels | 1 << channel),
+        }
+    }
+}
+
 /// All optical modules, sorted by DU and floor.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
     list: Vec<Place>,
     index: HashMap<u32, usize, Quick>,
     bases: HashSet<u32, Quick>,
-    /// Modules that the description says not to use.
-    disabled: HashSet<u32, Quick>,
+    /// Modules that the description says not to use in some way.
+    unused: HashMap<u32, Unused, Quick>,
     described: bool,
     /// For each rank the one that was looked up after it: messages come in the same order again and again.
     after: Vec<usize>,
@@ -62,9 +83,11 @@ impl Places {
             return Self::new(Vec::new(), HashSet::default(), false);
         };
         let bases = detector.modules().iter().filter(|m| m.is_base());
-        let disabled = detector.modules().iter().filter(|m| m.is_disabled());
+        let unused = detector.modules().iter().map(|m| (m.id.0, Unused::of(m)));
         Self {
-            disabled: disabled.map(|m| m.id.0).collect(),
+            unused: unused
+                .filter(|(_, unused)| *unused != Unused::default())
+                .collect(),
             ..Self::new(
                 detector.optical_modules().map(place).collect(),
                 bases.map(|m| m.id.0).collect(),
@@ -95,7 +118,7 @@ impl Places {
             list,
             index,
             bases,
-            disabled: HashSet::default(),
+            unused: HashMap::default(),
             described,
         }
     }
@@ -140,6 +163,7 @@ impl Places {
     pub(crate) fn memory_bytes(&self) -> usize {
         self.list.len() * (size_of::<Place>() + size_of::<(u32, usize, usize)>())
             + self.bases.len() * size_of::<u32>()
+            + self.unused.len() * size_of::<(u32, Unused)>()
     }
 
     /// Returns the modules; ranks of [`Found::Dom`] point into this list.
@@ -149,7 +173,22 @@ impl Places {
 
     /// Tells whether the description says not to use a module: it is shown, but raises no alarm.
     pub(crate) fn is_disabled(&self, place: &Place) -> bool {
-        self.disabled.contains(&place.dom_id)
+        self.is_off(place, status_bits::DISABLED)
+    }
+
+    /// Tells whether the description says not to use a module, or a part of it, for which a bit of its
+    /// status stands: it is shown, but raises no alarm.
+    pub(crate) fn is_off(&self, place: &Place, part: u32) -> bool {
+        self.unused(place).module & (status_bits::DISABLED | part) != 0
+    }
+
+    /// Returns the channels, one bit each, whose PMTs the description says not to use.
+    pub(crate) fn channels_off(&self, place: &Place) -> u32 {
+        self.unused(place).channels
+    }
+
+    fn unused(&self, place: &Place) -> Unused {
+        self.unused.get(&place.dom_id).copied().unwrap_or_default()
     }
 
     /// Returns the rank of a module that is already placed.
@@ -234,7 +273,7 @@ impl Places {
     }
 }
 
-fn place(module: &fathom_formats::detx::Module) -> Place {
+fn place(module: &Module) -> Place {
     let wide = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     Place {
         du: wide(module.place.du),

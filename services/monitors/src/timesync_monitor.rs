@@ -12,6 +12,7 @@ mod history;
 mod outsiders;
 mod views;
 
+use fathom_formats::detx::status_bits;
 use fathom_formats::km3net::{Header, SliceLevel, SummarySlice, TimeSlice};
 use fathom_kernel::view::View;
 use fathom_kernel::{
@@ -314,7 +315,12 @@ impl TimesyncMonitor {
         let data_ms = self.timeline.at(now.as_millisecond());
         let mut said = Vec::new();
         let placed = self.doms.iter_mut().zip(self.places.list());
-        for (dom, place) in placed.filter(|(_, place)| !self.places.is_disabled(place)) {
+        for (dom, place) in placed {
+            if self.places.is_off(place, status_bits::MODULE_OUT_OF_SYNC) {
+                // Lost before a newer description said so.
+                dom.lost_ms = None;
+                continue;
+            }
             if let Some(change) = dom.judge(recovery_ms) {
                 let Place { du, floor, dom_id } = *place;
                 let subject = format!("DU {du} floor {floor}");

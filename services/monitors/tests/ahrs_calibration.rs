@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Bench, Store, frame, ms, setup, unhex, vectors};
+use common::{Bench, Store, described_anew, frame, ms, setup, unhex, vectors};
 use fathom_formats::km3net::{DomId, TmchFields};
 use fathom_kernel::view::{Series, View};
 use fathom_kernel::{
@@ -302,6 +302,26 @@ fn a_turn_is_an_alarm_until_it_turns_back() {
     let expected = [("yaw_moved", subject, true), ("yaw_moved", subject, false)];
     assert_eq!(bench.alarms(), expected);
     assert!(bench.out.alarms[0].text.contains("is +13.0 deg"));
+}
+
+#[test]
+fn a_compass_that_is_off_by_the_detector_file_raised_an_alarm() {
+    let mut setup = setup(1);
+    let compass_off = fathom_formats::detx::status_bits::COMPASS_OFF;
+    described_anew(&mut setup, |module| module.status = Some(compass_off));
+    let id = dom(&setup, 1);
+    let mut bench = running(&setup);
+    minutes(&mut bench, id, T0, 10, 355.0);
+    minutes(&mut bench, id, T0 + 600_000, 3, 8.0);
+    assert_eq!(bench.alarms(), []);
+    let yaw = bench.curve("yaw_calib_du1", "Floor 1");
+    assert!(apart(*yaw.last().unwrap(), 8.0) < 0.004, "it is drawn");
+    assert_eq!(
+        summary(&bench, "compasses off by the detector file"),
+        json!(1)
+    );
+    let recalled = bench.monitor.recall("yaw_moved", "DU 1 floor 1");
+    assert_eq!(recalled, Recalled::Gone);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Bench, Store, close, setup, slice, slice_of, with_disabled};
+use common::{Bench, Store, close, described_anew, setup, slice, slice_of, with_disabled};
 use fathom_formats::detx::Place;
 use fathom_formats::km3net::{CHANNELS, DomId, FrameStatus, SummaryFrame, rate_hz};
 use fathom_kernel::view::View;
@@ -487,4 +487,55 @@ fn a_tick_that_comes_late_makes_the_next_span_no_part() {
     let alarms: Vec<_> = bench.out.alarms.iter().map(|a| (a.firing, a.at)).collect();
     let at = |s: i64| common::ms(T0 + 1000 * s);
     assert_eq!(alarms[0], (true, at(180)));
+}
+
+#[test]
+fn the_rate_of_pmts_that_are_off_by_the_detector_file_raised_an_alarm() {
+    let mut setup = setup(1);
+    let dom = first_dom(&setup);
+    // 55 is 8.9 kHz; two channels spark.
+    let mut codes = [55; CHANNELS];
+    codes[3] = 140;
+    codes[7] = 140;
+    let run = |setup: &Setup| {
+        let mut bench = Bench::<DomRates>::new(Config::default(), setup);
+        for s in 0..180 {
+            let status = FrameStatus::complete(4, 1, 0);
+            let frame = SummaryFrame::new(DomId(dom), status, codes);
+            bench.take(&slice_of(T0 + 1000 * s, &[frame], T0 + 1000 * s));
+            bench.tick(T0 + 1000 * s);
+        }
+        bench
+    };
+    let detail = |bench: &Bench<DomRates>, name: &str| {
+        let details = &bench.map("dom_rates").details;
+        let named = details.iter().find(|detail| detail.name == name);
+        named.map(|detail| detail.values[0])
+    };
+    let off = "PMTs off by the detector file";
+    let bench = run(&setup);
+    assert_eq!(bench.alarms(), [("dom_rate", "DU 1 floor 1", true)]);
+    assert_eq!(detail(&bench, off), None, "the file says it of none");
+    described_anew(&mut setup, |module| {
+        for channel in [3, 7] {
+            module.pmts[channel].status = Some(1);
+        }
+    });
+    let bench = run(&setup);
+    assert_eq!(bench.alarms(), []);
+    assert_eq!(detail(&bench, off), Some(2.0));
+    assert_eq!(detail(&bench, "live channels"), Some(28.0));
+    let live_khz = detail(&bench, "without vetoed channels [kHz]").unwrap();
+    assert!(close(live_khz, 28.0 * rate_hz(55) / 1000.0, 1e-12));
+    let all_khz = (29.0 * rate_hz(55) + 2.0 * rate_hz(140)) / 1000.0;
+    let map = bench.map("dom_rates");
+    assert!(
+        close(map.values[0], all_khz, 1e-12),
+        "the sum over all is shown"
+    );
+    let live = *bench
+        .curve("dom_rates_trend", "live channels [%]")
+        .last()
+        .unwrap();
+    assert!(close(live, 100.0 * 28.0 / 29.0, 1e-12), "of those in use");
 }

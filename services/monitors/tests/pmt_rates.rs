@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Bench, Store, packet, setup, with_disabled};
+use common::{Bench, Store, described_anew, packet, setup, with_disabled};
 use fathom_formats::detx::Place;
 use fathom_kernel::view::{Image, View};
 use fathom_kernel::{Event, Frame, Monitor, Recalled, Setup, Size, Span};
@@ -537,4 +537,41 @@ fn an_hour_that_had_just_begun_at_a_restart_has_nothing_of_the_one_before() {
     assert_eq!(hours.last().map(|hour| hour.0), Some(6000));
     let (_, rate) = hours.last().unwrap();
     assert!((rate - 9000.0).abs() < 5.0, "{hours:?}");
+}
+
+#[test]
+fn pmts_that_are_off_by_the_detector_file_raised_alarms_and_stood_among_the_outliers() {
+    let mut setup = setup(1);
+    let id = dom(&setup, 1, 1);
+    let run = |setup: &Setup| {
+        let mut bench = Bench::<PmtRates>::new(Config::default(), setup);
+        for s in 0..40 {
+            bench.take(&packet(T0 + 1000 * s, id, 700, 0x3ff));
+            bench.tick(T0 + 1000 * s);
+        }
+        bench
+    };
+    let reasons = |bench: &Bench<PmtRates>| -> Vec<String> {
+        let View::Table(table) = &bench.output("pmt_outliers").view else {
+            panic!("no table")
+        };
+        let reason = |row: &Vec<serde_json::Value>| row[6].as_str().unwrap().to_owned();
+        table.rows.iter().map(reason).collect()
+    };
+    let bench = run(&setup);
+    assert_eq!(bench.alarms(), [("hrv_fraction", "DU 1", true)]);
+    assert_eq!(reasons(&bench), ["high-rate veto"; 10]);
+    described_anew(&mut setup, |module| {
+        let off = module.pmts.iter_mut().take(9);
+        off.for_each(|pmt| pmt.status = Some(1));
+    });
+    let bench = run(&setup);
+    assert_eq!(bench.alarms(), []);
+    let reasons = reasons(&bench);
+    assert_eq!(reasons[0], "high-rate veto");
+    assert_eq!(reasons[1..], ["off by the detector file"; 9]);
+    let number = bench.cell("pmt_rates_summary", "off by the detector file", 1);
+    assert_eq!(number, json!(9));
+    let shown = lowest(image(&bench, "pmt_rates_du1"));
+    assert_eq!(shown[0], (10, 7000.0), "they are drawn all the same");
 }

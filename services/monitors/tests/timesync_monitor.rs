@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Bench, Store, frame, header, setup, slice_of};
+use common::{Bench, Store, described_anew, frame, header, setup, slice_of};
 use fathom_formats::km3net::{
     DomId, FrameStatus, Header, SliceLevel, SummaryFrame, SuperFrame, encode_time_slice,
 };
@@ -268,4 +268,22 @@ fn two_thousand_lost_doms_do_not_make_an_endless_text() {
     let text = &bench.out.alarms.last().unwrap().text;
     assert!(text.ends_with("and 1870 more /// valid: "), "{text}");
     assert!(text.len() < 4000);
+}
+
+#[test]
+fn a_module_that_the_detector_file_says_to_be_out_of_sync_raised_an_alarm() {
+    let mut setup = setup(1);
+    described_anew(&mut setup, |module| {
+        module.status = Some(fathom_formats::detx::status_bits::MODULE_OUT_OF_SYNC);
+    });
+    let lost = ids(&setup)[0];
+    let mut bench = Bench::<TimesyncMonitor>::new(Config::default(), &setup);
+    for s in 0..20 {
+        bench.take(&supernova(T0 + 1000 * s, &all_but(&setup, &[lost])));
+        bench.tick(T0 + 1000 * s);
+    }
+    assert_eq!(bench.alarms(), []);
+    assert_eq!(bench.map("timesync").values[0], 100.0, "it is shown");
+    let row = "off, or out of sync, by the detector file";
+    assert_eq!(bench.cell("timesync_summary", row, 1), json!(1));
 }

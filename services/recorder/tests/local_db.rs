@@ -484,7 +484,10 @@ async fn a_start_with_a_sound_file_did_not_take_the_condition_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = start(folder.path(), &LocalDbConfig::default(), None).await;
     let (firing, text) = running.alarm().await;
-    assert_eq!((firing, &*text), (false, "tables are written since the start"));
+    assert_eq!(
+        (firing, &*text),
+        (false, "tables are written since the start")
+    );
     running.end().await;
 }
 

@@ -149,7 +149,9 @@ impl AhrsCalibration {
         };
         let bases = self.bases.values().filter(|base| base.packets > 0);
         let log = &self.supply.log;
-        let rows: [(&str, Value); 20] = [
+        let ranks = 0..self.places.list().len();
+        let off = ranks.filter(|&rank| !self.has_compass(rank)).count();
+        let rows: [(&str, Value); 21] = [
             ("constants from", places.into()),
             ("modules with constants", self.supply.len().into()),
             ("contents parsed", log.parsed.into()),
@@ -159,6 +161,7 @@ impl AhrsCalibration {
             ("of these without constants", without.count().into()),
             ("modules without constants", uncalibrated.into()),
             ("base modules that sent", bases.count().into()),
+            ("compasses off by the detector file", off.into()),
             (
                 "modules that moved",
                 self.modules.iter().filter(|m| m.moved).count().into(),

@@ -37,7 +37,7 @@ impl Dom {
 }
 
 impl RateAlarms {
-    /// Adds the rate of a DOM in one slice (kHz).
+    /// Adds the rate of a DOM in one slice, as if all of its PMTs were in use (kHz).
     pub(super) fn add(&mut self, rank: usize, khz: f64) {
         self.dom(rank).rates.add(khz);
     }

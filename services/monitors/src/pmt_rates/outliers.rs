@@ -18,14 +18,17 @@ pub(super) enum Fault {
     AboveHighest,
     Silent,
     BelowLowest,
+    /// Nobody is to use it, so that nothing is wrong with it; it is listed to be seen.
+    Off,
 }
 
 impl Fault {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::HighRateVeto,
         Self::AboveHighest,
         Self::Silent,
         Self::BelowLowest,
+        Self::Off,
     ];
 
     fn of(rate_hz: f64, veto_fraction: f64, config: &Config) -> Option<Self> {
@@ -48,6 +51,7 @@ impl Fault {
             Self::AboveHighest => "above highest_rate",
             Self::Silent => "silent",
             Self::BelowLowest => "below lowest_rate",
+            Self::Off => "off by the detector file",
         }
     }
 }
@@ -79,9 +83,14 @@ impl Outliers {
             }
             outliers.doms += 1;
             outliers.pmts += CHANNELS;
+            let off = places.channels_off(place);
             for channel in 0..CHANNELS {
                 let (rate_hz, veto_fraction) = (dom.rate_hz(channel), dom.veto_fraction(channel));
-                if let Some(fault) = Fault::of(rate_hz, veto_fraction, config) {
+                let fault = match off >> channel & 1 {
+                    0 => Fault::of(rate_hz, veto_fraction, config),
+                    _ => Some(Fault::Off),
+                };
+                if let Some(fault) = fault {
                     outliers.found.push(Found {
                         fault,
                         place: *place,
@@ -96,7 +105,7 @@ impl Outliers {
     }
 
     /// Counts the PMTs per fault.
-    pub(super) fn counts(&self) -> [(&'static str, usize); 4] {
+    pub(super) fn counts(&self) -> [(&'static str, usize); 5] {
         Fault::ALL.map(|fault| {
             let number = self
                 .found
@@ -107,7 +116,8 @@ impl Outliers {
         })
     }
 
-    /// Lists them: vetoed and too high first, the highest rate on top, then silent and too low.
+    /// Lists them: vetoed and too high first, the highest rate on top, then silent and too low, last
+    /// those that are off.
     pub(super) fn table(mut self) -> Table {
         let key = |found: &Found| (found.fault, found.place, found.channel);
         self.found.sort_unstable_by(|a, b| {

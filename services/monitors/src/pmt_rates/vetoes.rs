@@ -36,13 +36,15 @@ impl Vetoes {
                 continue;
             }
             let (fractions, pmts) = dus.entry(place.du).or_default();
-            for channel in 0..CHANNELS {
+            let off = places.channels_off(place);
+            for channel in (0..CHANNELS).filter(|channel| off >> channel & 1 == 0) {
                 *fractions += dom.veto_fraction(channel);
                 *pmts += 1.0;
             }
         }
         for (du, (fractions, pmts)) in dus {
-            let mean = fractions / pmts;
+            // None at all when the description has come to say that all are off.
+            let mean = if pmts > 0.0 { fractions / pmts } else { 0.0 };
             let is_over = mean > limit;
             let changed = match is_over {
                 true => self.over.insert(du),

@@ -1,10 +1,12 @@
 //! What the time synchronisation looks like: a map, the list of those that lost it, and numbers.
 
+use fathom_formats::detx::status_bits;
 use fathom_kernel::view::{Colours, Detail, Map, Table};
 use serde_json::{Value, json};
 
 use super::{Dom, Source, TimesyncMonitor};
 use crate::clock::{seconds, text_of_ms};
+use crate::places::Place;
 
 /// Most DOMs listed.
 const LISTED_MAX: usize = 200;
@@ -84,7 +86,9 @@ impl TimesyncMonitor {
             Source::Supernova => "IO_TSSN",
             Source::Summary => "IO_SUM",
         });
-        let rows: [(&str, Value); 9] = [
+        let is_off = |place: &&Place| self.places.is_off(place, status_bits::MODULE_OUT_OF_SYNC);
+        let off = self.places.list().iter().filter(is_off).count();
+        let rows: [(&str, Value); 10] = [
             (
                 "in sync",
                 count(|dom| dom.lost_ms.is_none() && dom.newest_ms.is_some()).into(),
@@ -94,6 +98,7 @@ impl TimesyncMonitor {
                 "never seen since the start",
                 count(|dom| dom.newest_ms.is_none()).into(),
             ),
+            ("off, or out of sync, by the detector file", off.into()),
             ("decided by", json!(source)),
             ("slices", self.counts.slices.into()),
             (

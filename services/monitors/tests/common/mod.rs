@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use fathom_formats::detx::{Detector, Layout, Place};
+use fathom_formats::detx::{Detector, Layout, Module, Place};
 use fathom_formats::km3net::{
     CHANNELS, DetectorId, DomId, Event as Payload, FrameStatus, Header, RunNumber, SnapshotHit,
     SummaryFrame, SummarySlice, TmchFields, TriggerMask, TriggeredHit,
@@ -284,4 +284,13 @@ impl CheckpointStore for Store {
         self.0.lock().unwrap().records.push(record.to_vec());
         Ok(())
     }
+}
+
+/// Changes what the description says of the module on the first floor of DU 1.
+pub(crate) fn described_anew(setup: &mut Setup, change: impl FnOnce(&mut Module)) {
+    let detector = setup.detector.take().unwrap();
+    let mut modules = detector.modules().to_vec();
+    let place = Place { du: 1, floor: 1 };
+    change(modules.iter_mut().find(|m| m.place == place).unwrap());
+    setup.detector = Some(Arc::new(Detector::new(detector.id, modules)));
 }
