@@ -22,11 +22,13 @@ pub fn status_lines(services: &[ServiceStatus]) -> Vec<String> {
     services
         .into_iter()
         .map(|service| {
+            let note = service.counters.note.as_deref();
             let line = format!(
-                "{:width$}{}{}",
+                "{:width$}{}{}{}",
                 service.name,
                 coloured(service.state),
-                service.description
+                service.description,
+                note.map_or(String::new(), |note| format!("; {note}"))
             );
             line.trim_end().to_owned()
         })
@@ -96,6 +98,13 @@ pub fn long_lines(
             service.description,
         );
         lines.push(line);
+        lines.extend(
+            service
+                .counters
+                .note
+                .as_ref()
+                .map(|note| format!("    note    {note}")),
+        );
         lines.extend(bad_line(&service.counters.bad));
         lines.extend(watch_lines(&service.watch));
     }

@@ -43,6 +43,7 @@ pub(crate) struct Options {
     /// Password on the server (`rocketchat`).
     pub(crate) password: String,
     /// Messages in an hour; further alarms wait and become one message. 0 is any number.
+    /// While they wait the condition `sink_holding` holds and `status` says it; no sink passes that on.
     pub(crate) per_hour: usize,
     /// How outages are borne.
     pub(crate) queue: QueueOptions,

@@ -62,6 +62,7 @@ pub(crate) struct Options {
     /// Password of the account.
     pub(crate) password: String,
     /// Entries in an hour; further alarms wait and become one entry. 0 is any number.
+    /// While they wait the condition `sink_holding` holds and `status` says it; no sink passes that on.
     pub(crate) per_hour: usize,
     /// Picture that is attached, by rule: the name of an output, or `event:NAME` for a stored event;
     /// `{subject}` stands for the subject of the alarm.

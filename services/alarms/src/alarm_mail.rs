@@ -50,6 +50,7 @@ pub(crate) struct Options {
     /// Password, when the server wants one.
     pub(crate) password: Option<String>,
     /// Mails in an hour; further alarms wait and become one mail. 0 is any number.
+    /// While they wait the condition `sink_holding` holds and `status` says it; no sink passes that on.
     pub(crate) per_hour: usize,
     /// Port of the server.
     pub(crate) port: u16,

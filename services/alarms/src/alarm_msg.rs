@@ -35,6 +35,7 @@ pub(crate) struct Options {
     /// Which alarms are passed on.
     pub(crate) only: Only,
     /// Messages in an hour; further alarms wait and become one message. 0 is any number.
+    /// While they wait the condition `sink_holding` holds and `status` says it; no sink passes that on.
     pub(crate) per_hour: usize,
     /// How outages are borne.
     pub(crate) queue: QueueOptions,

@@ -26,6 +26,7 @@ pub struct Counters {
     memory_bytes: Gauge,
     busy_ns: AtomicU64,
     bad: Mutex<BTreeMap<String, u64>>,
+    note: Mutex<Option<String>>,
 }
 
 /// A figure that goes up and down; unknown until it is measured.
@@ -83,6 +84,9 @@ pub struct CountersSnapshot {
     pub busy_s: f64,
     /// Messages that could not be read, by reason.
     pub bad: BTreeMap<String, u64>,
+    /// What whoever looks at the service should know of it now, such as that it holds something back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl Counters {
@@ -145,6 +149,11 @@ impl Counters {
         self.memory_bytes.set(u64::try_from(bytes).ok());
     }
 
+    /// Sets what whoever looks at the service should know of it now; `None` is nothing.
+    pub fn note(&self, note: Option<String>) {
+        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
+    }
+
     /// Counts the time in which a task of the service holds a thread, poll by poll.
     ///
     /// By the clock on the wall: asking the kernel for the processor time of the thread costs more
@@ -171,6 +180,7 @@ impl Counters {
     pub fn forget_gauges(&self) {
         self.lag_us.set(None);
         self.memory_bytes.set(None);
+        self.note(None);
     }
 
     /// Returns all counters.
@@ -195,6 +205,11 @@ impl Counters {
             busy_s: Duration::from_nanos(self.busy_ns.load(Relaxed)).as_secs_f64(),
             bad: self
                 .bad
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+            note: self
+                .note
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone(),
@@ -223,6 +238,7 @@ impl Counters {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone_from(&of.bad);
+        self.note(of.note.clone());
     }
 }
 
@@ -281,10 +297,12 @@ mod tests {
         one.lag(Duration::from_millis(1500));
         two.lag(Duration::from_secs(9));
         two.memory(7);
+        one.note(Some("rests".into()));
         one.busy_ns.store(500_000_000, Relaxed);
         two.busy_ns.store(250_000_000, Relaxed);
         let sum = one.snapshot().plus(&two.snapshot());
         assert_eq!((sum.lag_s, sum.memory_bytes), (Some(1.5), None));
+        assert_eq!(sum.note.as_deref(), Some("rests"));
         assert_eq!(sum.busy_s, 0.75);
         let mirror = Counters::default();
         mirror.mirror(&sum);

@@ -93,6 +93,9 @@ pub(crate) struct Taste {
 
 /// Rule of sinks that cannot send; their subject is the name of the service.
 pub(crate) const SINK_FAILING: &str = "sink_failing";
+/// Rule of sinks that keep notices back because of the hourly limit; their subject is the name of the
+/// service. It is for who looks: no sink passes it on, which would only add to what is kept back.
+pub(crate) const SINK_HOLDING: &str = "sink_holding";
 
 impl Taste {
     /// Tells whether alarms like this are passed on by the sink of a name. That it cannot send is for
@@ -100,7 +103,8 @@ impl Taste {
     pub(crate) fn wants(&self, notice: &Notice, name: &str) -> bool {
         let fits = |patterns: &[Pattern], text: &str| patterns.iter().any(|p| p.fits(text));
         let is_named = notice.sinks.is_empty() || notice.sinks.iter().any(|sink| sink == name);
-        let is_own_trouble = notice.rule == SINK_FAILING && notice.subject == name;
+        let is_own_trouble =
+            notice.rule == SINK_FAILING && notice.subject == name || notice.rule == SINK_HOLDING;
         is_named
             && !is_own_trouble
             && notice.severity >= self.least

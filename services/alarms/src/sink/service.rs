@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{Instrument as _, info, warn};
 
 use super::feed::{self, Rows};
-use super::options::SINK_FAILING;
+use super::options::{SINK_FAILING, SINK_HOLDING};
 use super::outbox::{Due, Outbox};
 use super::{Parcel, Taste};
 use crate::kept::{Kept, restored};
@@ -62,6 +62,7 @@ pub(crate) async fn run<O: Outlet>(
     let sink = Sink {
         // What was said before the restart holds until something is sent.
         is_failing: outbox.is_failing(&taste, cx.clock.now()),
+        held_until: outbox.figures(&taste).kept_back,
         taste,
         outbox,
         outlet: Some(outlet),
@@ -92,6 +93,8 @@ struct Sink<O> {
     trouble: Option<String>,
     /// It was said that this sink cannot send.
     is_failing: bool,
+    /// It was said that notices are kept back until then, because of the hourly limit.
+    held_until: Option<Timestamp>,
     kept: Kept,
     shown: Option<Instant>,
 }
@@ -190,6 +193,7 @@ impl<O: Outlet> Sink<O> {
         if let Due::Send(parcel) = self.due() {
             self.send(parcel);
         }
+        self.tell_what_waits();
         let is_old = |at: Instant| at.elapsed() >= SHOW_EVERY;
         if self.shown.is_none_or(is_old) {
             self.show();
@@ -276,6 +280,48 @@ impl<O: Outlet> Sink<O> {
         let is_failing = self.outbox.is_failing(&self.taste, now);
         if std::mem::replace(&mut self.is_failing, is_failing) != is_failing {
             self.cx.bus.publish(Event::Alarm(self.condition(now)));
+        }
+    }
+
+    /// Says what is kept back and why, so that nobody waits for a message that does not come.
+    fn tell_what_waits(&mut self) {
+        let now = self.cx.clock.now();
+        let figures = self.outbox.figures(&self.taste);
+        let held_until = figures.kept_back.filter(|at| *at > now);
+        let waiting = figures.waiting;
+        let note = match (held_until, &self.trouble) {
+            (Some(at), _) => Some(format!(
+                "keeps {waiting} notices back until {}",
+                clock_time(at)
+            )),
+            (None, Some(trouble)) => Some(format!("{waiting} notices wait: {trouble}")),
+            (None, None) => None,
+        };
+        self.cx.counters.note(note);
+        if std::mem::replace(&mut self.held_until, held_until) != held_until {
+            self.cx.bus.publish(Event::Alarm(self.holding(now)));
+        }
+    }
+
+    /// Returns what is said of the hourly limit.
+    fn holding(&self, now: Timestamp) -> Alarm {
+        let name = &self.cx.name;
+        let text = match self.held_until {
+            Some(at) => format!(
+                "{name} keeps notices back until {}, as per_hour = {} messages went out within an hour",
+                clock_time(at),
+                self.taste.per_hour
+            ),
+            None => format!("{name} keeps nothing back"),
+        };
+        Alarm {
+            service: name.to_string(),
+            rule: SINK_HOLDING.to_owned(),
+            subject: name.to_string(),
+            severity: Severity::Info,
+            firing: self.held_until.is_some(),
+            text,
+            at: now,
         }
     }
 
@@ -389,8 +435,14 @@ impl<O: Outlet> Sink<O> {
                 "trouble": self.trouble,
             })),
             "conditions" => {
-                let condition = self.is_failing.then(|| self.condition(self.cx.clock.now()));
-                Ok(json!(condition.as_slice()))
+                let now = self.cx.clock.now();
+                let failing = self.is_failing.then(|| self.condition(now));
+                let holding = self.held_until.map(|_| self.holding(now));
+                Ok(failing
+                    .into_iter()
+                    .chain(holding)
+                    .map(|alarm| json!(alarm))
+                    .collect())
             }
             "retry" => {
                 self.outbox.hurry();
@@ -410,4 +462,9 @@ impl<O: Outlet> Sink<O> {
             false => Ok(()),
         }
     }
+}
+
+/// Writes a time for people.
+fn clock_time(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S UTC").to_string()
 }

@@ -187,6 +187,52 @@ async fn a_wrong_password_is_told_and_nothing_is_lost() {
     }
 }
 
+/// Somebody waited for a message that the hourly limit kept back, which only the sink's own table said.
+#[tokio::test]
+async fn what_the_hourly_limit_keeps_back_was_only_said_in_the_sinks_own_table() {
+    let stack = Stack::new();
+    let (server, address) = server(&stack, "127.0.0.1:0").await;
+    let engine = stack.start("alarms", "alarms", "calm = \"0s\"").await;
+    let options = format!("{}{QUICK}per_hour = 1\n", account(&address));
+    let sink = stack.start("alarm_chat", "alarm_chat", &options).await;
+    let mut told = stack.follow(Topic::Notice);
+    stack.say("r", "first", Severity::Warning, true);
+    wait_said(&stack, 1).await;
+    stack.say("r", "second", Severity::Warning, true);
+    let notices = notices(&mut told, 3).await;
+    let about = |notice: &fathom_kernel::Notice| (notice.rule.clone(), notice.subject.clone());
+    let holding = ("sink_holding".to_owned(), "alarm_chat".to_owned());
+    assert!(
+        notices.iter().any(|notice| about(notice) == holding),
+        "{notices:?}"
+    );
+    let note = sink.counters.snapshot().note.unwrap();
+    assert!(note.starts_with("keeps 1 notices back until "), "{note}");
+    let held = stack
+        .ask("alarm_chat", "conditions", Value::Null)
+        .await
+        .unwrap();
+    assert_eq!(held[0]["rule"], "sink_holding");
+    // It is no message of its own, and ends with what it tells of.
+    stack.clock.set(crate::rig::at(3601));
+    let said = wait_said(&stack, 2).await;
+    assert!(said[1].contains("r of second"), "{said:?}");
+    until("it keeps nothing back", || {
+        sink.counters.snapshot().note.is_none()
+    })
+    .await;
+    let held = stack
+        .ask("alarm_chat", "conditions", Value::Null)
+        .await
+        .unwrap();
+    assert_eq!(held, json!([]));
+    let queue = stack.ask("alarm_chat", "queue", Value::Null).await.unwrap();
+    assert_eq!((&queue["sent"], &queue["waiting"]), (&json!(2), &json!(0)));
+    for running in [sink, engine, server] {
+        running.stop().await;
+    }
+}
+
 /// Waits until something was tried in vain.
 async fn until_trouble(stack: &Stack) {
     for _ in 0..1000 {

@@ -195,6 +195,8 @@ export interface Service {
     lag_s?: number | null;
     memory_bytes?: number | null;
     bad: Record<string, number>;
+    // What whoever looks at it should know of it now.
+    note?: string;
   };
   watch?: {
     rules: { rule: string; health: string; output_age_s: number | null; trouble: string | null }[];

@@ -63,7 +63,7 @@ function Row({ service: s, run }: { service: Service; run: Run | undefined }) {
     <tr>
       <th scope="row"><a href={`/logs.html?service=${encodeURIComponent(s.name)}`}>{s.name}</a></th>
       <td><span class={`state ${s.state}`}>{s.state}</span></td>
-      <td title={s.last_exit ? `last exit: ${s.last_exit}` : ""}>{s.description}</td>
+      <td title={s.last_exit ? `last exit: ${s.last_exit}` : ""}>{s.description}{s.counters.note && <>; <strong>{s.counters.note}</strong></>}</td>
       <td class={broken(s) ? "bad" : ""} title={watched(s)}>{s.health}{s.watch?.hold ? ", held" : ""}</td>
       <td class={s.restarts > 0 ? "number warn" : "number"}>{s.restarts}</td>
       <td class="number">{count(s.counters.received)}</td>
