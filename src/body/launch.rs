@@ -28,10 +28,7 @@ use super::registration::Registration;
 use super::stdin;
 use super::strays::MARKER;
 use super::world::World;
-use crate::config::plan::{
-    Body, CheckProbe, CommandBody, FlowRule, FlowSource, KindBody, OnDaemonDeath, Ready,
-    ServicePlan,
-};
+use crate::config::plan::{Body, CommandBody, KindBody, OnDaemonDeath, Ready, ServicePlan};
 use crate::door::{self, Pass};
 use crate::files;
 use crate::host::{Bridge, Hello, attach};
@@ -307,21 +304,12 @@ impl Launch<'_> {
 
     /// Listens to what a program says, when its plan asks for that.
     fn notices(&self, program: &mut Program, user: Option<Uid>) -> io::Result<Option<Notices>> {
-        let plan = self.plan;
-        let is_notify = |source: &FlowSource| *source == FlowSource::Notify;
-        let by_flow = |rule: &FlowRule| is_notify(&rule.out) || rule.input.iter().any(is_notify);
-        let asked = plan.ready == Ready::Notify
-            || plan.flow.iter().any(by_flow)
-            || plan
-                .check
-                .iter()
-                .any(|rule| rule.probe == CheckProbe::Notify);
-        if !asked || matches!(plan.body, Body::Kind(_)) {
+        if !self.plan.is_listened_to() {
             return Ok(None);
         }
         let path = self.notify_path()?;
         program.env(NOTIFY, &path);
-        let heartbeat = self.world.heartbeats.of(&plan.name);
+        let heartbeat = self.world.heartbeats.of(&self.plan.name);
         Notices::listen(path, user, heartbeat).map(Some)
     }
 

@@ -165,6 +165,10 @@ fn changes(
     (detector_old, detector_new): &(Option<String>, Option<String>),
 ) -> Vec<FieldChange> {
     let (mut before, mut after) = (Sheet::service(old), Sheet::service(new));
+    // What runs without the socket can say nothing, and a rule that waits for it would wait in vain.
+    if new.is_listened_to() && !old.is_listened_to() {
+        after.add("NOTIFY_SOCKET", "\"given\"".into(), Consequence::Restart);
+    }
     // Monitors go over to it by themselves; programs never look at it.
     for (sheet, plan, detector) in [
         (&mut before, old, detector_old),
@@ -317,6 +321,37 @@ mod tests {
                 .collect();
             assert_eq!(found, expected, "{more}");
         }
+    }
+
+    /// Such a rule took effect at once, and the program had nothing to say it on.
+    #[test]
+    fn a_rule_that_waits_for_notices_needs_a_start_with_the_socket() {
+        let command = "[service.a]\ncommand = \"sleep 1\"\n";
+        let consequence = |old: &str, new: &str| {
+            let [old, new] = [old, new].map(|rules| plan(&format!("{command}{rules}")));
+            let changes = diff(&old, &new).changes(&old, &new);
+            let fields = changes.services[0].fields.iter().map(|f| f.field.clone());
+            (changes.services[0].consequence, fields.collect::<Vec<_>>())
+        };
+        let check = "check = [{ notify = true }]\n";
+        let slower = "check = [{ notify = true, every = \"20s\" }]\n";
+        let (restart, hot) = (Consequence::Restart, Consequence::Hot);
+        let fields = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        assert_eq!(
+            consequence("", check),
+            (restart, fields(&["check", "NOTIFY_SOCKET"]))
+        );
+        let ready = "ready = \"notify\"\n";
+        assert_eq!(
+            consequence("", ready),
+            (restart, fields(&["ready", "NOTIFY_SOCKET"]))
+        );
+        assert_eq!(
+            consequence(ready, &format!("{ready}{check}")),
+            (hot, fields(&["check"]))
+        );
+        assert_eq!(consequence(check, slower), (hot, fields(&["check"])));
+        assert_eq!(consequence(check, ""), (hot, fields(&["check"])));
     }
 
     #[test]

@@ -250,6 +250,17 @@ impl ServicePlan {
         }
     }
 
+    /// Tells whether a program is listened to on `NOTIFY_SOCKET`, which it is given when it starts.
+    pub fn is_listened_to(&self) -> bool {
+        let is_notify = |source: &FlowSource| *source == FlowSource::Notify;
+        let by_flow = |rule: &FlowRule| is_notify(&rule.out) || rule.input.iter().any(is_notify);
+        let by_check = |rule: &CheckRule| rule.probe == CheckProbe::Notify;
+        let is_asked = self.ready == Ready::Notify
+            || self.flow.iter().any(by_flow)
+            || self.check.iter().any(by_check);
+        is_asked && matches!(self.body, Body::Command(_))
+    }
+
     /// Returns the requests that change nothing; a program has none.
     pub fn questions(&self) -> &'static [&'static str] {
         match &self.body {
