@@ -78,7 +78,8 @@ impl Recent {
         if !std::mem::take(&mut self.changed) {
             return Vec::new();
         }
-        let lines = self.last.iter().map(|shown| {
+        // The newest on top: a picture of the table has room for the first rows only.
+        let lines = self.last.iter().rev().map(|shown| {
             vec![
                 json!(
                     shown

@@ -384,6 +384,12 @@ async fn the_page_gets_the_last_messages_and_counts() {
         shown().is_some_and(|o| o["view"]["rows"][0][1] == "ERROR")
     })
     .await;
+    rig.say("later");
+    until("the newest is on top", || {
+        shown().is_some_and(|o| o["view"]["rows"][0][3] == "later")
+    })
+    .await;
+    assert_eq!(shown().unwrap()["view"]["rows"][1][1], "ERROR");
     let counts = board.entry("message_counts").unwrap();
     let counts = serde_json::to_value(&*counts.output).unwrap();
     assert_eq!(counts["view"]["columns"][2], "ERROR");

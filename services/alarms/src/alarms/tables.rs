@@ -111,9 +111,9 @@ fn row(book: &Book, case: &Case) -> Vec<Value> {
     ]
 }
 
-/// The changes of alarms, oldest first; the ids ascend without gaps.
+/// The changes of alarms, newest first; the ids are without gaps.
 fn history(book: &Book) -> Table {
-    let rows = book.history().map(|notice| {
+    let rows = book.history().rev().map(|notice| {
         vec![
             json!(notice.entry),
             json!(format!("{:.3}", notice.at)),

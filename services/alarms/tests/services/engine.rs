@@ -51,6 +51,10 @@ async fn a_condition_becomes_a_notice_and_rows_of_both_tables() {
     stack.clock.set(at(11));
     let last = notices(&mut from, 1).await.remove(0);
     assert_eq!((last.entry, last.id, last.to), (2, 1, Stage::Resolved));
+    until("the newest change is on top", || {
+        rows(&stack, "alarm_history")[0][0] == 2
+    })
+    .await;
     engine.stop().await;
 }
 

@@ -1,9 +1,11 @@
 //! How large pictures are.
 
-use fathom_kernel::view::{HitMap, Image, Map, View};
+use fathom_kernel::view::{HitMap, Image, Map, Table, View};
+use serde_json::Value;
 
 use super::canvas::Rect;
 use super::panels;
+use super::table::LINES_MAX;
 
 /// Smallest and largest width and height.
 const WIDTH: (u32, u32) = (240, 2_400);
@@ -29,10 +31,7 @@ impl Size {
             View::Scalar(_) => (480, 240),
             View::Panels(panels) => panels::size(panels),
             View::HitMap(map) => of_hit_map(map),
-            View::Table(table) => {
-                let rows = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);
-                (960, rows.saturating_mul(22).saturating_add(130))
-            }
+            View::Table(table) => of_table(table),
         };
         Self { width, height }.within_limits()
     }
@@ -72,6 +71,29 @@ impl Size {
             .sqrt()
             .clamp(0.8, 1.6)
     }
+}
+
+/// Characters of a row that fit into one line of a table, roughly.
+const ROW_CHARACTERS: usize = 120;
+/// More lines than fit into any picture.
+const TABLE_LINES: usize = 100;
+
+/// Room for all rows, long ones in several lines. A higher picture has larger letters as well, so that
+/// its height grows with the square of what is in it.
+fn of_table(table: &Table) -> (u32, u32) {
+    let characters = |cell: &Value| match cell {
+        Value::String(text) => text.chars().count(),
+        // Numbers are rounded.
+        _ => 8,
+    };
+    let lines = |row: &Vec<Value>| {
+        let all: usize = row.iter().map(characters).sum();
+        all.div_ceil(ROW_CHARACTERS).clamp(1, LINES_MAX)
+    };
+    let lines: usize = table.rows.iter().take(TABLE_LINES).map(lines).sum();
+    let lines = u32::try_from(lines.min(TABLE_LINES)).unwrap_or(u32::MAX);
+    let height = lines.saturating_mul(22).saturating_add(130);
+    (960, height.max(height.saturating_mul(height) / 667))
 }
 
 /// Large enough that neighbouring dots stay apart.

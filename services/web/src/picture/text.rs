@@ -109,17 +109,67 @@ impl Type {
 
     /// Shortens a text to a width, with an ellipsis where something is left out.
     pub(super) fn fitted(&self, text: &str, width: f32) -> String {
-        if self.width(text) <= width {
+        if self.width(text) <= width && text.chars().nth(CHARS_MAX).is_none() {
             return text.to_owned();
         }
-        let mut short: String = text.chars().take(CHARS_MAX).collect();
-        while short.pop().is_some() {
+        let room = width - self.width("…");
+        let mut short = text.get(..self.fitting(text, room)).unwrap_or_default();
+        loop {
             let candidate = format!("{}…", short.trim_end());
             if self.width(&candidate) <= width {
                 return candidate;
             }
+            let Some((at, _)) = short.char_indices().next_back() else {
+                return String::new();
+            };
+            short = short.get(..at).unwrap_or_default();
         }
-        String::new()
+    }
+
+    /// Returns the length of the longest beginning of a text that is no wider than a width, and short
+    /// enough to have an ellipsis behind it [bytes].
+    fn fitting(&self, text: &str, width: f32) -> usize {
+        let font = self.font().as_scaled(PxScale::from(self.size));
+        let (mut x, mut end, mut last) = (0.0, 0, None);
+        for (at, c) in text.char_indices().take(CHARS_MAX - 1) {
+            if !c.is_control() {
+                let id = font.glyph_id(c);
+                x += last.map_or(0.0, |last| font.kern(last, id)) + font.h_advance(id);
+                last = Some(id);
+            }
+            if x > width {
+                break;
+            }
+            end = at + c.len_utf8();
+        }
+        end
+    }
+
+    /// Breaks a text into lines of a width, between words where that is possible. What does not fit into
+    /// so many lines is left out, with an ellipsis.
+    pub(super) fn wrapped(&self, text: &str, width: f32, lines_max: usize) -> Vec<String> {
+        let (mut lines, mut rest) = (Vec::new(), text.trim());
+        while lines.len() + 1 < lines_max && self.width(rest) > width {
+            let at = self.break_of(rest, width);
+            let (line, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
+            lines.push(line.trim_end().to_owned());
+            rest = after.trim_start();
+        }
+        if !rest.is_empty() {
+            lines.push(self.fitted(rest, width));
+        }
+        lines
+    }
+
+    /// Returns where the first line of a text ends that is wider than a width.
+    fn break_of(&self, text: &str, width: f32) -> usize {
+        let fitting = self.fitting(text, width);
+        let (line, after) = text.split_at_checked(fitting).unwrap_or((text, ""));
+        match line.rfind(' ') {
+            _ if after.starts_with(' ') => fitting,
+            Some(at) => at,
+            None => fitting.max(text.chars().next().map_or(0, char::len_utf8)),
+        }
     }
 
     /// Returns the characters of a text that are drawn.

@@ -14,6 +14,7 @@ use fathom_kernel::view::{Curve, Marker, Series, Table, View};
 use fathom_web::picture::{Rgb, Scale, Size, draw_svg};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
+use serde_json::json;
 
 use crate::{Picture, WILD, events, every_form, samples};
 
@@ -207,6 +208,52 @@ fn markup_in_names_stays_text() {
         let found = svg.texts().iter().filter(|t| t.starts_with(wild)).count();
         assert_eq!(found, times, "{:?}", svg.texts());
     }
+}
+
+/// What was too long for its column ended with an ellipsis although half of the picture was empty.
+#[test]
+fn a_long_text_of_a_table_goes_on_in_the_next_line_while_there_is_room() {
+    let words: Vec<String> = (100..160).map(|n| format!("word{n}")).collect();
+    let table = |rows: usize| {
+        let row = vec![json!(1), json!(words.join(" "))];
+        let columns = vec!["number".to_owned(), "text".to_owned()];
+        let rows = vec![row; rows];
+        Svg::of(&samples::stamped(Output::new(
+            "table",
+            "x",
+            Table { columns, rows },
+        )))
+    };
+    let few = table(2);
+    let texts = few.texts();
+    let lines: Vec<_> = texts.iter().filter(|text| text.contains("word")).collect();
+    let said = lines.iter().flat_map(|line| line.split(' '));
+    let said: Vec<&str> = said.collect();
+    assert!(lines.len() > 2 && said[..words.len()] == words, "{texts:?}");
+    let rows = (1..40).map(|n| vec![json!(n), json!("short")]).collect();
+    let columns = vec!["number".to_owned(), "text".to_owned()];
+    let short = Svg::of(&samples::stamped(Output::new(
+        "table",
+        "x",
+        Table { columns, rows },
+    )));
+    assert!(
+        short.texts().contains(&"39"),
+        "all of few short rows are shown"
+    );
+    // As many rows as there is room for are shown before any is shown whole.
+    let many = table(500);
+    let texts = many.texts();
+    let cut = texts
+        .iter()
+        .filter(|text| text.contains("word"))
+        .collect::<Vec<_>>();
+    assert!(
+        cut.len() > 5 && cut.iter().all(|text| text.ends_with('…')),
+        "{texts:?}"
+    );
+    let left_out = format!("… and {} more rows", 500 - cut.len());
+    assert!(texts.contains(&&*left_out), "{texts:?}");
 }
 
 #[test]
