@@ -16,6 +16,7 @@ mod changes;
 mod checkpoint;
 mod claim;
 mod clock;
+mod conditions;
 pub mod contract;
 mod control;
 mod counters;
@@ -49,6 +50,7 @@ pub use changes::{
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, Saved};
 pub use claim::{Claim, Claimed};
 pub use clock::Clock;
+pub use conditions::Conditions;
 pub use control::{
     Answer, Ask, Caller, Command, ControlError, ControlHandle, Outcome, Reply, Verdict,
 };

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use fathom_kernel::{
-    Alarm, Caller, Command, ControlError, ControlHandle, Reply, ServiceStatus, Severity, State,
-    Timestamp,
+    Alarm, Caller, Command, Conditions, ControlError, ControlHandle, Reply, ServiceStatus,
+    Severity, State, Timestamp,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,7 +20,7 @@ use crate::hub::Hub;
 
 /// Kind of the engine.
 const ENGINE: &str = "alarms";
-/// Time that the supervisor, and whoever is asked, has for an answer.
+/// Time that the supervisor, and the engine, has for an answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Who gave no answer is asked again after this time.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -71,15 +71,6 @@ impl From<Case> for Alarm {
     }
 }
 
-/// What became of a question.
-enum Answer {
-    Said(Value),
-    /// The service does not know the question, or has ended: it is not asked again.
-    Nothing,
-    /// It may know, but did not say it in time.
-    Late,
-}
-
 impl Asker {
     /// Asks for what holds and tells the hub. Returns when all have answered, or are not worth waiting
     /// for.
@@ -115,7 +106,12 @@ impl Asker {
 
     /// Returns what the engine holds, which includes what it found itself.
     async fn of_engine(&self, name: &str) -> Option<Vec<Alarm>> {
-        let Answer::Said(said) = self.request(name, "list").await else {
+        let request = Command::Request {
+            name: name.to_owned(),
+            verb: "list".to_owned(),
+            args: Value::Null,
+        };
+        let Some(Ok(Reply::Answer(said))) = self.ask(request).await else {
             return None;
         };
         let told: Told = serde_json::from_value(said).ok()?;
@@ -132,10 +128,10 @@ impl Asker {
             }
             let mut late = Vec::new();
             for name in left {
-                match self.request(&name, "conditions").await {
-                    Answer::Said(said) => hub.learn(conditions(&name, said)),
-                    Answer::Nothing => {}
-                    Answer::Late => late.push(name),
+                match self.control.conditions(&name, self.caller.clone()).await {
+                    Conditions::Said(held) => hub.learn(held),
+                    Conditions::Nothing => {}
+                    Conditions::Late => late.push(name),
                 }
             }
             left = late;
@@ -146,33 +142,10 @@ impl Asker {
         warn!(services = ?left, "conditions that held before this start are not known");
     }
 
-    async fn request(&self, name: &str, verb: &str) -> Answer {
-        let request = Command::Request {
-            name: name.to_owned(),
-            verb: verb.to_owned(),
-            args: Value::Null,
-        };
-        match self.ask(request).await {
-            Some(Ok(Reply::Answer(said))) => Answer::Said(said),
-            Some(Err(ControlError::NoAnswer(_))) | None => Answer::Late,
-            Some(Ok(_) | Err(_)) => Answer::Nothing,
-        }
-    }
-
     async fn ask(&self, command: Command) -> Option<Result<Reply, ControlError>> {
         let answer = self.control.ask(command, self.caller.clone());
         timeout(ANSWER_MAX, answer).await.ok()
     }
-}
-
-/// Reads what a service says; another answer than conditions is none.
-fn conditions(name: &str, said: Value) -> Vec<Alarm> {
-    let conditions: Vec<Alarm> = serde_json::from_value(said).unwrap_or_default();
-    let named = conditions.into_iter().map(|alarm| Alarm {
-        service: name.to_owned(),
-        ..alarm
-    });
-    named.filter(|alarm| alarm.firing).collect()
 }
 
 #[cfg(test)]

@@ -4,14 +4,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fathom_kernel::{Caller, Clock, Command, ControlHandle, Reply, ServiceStatus, StackStatus};
-use serde_json::Value;
+use fathom_kernel::{
+    Caller, Clock, Command, Conditions, ControlHandle, Reply, ServiceStatus, StackStatus,
+};
 use tokio::time::timeout;
 
 use super::reconcile::Answered;
 use super::watch::{self, Disk};
 
-/// Time that the supervisor has to tell the state of the services, and a service its conditions.
+/// Time that the supervisor has to tell the state of the services.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// What was seen of the stack.
@@ -61,17 +62,9 @@ pub(super) async fn conditions(
     let mut answers = Vec::new();
     for service in services {
         let asked = clock.now();
-        let question = Command::Request {
-            name: service.name.clone(),
-            verb: "conditions".to_owned(),
-            args: Value::Null,
-        };
-        let answer = timeout(ANSWER_MAX, control.ask(question, caller.clone())).await;
-        // Kinds that are no monitors do not know it.
-        let Ok(Ok(Reply::Answer(said))) = answer else {
-            continue;
-        };
-        let Ok(conditions) = serde_json::from_value(said) else {
+        let said = control.conditions(&service.name, caller.clone()).await;
+        // Kinds that are no monitors do not know it; who is late is asked again in the next round.
+        let Conditions::Said(conditions) = said else {
             continue;
         };
         answers.push(Answered {

@@ -118,11 +118,8 @@ pub(crate) fn answer(
         .filter(|case| case.said < asked && started.is_some_and(|started| case.said >= started))
         .map(|case| over(case, &format!("{service} does not say it any more"), now));
     let gone: Vec<Alarm> = gone.collect();
-    let held = conditions.into_iter().map(|alarm| Alarm {
-        service: service.clone(),
-        ..alarm
-    });
-    let missed = held.filter(|alarm| !cleared.contains(&key(alarm)));
+    let missed = conditions.into_iter();
+    let missed = missed.filter(|alarm| !cleared.contains(&key(alarm)));
     gone.into_iter().chain(missed).collect()
 }
 
