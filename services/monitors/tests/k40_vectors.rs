@@ -191,6 +191,14 @@ fn k40_vectors_by_the_weights_of_the_reference() {
         checked += 1;
     }
     assert_eq!(checked, 3);
+    // The reference counts pairs without a fit as well, with rates of about zero.
+    let good = found
+        .pairs
+        .iter()
+        .filter(|pair| pair.state == PairState::Good);
+    let share = good.count() as f64 / PAIRS as f64;
+    let rms_hz = expected["rms_rates"].as_f64().unwrap();
+    assert!(close(found.rms_hz[0] * share.sqrt(), rms_hz, 1e-3));
     let t0s = numbers::<CHANNELS>(&expected["t0s_ns"]);
     let sigmas = numbers::<CHANNELS>(&expected["sigmas_ns"]);
     let efficiencies = numbers::<CHANNELS>(&expected["qes"]);
@@ -291,4 +299,32 @@ fn a_pair_that_missed_half_of_the_frames_has_twice_the_rate() {
     let ratio = rate_hz(&half, 0) / rate_hz(&whole, 0);
     assert!(close(ratio, 2.0, 1e-3), "{ratio} {}", rate_hz(&half, 0));
     assert_eq!(rate_hz(&half, 1), rate_hz(&whole, 1));
+}
+#[test]
+fn peaks_were_lost_when_an_unknown_background_was_far_below_where_its_fit_began() {
+    let section = &vectors()["k40"];
+    let (table, cosines) = (table(section), cos_angles(&directions(section)));
+    for weighting in [Weighting::Equal, Weighting::Poisson] {
+        let known = inputs(section, (&table, &cosines), weighting);
+        let unknown = Inputs {
+            singles_hz: [f64::NAN; CHANNELS],
+            fits_offset: true,
+            ..known
+        };
+        let [known, unknown] = [known, unknown].map(|inputs| calibrate(&inputs));
+        let pairs = known.pairs.iter().zip(&*unknown.pairs);
+        let clear = pairs.filter(|(known, _)| known.rate_hz > 0.3);
+        let mut clear_pairs = 0;
+        for (known, unknown) in clear {
+            assert_eq!(unknown.state, PairState::Good, "{known:?} {unknown:?}");
+            let off_by = (unknown.rate_hz / known.rate_hz - 1.0).abs();
+            assert!(off_by < 0.2, "{known:?} {unknown:?}");
+            clear_pairs += 1;
+        }
+        assert_eq!(clear_pairs, 260);
+        for (known, unknown) in known.pmts.iter().zip(&unknown.pmts) {
+            assert!((known.t0_ns - unknown.t0_ns).abs() < 0.005);
+            assert!((known.efficiency / unknown.efficiency - 1.0).abs() < 0.02);
+        }
+    }
 }

@@ -11,9 +11,11 @@ use super::counting::TMAX_MAX_NS;
 const BINS_USUAL: usize = 21;
 const BINS_MOST: usize = 2 * TMAX_MAX_NS as usize + 1;
 
-/// Where a fit begins: width (ns), and offset (Hz per bin) when it is free.
+/// Width at which a fit begins (ns).
 const START_SIGMA_NS: f64 = 3.0;
-const START_OFFSET_HZ: f64 = 0.1;
+/// One bin in so many, the lowest ones, tells the offset at which a fit begins when nothing is known of
+/// it: a fixed one that is above the bins makes a dip beside the peak of what is a peak.
+const LOWEST: usize = 3;
 /// Largest width (ns), rate (Hz) and offset (Hz per bin).
 const SIGMA_MAX_NS: f64 = 10.0;
 const RATE_MAX_HZ: f64 = 10.0;
@@ -216,7 +218,7 @@ where
         let highest = (0..self.bins).max_by(|a, b| around(*a).total_cmp(&around(*b)));
         // Nothing is known of the background when it may not be negative.
         let is_unknown = self.free[3] && self.low[3] == 0.0;
-        let offset_hz = if is_unknown { START_OFFSET_HZ } else { 0.0 };
+        let offset_hz = if is_unknown { self.lowest_hz() } else { 0.0 };
         let sum_hz: f64 = self.rates.iter().take(self.bins).sum();
         Parameters::new(
             self.first_ns + highest.unwrap_or(0) as f64,
@@ -224,6 +226,15 @@ where
             (sum_hz - offset_hz * self.bins as f64).max(0.01),
             offset_hz,
         )
+    }
+
+    /// Returns the mean rate of the lowest bins.
+    fn lowest_hz(&self) -> f64 {
+        let mut rates = self.rates;
+        let rates = &mut rates.as_mut_slice()[..self.bins];
+        rates.sort_unstable_by(f64::total_cmp);
+        let lowest = &rates[..self.bins.div_ceil(LOWEST)];
+        lowest.iter().sum::<f64>() / lowest.len() as f64
     }
 
     fn fit(mut self, of: &Histogram<'_>, weighting: Weighting) -> GaussFit {
