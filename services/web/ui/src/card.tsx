@@ -35,7 +35,7 @@ export function PlotCard({ name, large = false }: { name: string; large?: boolea
         </span>
       </h2>
       {error && <p class="error">{error}</p>}
-      <div class="canvas" style={large ? {} : { height: `${heightOf(output?.view)}px` }}>{output ? <ViewPlot view={output.view} history={answers(live, output.service, "history") ? name : undefined} /> : <p class="notice">waiting for the first data</p>}</div>
+      <div class="canvas" style={large ? {} : { height: `${heightOf(output?.view)}px` }}>{output ? <ViewPlot view={output.view} service={output.service} history={answers(live, output.service, "history") ? name : undefined} /> : <p class="notice">waiting for the first data</p>}</div>
     </article>
   );
 }
@@ -62,15 +62,16 @@ function Badges({ head, stale }: { head: OutputHead; stale: boolean }) {
   );
 }
 
-// One view; `history` names the plot beside which the history of a place is shown, if there is one.
-export function ViewPlot({ view, history }: { view: View; history?: string | undefined }) {
+// One view, of a service where it is an output; `history` names the plot beside which the history of a
+// place is shown, if there is one.
+export function ViewPlot({ view, service, history }: { view: View; service?: string; history?: string | undefined }) {
   switch (view.form) {
     case "series": return <SeriesPlot view={view} />;
     case "map": return <MapPlot view={view} history={history} />;
     case "image": return <ImagePlot view={view} />;
     case "histogram": return <HistogramPlot view={view} />;
     case "scalar": return <ScalarPlot view={view} />;
-    case "table": return <TablePlot view={view} />;
+    case "table": return <TablePlot view={view} service={service} />;
     case "panels": return <PanelsPlot view={view} />;
     case "hitmap": return <HitMapPlot view={view} />;
   }

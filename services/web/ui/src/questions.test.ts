@@ -61,6 +61,10 @@ test("only a display whose service answers for events is jumped to", () => {
   expect(eventPlot(known(["bad", "event"]))).toBe("ztplot");
   expect(eventPlot(known(["bad"]))).toBeNull();
   expect(eventPlot(known())).toBeNull();
+  const two = known(["event"]);
+  two.stack.services.push({ name: "m:bright", questions: ["event"] });
+  two.outputs.set("bright", { name: "bright", service: "m:bright", form: "panels" });
+  expect(["m:bright", "m:ztplot", "m:other"].map((service) => eventPlot(two, service))).toEqual(["bright", "ztplot", "ztplot"]);
   expect(answers({ stack: null, outputs: new Map() }, "m:ztplot", "event")).toBe(false);
 });
 

@@ -23,12 +23,11 @@ export function kindOf({ stack }: { stack: { services: Pick<Service, "name" | "k
   return stack?.services.find((s) => s.name === service)?.kind ?? null;
 }
 
-// The plot in which single events can be shown, if any.
-export function eventPlot(known: Known): string | null {
-  for (const head of known.outputs.values()) {
-    if (head.form === "panels" && answers(known, head.service, "event")) return head.name;
-  }
-  return null;
+// The plot in which single events can be shown, if any; that of a service where it has one.
+export function eventPlot(known: Known, service?: string | undefined): string | null {
+  const plots = [...known.outputs.values()].filter((head) => head.form === "panels" && answers(known, head.service, "event"));
+  const plot = plots.find((head) => head.service === service) ?? plots[0];
+  return plot?.name ?? null;
 }
 
 // The event of a column of a hit map, by the note that `triggermap` writes.

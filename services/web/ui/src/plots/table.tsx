@@ -9,14 +9,14 @@ export function ScalarPlot({ view }: { view: Scalar }) {
   return <p class="scalar">{number(view.value)} <small>{view.unit}</small></p>;
 }
 
-export function TablePlot({ view }: { view: Table }) {
+export function TablePlot({ view, service }: { view: Table; service: string | undefined }) {
   return (
     <div class="scroll">
       <table>
         <thead><tr>{view.columns.map((name) => <th key={name}>{name}</th>)}</tr></thead>
         <tbody>
           {view.rows.map((row, at) => (
-            <tr key={at}>{row.map((cell, column) => <td key={column} class={typeof cell === "number" ? "number" : ""}><Cell cell={cell} /></td>)}</tr>
+            <tr key={at}>{row.map((cell, column) => <td key={column} class={typeof cell === "number" ? "number" : ""}><Cell cell={cell} service={service} /></td>)}</tr>
           ))}
           {view.rows.length === 0 && <tr><td colSpan={view.columns.length}>nothing</td></tr>}
         </tbody>
@@ -25,12 +25,13 @@ export function TablePlot({ view }: { view: Table }) {
   );
 }
 
-// Stored event displays are shown small and lead to the picture.
-function Cell({ cell }: { cell: unknown }) {
+// Stored event displays are shown small and lead to the picture, and to the plot of the service that
+// has them.
+function Cell({ cell, service }: { cell: unknown; service: string | undefined }) {
   const stored = typeof cell === "string" ? storedEvent(cell) : null;
   if (!stored) return <>{text(cell)}</>;
   if (!stored.picture) return <a href={stored.href}>{stored.name}</a>;
-  const plot = eventPlot(live);
+  const plot = eventPlot(live, service);
   return (
     <>
       <a class="thumb" href={stored.href} title={stored.name}><img src={`${stored.href}?w=480&h=480`} alt={stored.name} loading="lazy" /></a>
