@@ -42,11 +42,14 @@ mod tests {
         assert_eq!(median([5.0]), Some(5.0));
         assert_eq!(median([9.0, 1.0, 5.0]), Some(5.0));
         assert_eq!(median([4.0, 1.0, f64::NAN, 2.0, 9.0]), Some(3.0));
+        assert_eq!(median([f64::INFINITY, 1.0, 3.0]), Some(2.0));
     }
 
     #[test]
     fn the_90_percent_quantile_of_eleven_numbers_is_the_tenth() {
         assert_eq!(quantile((0..=10).map(f64::from), 0.9), Some(9.0));
+        // The nearest rank: 0.26 of ten steps are 2.6.
+        assert_eq!(quantile((0..=10).map(f64::from), 0.26), Some(3.0));
         assert_eq!(quantile([], 0.5), None);
     }
 }

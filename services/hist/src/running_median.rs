@@ -131,6 +131,29 @@ mod tests {
     }
 
     #[test]
+    fn the_markers_are_those_of_the_worked_example_of_the_authors() {
+        let numbers = [
+            0.02, 0.15, 0.74, 3.39, 0.83, 22.37, 10.15, 15.43, 38.62, 15.92, 34.60, 10.28, 1.47,
+            0.40, 0.05, 11.39, 0.27, 0.42, 0.09, 11.37,
+        ];
+        let mut median = RunningMedian::default();
+        numbers.into_iter().for_each(|number| median.add(number));
+        let (heights, ranks) = median.parts();
+        let rounded = heights.map(|height| (100.0 * height).round() / 100.0);
+        assert_eq!(rounded, [0.02, 0.49, 4.44, 17.20, 38.62]);
+        assert_eq!(ranks, [1, 6, 10, 16, 20]);
+    }
+
+    #[test]
+    fn a_number_as_high_as_a_marker_is_not_below_it() {
+        let mut median = RunningMedian::default();
+        for number in [1.0, 2.0, 3.0, 4.0, 5.0, 3.0] {
+            median.add(number);
+        }
+        assert_eq!(median.parts().1, [1, 2, 3, 5, 6]);
+    }
+
+    #[test]
     fn counts_with_noise_and_bursts_give_the_median_within_a_third_of_a_percent() {
         let mut median = RunningMedian::default();
         let mut all = Vec::new();

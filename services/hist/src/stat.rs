@@ -81,5 +81,7 @@ mod tests {
             (all.count, all.mean(), all.min, all.max),
             (3, 3.0, 1.0, 6.0)
         );
+        rest.merge(&all);
+        assert_eq!((rest.count, rest.min, rest.max), (5, 1.0, 6.0));
     }
 }

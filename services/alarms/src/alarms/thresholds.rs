@@ -170,6 +170,7 @@ mod tests {
         assert_eq!(judge(6.0), Verdict::Bad(Severity::Alert, above));
         assert!(matches!(judge(0.5), Verdict::Bad(..)));
         assert_eq!(judge(5.0), Verdict::Good);
+        assert_eq!(judge(1.0), Verdict::Good);
         assert_eq!(judge(f64::NAN), Verdict::Unknown);
     }
 

@@ -78,4 +78,13 @@ mod tests {
         let alarm = "MSG.log [Other]: ALERT (MONITORING) Mon Jan 1: invalid";
         assert_eq!(about_line(alarm), (LogSource::Other, Level::Alert));
     }
+
+    #[test]
+    fn a_class_that_follows_no_convention_has_nothing_to_show() {
+        let mut counts = Counts::default();
+        counts.add((LogSource::Other, Level::None));
+        assert!(!counts.has(LogSource::Other));
+        counts.add((LogSource::Other, Level::Warning));
+        assert!(counts.has(LogSource::Other) && !counts.has(LogSource::DataQueue));
+    }
 }

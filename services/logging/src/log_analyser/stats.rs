@@ -287,7 +287,7 @@ mod tests {
     fn the_usual_number_is_the_mean_of_the_seven_days_before() {
         let mut stats = Stats::new(&Config::default(), at("2026-01-31T12:00:00Z"));
         let mut days = BTreeMap::new();
-        for (day, errors) in [(20, 1000), (24, 2), (25, 4), (30, 6), (31, 50)] {
+        for (day, errors) in [(23, 1000), (24, 2), (25, 4), (30, 6), (31, 50)] {
             let mut counts = Counts::default();
             (0..errors).for_each(|_| counts.add(ERROR));
             days.insert(Date::constant(2026, 1, day), (counts, None));
@@ -349,9 +349,30 @@ mod tests {
     }
 
     #[test]
+    fn messages_of_today_whose_time_nobody_knows_count_for_the_day_and_for_no_minute() {
+        let start = at("2026-01-31T12:00:00Z");
+        let mut stats = Stats::new(&Config::default(), start);
+        let mut undated = Counts::default();
+        (0..4).for_each(|_| undated.add(ERROR));
+        let before = Before {
+            dated: [(start, ERROR)].into(),
+            undated,
+        };
+        stats.take_today(day_of(start), &before);
+        let today = stats.days[&Date::constant(2026, 1, 31)];
+        assert_eq!(today.counts.of(ERROR.0, ERROR.1), 5);
+        let of_minutes = stats.minutes.values();
+        let of_minutes: u64 = of_minutes.map(|counts| counts.of(ERROR.0, ERROR.1)).sum();
+        assert_eq!(of_minutes, 1);
+    }
+
+    #[test]
     fn a_leap_of_the_clock_makes_a_bounded_number_of_minutes() {
         let mut stats = Stats::new(&Config::default(), at("2020-01-01T00:00:00Z"));
         stats.tick(at("2026-01-31T12:00:00Z"));
-        assert!(stats.minutes.len() <= 1441);
+        // A whole day, and the minute that goes on.
+        let first = stats.minutes.keys().next().copied();
+        assert_eq!(first, Some(minute_of(at("2026-01-30T12:00:00Z"))));
+        assert_eq!(stats.minutes.len(), 1441);
     }
 }

@@ -120,6 +120,37 @@ fn the_number_of_alarms_is_bounded_and_the_oldest_resolved_goes_first() {
     book.apply(raise("e"), &house, at(21)).unwrap();
     let subjects: Vec<_> = book.cases().map(|case| &*case.key.subject).collect();
     assert_eq!(subjects, ["a", "c", "d", "e"]);
+    for (subject, second) in [("c", 30), ("a", 50)] {
+        book.apply(clear(subject), &house, at(second)).unwrap();
+        book.apply(Input::Tick, &house, at(second + 10)).unwrap();
+    }
+    book.apply(raise("f"), &house, at(70)).unwrap();
+    let subjects: Vec<_> = book.cases().map(|case| &*case.key.subject).collect();
+    assert_eq!(subjects, ["a", "d", "e", "f"], "c was resolved before a");
+}
+
+#[test]
+fn a_resolved_alarm_is_shown_for_an_hour_to_its_end() {
+    let (house, mut book) = (house("[]"), Book::default());
+    book.apply(raise("x"), &house, at(0)).unwrap();
+    book.apply(clear("x"), &house, at(1)).unwrap();
+    for (second, shown) in [(11, 1), (3611, 1), (3612, 0)] {
+        book.apply(Input::Tick, &house, at(second)).unwrap();
+        assert_eq!(book.cases().count(), shown, "{second}");
+    }
+}
+
+#[test]
+fn a_thousand_mutes_are_the_most_but_each_may_be_made_anew() {
+    let (house, mut book) = (house("[]"), Book::default());
+    for n in 0..MUTES_MAX {
+        let one = mute(&format!("DOM {n}"), 900);
+        book.apply(one, &house, at(0)).unwrap();
+    }
+    let refused = book.apply(mute("one more", 900), &house, at(1));
+    assert_eq!(refused, Err(NothingMeant::TooMany));
+    book.apply(mute("DOM 7", 5000), &house, at(1)).unwrap();
+    assert_eq!(book.mutes().len(), MUTES_MAX);
 }
 
 #[test]
@@ -145,6 +176,11 @@ fn an_order_about_nothing_is_refused() {
     let by = String::new();
     let refused = book.apply(Input::Unmute { pick, by }, &house, at(0));
     assert_eq!(refused, Err(NothingMeant::Mute));
+    // Nobody can look at what does not count yet.
+    let waiting = self::house(r#"[{"for": "30s"}]"#);
+    book.apply(raise("x"), &waiting, at(0)).unwrap();
+    let refused = book.apply(acknowledge("x"), &waiting, at(1));
+    assert_eq!(refused, Err(NothingMeant::Alarm));
 }
 
 #[test]
@@ -253,6 +289,51 @@ fn an_alarm_says_what_it_is_about_until_it_is_over() {
     run(&house, &mut book, vec![(12, Input::Tick)]);
     let last = book.history().last().unwrap();
     assert_eq!((last.to, &*last.text), (Stage::Resolved, "x is well again"));
+}
+
+#[test]
+fn an_alarm_that_returned_and_is_closed_does_not_say_that_it_is_well() {
+    let (house, mut book) = (house("[]"), Book::default());
+    let word = |text: &str, firing, second| match said("r", "x", Severity::Warning, firing) {
+        Input::Said(alarm) => Input::Said(Alarm {
+            text: text.into(),
+            at: at(second),
+            ..alarm
+        }),
+        _ => unreachable!(),
+    };
+    let close = Input::Close {
+        pick: fitting("x"),
+        by: "anna".into(),
+    };
+    let inputs = vec![
+        (0, word("x is silent", true, 0)),
+        (3, word("x is well again", false, 3)),
+        (6, word("x is silent again", true, 5)),
+        (9, close),
+    ];
+    run(&house, &mut book, inputs);
+    let last = book.history().last().unwrap();
+    assert_eq!(
+        (last.to, &*last.text),
+        (Stage::Resolved, "x is silent again")
+    );
+    // It says since when its condition holds, not when it held for the first time.
+    assert_eq!(last.since, at(5));
+}
+
+#[test]
+fn how_bad_it_is_says_the_configuration_whatever_the_service_says() {
+    let (house, mut book) = (house(r#"[{"severity": "alert"}]"#), Book::default());
+    let notices = book.apply(raise("x"), &house, at(0)).unwrap();
+    assert_eq!(notices[0].severity, Severity::Alert);
+    // Nor does it get worse when the service says so.
+    let inputs = vec![
+        (1, acknowledge("x")),
+        (2, said("r", "x", Severity::Alert, true)),
+    ];
+    let told = run(&house, &mut book, inputs);
+    assert_eq!(told, ["1 firing>acknowledged"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ struct Life {
     told: &'static str,
 }
 
-const LIVES: [Life; 10] = [
+const LIVES: [Life; 15] = [
     Life {
         name: "it fires at once and is resolved after ten calm seconds",
         rules: "[]",
@@ -70,6 +70,40 @@ const LIVES: [Life; 10] = [
         rules: r#"[{"enabled": false}]"#,
         happens: "0 raise; 60 tick",
         told: "",
+    },
+    Life {
+        name: "it is not told again while its condition is away",
+        rules: r#"[{"repeat": "5s"}]"#,
+        happens: "0 raise; 4 clear; 9 tick; 14 tick",
+        told: "0 ok>firing; 14 firing>resolved",
+    },
+    Life {
+        name: "three beginnings within five minutes, the last second included, wait for five calm ones",
+        rules: "[]",
+        happens: "0 raise; 1 clear; 11 tick; 150 raise; 151 clear; 161 tick; \
+                  290 raise; 300 clear; 310 tick; 599 tick; 600 tick",
+        told: "0 ok>firing; 11 firing>resolved; 150 ok>firing; 161 firing>resolved; \
+               290 ok>firing; 600 firing>resolved",
+    },
+    Life {
+        name: "of three beginnings in more than five minutes the last one ends as any other",
+        rules: "[]",
+        happens: "0 raise; 1 clear; 11 tick; 150 raise; 151 clear; 161 tick; \
+                  290 raise; 301 clear; 311 tick",
+        told: "0 ok>firing; 11 firing>resolved; 150 ok>firing; 161 firing>resolved; \
+               290 ok>firing; 311 firing>resolved",
+    },
+    Life {
+        name: "what is over while it is muted is not told when the mute ends, nor later",
+        rules: "[]",
+        happens: "0 raise; 1 mute 12; 5 clear; 12 tick; 15 tick",
+        told: "0 ok>firing; 1 firing>muted; 15 muted>resolved",
+    },
+    Life {
+        name: "what is said to be over once more is over since the first time",
+        rules: "[]",
+        happens: "0 raise; 5 clear; 10 clear; 15 tick",
+        told: "0 ok>firing; 15 firing>resolved",
     },
 ];
 
