@@ -353,14 +353,12 @@ impl K40Calibration {
 
     fn look_at_detector(&mut self, header: &Header, data_ms: i64) {
         let id = header.detector_id.0;
-        if self
-            .detector_id
-            .replace(id)
-            .is_some_and(|before| before != id)
-        {
+        if self.detector_id.is_some_and(|before| before != id) {
+            // The files of what was counted name the detector that it was counted of.
             self.cut_cycle();
             self.newest_ms = Some(data_ms);
         }
+        self.detector_id = Some(id);
     }
 
     /// Ends the cycle now, without anything of what comes next.

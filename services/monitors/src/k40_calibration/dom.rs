@@ -194,3 +194,83 @@ impl Done {
             .map(|(channel, pmt)| (channel, pmt.shift_ns, pmt.shift_error_ns))
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use fathom_formats::detx::{Detector, Layout};
+    use fathom_formats::km3net::{Tmch, TmchFields};
+
+    use super::*;
+    use crate::k40::{PAIRS, Pair, PmtResult};
+
+    /// A result in which these PMTs are off by so much.
+    pub(crate) fn done(shifts_ns: &[(usize, f64, f64)]) -> Done {
+        let mut pmts = [PmtResult::UNKNOWN; CHANNELS];
+        for &(channel, shift_ns, shift_error_ns) in shifts_ns {
+            pmts[channel].shift_ns = shift_ns;
+            pmts[channel].shift_error_ns = shift_error_ns;
+        }
+        Done {
+            from_ms: 0,
+            until_ms: 10_000,
+            was_full: false,
+            calibration: Calibration {
+                livetime_s: 10.0,
+                coincidences: 0,
+                scale: 1.0,
+                pmts,
+                pairs: Box::new([Pair::default(); PAIRS]),
+                rms_ns: [f64::NAN; 2],
+                rms_hz: [f64::NAN; 2],
+                chi2_per_ndf: f64::NAN,
+            },
+        }
+    }
+
+    #[test]
+    fn the_worst_pmt_is_the_furthest_one_early_or_late() {
+        let found = done(&[(3, 1.0, 0.1), (9, -2.0, 0.2), (30, 1.5, 0.3)]).worst();
+        assert_eq!(found, Some((9, -2.0, 0.2)));
+        assert_eq!(done(&[]).worst(), None);
+    }
+
+    #[test]
+    fn a_pmt_that_the_detector_file_switches_off_does_not_count() {
+        let detector = Detector::generated(&Layout::orca(1));
+        let mut module = detector.optical_modules().next().unwrap().clone();
+        module.pmts[4].status = Some(1);
+        let id = module.id;
+        let of = |module: Module| {
+            let detector = Detector::new(detector.id, vec![module]);
+            let setup = Setup {
+                detector: Some(Arc::new(detector)),
+                ..Setup::default()
+            };
+            Known::of(id.0, &setup, &Config::default())
+        };
+        let known = of(module.clone());
+        assert_eq!(known.live.channels(), CHANNEL_BITS & !(1 << 4));
+        assert!(known.file_ns[4].is_nan() && known.file_ns[5].is_finite());
+        module.status = Some(1);
+        assert_eq!(of(module).live.channels(), 0);
+    }
+
+    #[test]
+    fn the_next_cycle_has_no_singles_of_the_one_before() {
+        let known = Known::of(1, &Setup::default(), &Config::default());
+        let mut dom = Dom::new(known, 10);
+        let mut body = Vec::new();
+        let fields = TmchFields {
+            rate_counts: [700; CHANNELS],
+            ..TmchFields::default()
+        };
+        fields.encode(&mut body);
+        dom.singles.add(&Tmch::decode(&body).unwrap());
+        dom.since_ms = Some(0);
+        dom.complete(10_000, &Config::default());
+        assert!(dom.singles.values_hz().iter().all(|hz| hz.is_nan()));
+        assert_eq!(dom.since_ms, None);
+    }
+}

@@ -64,12 +64,11 @@ impl K40Calibration {
         } else {
             data_ms
         };
+        let half_ms = ms_of(self.config.cycle) / 2;
         // One that was first heard of late in the cycle goes on counting.
-        let least_ms = if round.is_cut {
-            0
-        } else {
-            ms_of(self.config.cycle) / 2
-        };
+        let least_ms = if round.is_cut { 0 } else { half_ms };
+        // A result from after this is of the cycle that ends: a restart interrupted its round.
+        let of_this_ms = round.since_ms.saturating_add(half_ms);
         let mut left = self.config.doms_per_tick;
         let mut finished_dus = Vec::new();
         while left > 0 && round.next < self.doms.len() {
@@ -88,7 +87,7 @@ impl K40Calibration {
                         left -= 1;
                     }
                     Some(_) => {}
-                    None => dom.last = None,
+                    None => drop(dom.last.take_if(|done| done.until_ms < of_this_ms)),
                 }
                 judge(&place, dom, &self.config, until_ms, out);
                 if let Some(done) = &dom.last {
@@ -195,7 +194,37 @@ fn sure(pairs: &[Pair; PAIRS]) -> [bool; CHANNELS] {
 
 #[cfg(test)]
 mod tests {
+    use fathom_kernel::Setup;
+
     use super::*;
+    use crate::k40_calibration::dom::{Known, tests::done};
+
+    #[test]
+    fn a_shift_is_an_alarm_when_twice_its_error_does_not_reach_the_limit() {
+        let config = Config::default();
+        assert_eq!(config.alarm_shift, 1.0);
+        let place = Place {
+            du: 1,
+            floor: 2,
+            dom_id: 808,
+        };
+        let alarms = |shift_ns: f64, error_ns: f64| {
+            let mut found = done(&[(9, shift_ns, error_ns)]);
+            for pair in &mut *found.calibration.pairs {
+                pair.state = PairState::Good;
+            }
+            let known = Known::of(808, &Setup::default(), &config);
+            let mut dom = Dom::new(known, config.tmax);
+            dom.last = Some(Box::new(found));
+            let mut out = Outputs::default();
+            judge(&place, &mut dom, &config, 0, &mut out);
+            out.alarms.len()
+        };
+        assert_eq!(alarms(2.0, 0.25), 1);
+        assert_eq!(alarms(-2.0, 0.25), 1);
+        assert_eq!(alarms(2.0, 0.5), 0, "as far as the limit is not beyond it");
+        assert_eq!(alarms(2.0, 0.75), 0);
+    }
 
     #[test]
     fn eleven_pairs_among_thirty_one_pmts_raised_an_alarm() {

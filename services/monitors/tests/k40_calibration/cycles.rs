@@ -86,6 +86,61 @@ fn a_jump_of_the_data_time_ends_the_cycle_and_mixes_nothing() {
 }
 
 #[test]
+fn counts_of_one_detector_were_written_as_those_of_the_next() {
+    let setup = setup(1);
+    let module = &modules(&setup)[0];
+    let mut bench = bench(config(60), &setup);
+    let hits = pair_of(module);
+    bench.take(&slice(module.id, &hits, START_MS));
+    bench.tick(START_MS);
+    let other = Header {
+        detector_id: DetectorId(45),
+        ..header(1, START_MS + 100)
+    };
+    let frames = [SuperFrame {
+        header: other,
+        dom_id: module.id,
+        status: fine(),
+        hits: &hits,
+    }];
+    let mut body = Vec::new();
+    encode_time_slice(SliceLevel::L1, &other, &frames, &mut body).unwrap();
+    bench.take(&frame(tags::IO_TSL1, body, START_MS + 100));
+    bench.tick(START_MS + 200);
+    let dom = dom_of(&bench, module.id);
+    assert_eq!(dom["coincidences"], json!(1), "none of the other detector");
+    let all: Value = serde_json::from_str(&written(&bench, "k40calib.json")).unwrap();
+    assert_eq!(all["detector_id"], json!(44));
+}
+
+#[test]
+fn a_module_heard_late_in_the_cycle_counts_on_and_a_silent_one_has_no_result() {
+    let setup = setup(1);
+    let all = modules(&setup);
+    let mut bench = bench(config(10), &setup);
+    let give = |bench: &mut Bench<K40Calibration>, n: usize, at_ms: i64| {
+        bench.take(&slice(all[n].id, &pair_of(&all[n]), at_ms));
+        bench.tick(at_ms);
+    };
+    let results = |bench: &Bench<K40Calibration>| {
+        let written: Value = serde_json::from_str(&written(bench, "k40calib.json")).unwrap();
+        let doms = written["doms"].as_array().unwrap().iter();
+        doms.map(|dom| (dom["dom_id"].clone(), dom["coincidences"].clone()))
+            .collect::<Vec<_>>()
+    };
+    give(&mut bench, 0, START_MS);
+    // Less than half of the cycle is left.
+    give(&mut bench, 1, START_MS + 5100);
+    bench.tick(START_MS + 10_000);
+    assert_eq!(results(&bench), [(json!(all[0].id.0), json!(1))]);
+    let counted = progress(&bench, "frames counted");
+    assert_eq!(counted, json!(0), "the next cycle begins");
+    give(&mut bench, 1, START_MS + 11_000);
+    bench.tick(START_MS + 20_000);
+    assert_eq!(results(&bench), [(json!(all[1].id.0), json!(2))]);
+}
+
+#[test]
 fn damaged_slices_other_levels_and_unknown_modules_are_counted_and_harmless() {
     let setup = setup(1);
     let module = &modules(&setup)[0];

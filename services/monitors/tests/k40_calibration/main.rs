@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use common::{Bench, Store, frame, header, ms, packet, setup};
 use fathom_formats::detx::{Detector, Layout, Module};
 use fathom_formats::km3net::{
-    CHANNELS, ChannelId, DetectorId, DomId, FrameStatus, SliceHit, SliceLevel, SuperFrame,
+    CHANNELS, ChannelId, DetectorId, DomId, FrameStatus, Header, SliceHit, SliceLevel, SuperFrame,
     encode_time_slice,
 };
 use fathom_kernel::view::{Panels, View};

@@ -79,6 +79,27 @@ fn a_large_detector_is_kept_whole_at_its_end_however_late_that_was_done_before()
 }
 
 #[test]
+fn a_restart_in_the_midst_of_a_round_lost_the_results_that_were_there() {
+    let setup = setup(1);
+    let all = &modules(&setup)[..2];
+    let one_each = || Config {
+        doms_per_tick: 1,
+        ..config(10)
+    };
+    let mut before = bench(one_each(), &setup);
+    for module in all {
+        before.take(&slice(module.id, &pair_of(module), START_MS));
+    }
+    before.tick(START_MS + 10_000);
+    assert!(before.out.files.is_empty(), "the second is still to come");
+    let mut after = before.restarted(one_each(), &setup, &Store::default());
+    after.take(&slice(all[1].id, &pair_of(&all[1]), START_MS + 10_100));
+    (1..10).for_each(|n| after.tick(START_MS + 10_100 + 200 * n));
+    assert_eq!(dom_of(&after, all[1].id)["coincidences"], json!(2));
+    assert_eq!(dom_of(&after, all[0].id)["coincidences"], json!(1));
+}
+
+#[test]
 fn counts_made_with_other_time_offsets_are_not_taken_over() {
     let setup = setup(1);
     let module = &modules(&setup)[0];
