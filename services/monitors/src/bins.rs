@@ -309,4 +309,34 @@ mod tests {
         assert_eq!(bins.rate_hz(bins.get(1).unwrap(), 1), (0.1, 0.1));
         assert!(!bins.is_complete(bins.get(1).unwrap()));
     }
+
+    #[test]
+    fn the_picture_has_as_many_intervals_as_it_should() {
+        let mut bins = Bins::<Count>::new(1000, 3);
+        bins.jump(0, true);
+        bins.cover(5000);
+        bins.close(5000);
+        let seen: Vec<_> = bins.window(5000).map(|(index, _)| index).collect();
+        assert_eq!(seen, [2, 3, 4]);
+    }
+
+    #[test]
+    fn room_is_made_by_what_is_furthest_from_the_new_interval() {
+        let mut bins = Bins::<Count>::new(1000, 3);
+        for index in [0, 1, 2, 3, 4, 5, 100, 2] {
+            bins.bin(index);
+        }
+        let kept: Vec<_> = bins.bins.keys().copied().collect();
+        assert_eq!(kept, [1, 2, 3, 4, 5, 100]);
+        bins.bin(-1);
+        assert!(bins.get(100).is_none() && bins.get(1).is_some());
+    }
+
+    #[test]
+    fn an_interval_of_a_wrong_clock_goes_when_the_clock_is_set() {
+        let mut bins = Bins::<Count>::new(10_000, 10);
+        bins.bin(3).0.events = 1;
+        bins.jump(25_000, false);
+        assert!(bins.get(3).is_none());
+    }
 }

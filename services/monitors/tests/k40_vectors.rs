@@ -280,6 +280,24 @@ fn pairs_of_masked_channels_and_of_large_angles_are_dropped() {
 }
 
 #[test]
+fn two_pmts_leave_no_degree_of_freedom_and_three_leave_one() {
+    let section = &vectors()["k40"];
+    let (table, cosines) = (table(section), cos_angles(&directions(section)));
+    let found = |channels: u32| {
+        calibrate(&Inputs {
+            channels,
+            ..inputs(section, (&table, &cosines), Weighting::Poisson)
+        })
+    };
+    // Neighbours, whose pairs stand out.
+    let (two, three) = (found(0b11), found(0b111));
+    assert_eq!(two.count(PairState::Good), 1);
+    assert!(two.chi2_per_ndf.is_nan(), "{}", two.chi2_per_ndf);
+    assert_eq!(three.count(PairState::Good), 3);
+    assert!(three.chi2_per_ndf.is_finite());
+}
+
+#[test]
 fn a_pair_that_missed_half_of_the_frames_has_twice_the_rate() {
     let section = &vectors()["k40"];
     let cosines = cos_angles(&directions(section));

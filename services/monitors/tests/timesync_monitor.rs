@@ -101,6 +101,8 @@ fn a_loss_is_one_alarm_with_the_text_of_the_original_and_a_recovery_ends_it() {
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0][3], json!(null), "in sync again");
     assert_eq!(rows[0][5..], [json!(20), json!(56)], "drawn in second 55");
+    // The map is of the time since the last one, in which all was well.
+    assert_eq!(bench.map("timesync").values[2], 0.0);
 }
 
 #[test]
@@ -180,6 +182,7 @@ fn a_restart_keeps_losses_counts_and_minutes() {
             .ends_with("since 2023-11-14 22:20:00 UTC")
     );
     assert_eq!(bad_rows(&bench)[0][3], json!("2023-11-14 22:20:00"));
+    assert_eq!(bad_rows(&bench)[0][5..], [json!(130), json!(130)]);
     let series = bench.series("timesync_history");
     assert_eq!(series.times_ms, [T0 + 60_000, T0 + 120_000]);
     assert_eq!(series.curves[0].values, [1.0, 1.0]);
@@ -223,6 +226,20 @@ fn unknown_doms_are_listed_and_damaged_messages_counted() {
         }
         assert!(bench.out.bad.len() >= intact.body.len());
     }
+}
+
+#[test]
+fn a_loss_in_a_slice_far_off_the_clock_is_one_of_now() {
+    let setup = setup(1);
+    let lost = ids(&setup)[4];
+    let mut bench = Bench::<TimesyncMonitor>::new(Config::default(), &setup);
+    bench.take(&supernova(T0, &all_but(&setup, &[])));
+    bench.take(&supernova(T0 + 1000, &all_but(&setup, &[])));
+    let ahead = header(1, T0 + 3_600_000);
+    bench.take(&supernova_of(ahead, T0 + 2000, &[(lost, false)]));
+    bench.tick(T0 + 2000);
+    assert_eq!(bench.alarms()[0], ("time_sync_lost", "DU 1 floor 5", true));
+    assert_eq!(bad_rows(&bench)[0][3], json!("2023-11-14 22:20:02"));
 }
 
 /// The original knows no detector: a DOM id that is not in the description, or one of a base module,

@@ -158,6 +158,29 @@ mod tests {
     }
 
     #[test]
+    fn three_minutes_are_enough_to_tell_a_turn_and_two_are_not() {
+        for (before, expected) in [
+            (2, vec![false; 4]),
+            (3, vec![false, false, false, false, true]),
+        ] {
+            let mut module = Module::default();
+            let mut yaws = vec![0.0; before];
+            yaws.extend([20.0; 2]);
+            let changes = minutes(&mut module, 100, &yaws);
+            assert_eq!(changes, expected, "{before} minutes");
+        }
+    }
+
+    #[test]
+    fn minutes_of_the_future_go_when_the_clock_is_set_back() {
+        let mut module = Module::default();
+        minutes(&mut module, 130, &[90.0; 10]);
+        minutes(&mut module, 100, &[0.0; 40]);
+        // The ten minutes at 90 degrees are more than those before them, but they are gone.
+        assert!(module.recent.iter().all(|(_, yaw)| yaw.deg() == 0.0));
+    }
+
+    #[test]
     fn minutes_of_yesterday_are_no_median() {
         let mut module = Module::default();
         minutes(&mut module, 100, &[0.0; 20]);

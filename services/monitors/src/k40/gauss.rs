@@ -475,6 +475,83 @@ mod tests {
     }
 
     #[test]
+    fn the_mean_of_the_counts_is_that_above_the_background() {
+        let mean_hz = |background_hz| {
+            let histogram = Histogram {
+                counts: &[5; 21],
+                livetime_s: 100.0,
+                background_hz,
+                fits_offset: false,
+            };
+            histogram.mean_hz()
+        };
+        assert_eq!(mean_hz(None), 0.05);
+        assert!((mean_hz(Some(0.02)) - 0.03).abs() < 1e-12);
+        assert!(mean_hz(Some(0.06)) < 0.0);
+    }
+
+    #[test]
+    fn a_peak_narrower_than_chance_makes_single_bins_is_not_good() {
+        let mut counts = [0; 21];
+        counts[10] = 1000;
+        let histogram = Histogram {
+            counts: &counts,
+            livetime_s: 100.0,
+            background_hz: Some(0.0),
+            fits_offset: false,
+        };
+        match histogram.fit(Weighting::Poisson) {
+            GaussFit::AtBound(found) => assert_eq!(found.sigma_ns, SIGMA_MIN_WEIGHTED_NS),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn errors_without_weights_are_those_of_the_scatter_per_degree_of_freedom() {
+        let mut counts = peak(0.0, 2.5, 40_000.0, 1000.0);
+        // 0.02 Hz up and down from bin to bin, which no peak follows.
+        for (bin, count) in counts.iter_mut().enumerate() {
+            *count = if bin % 2 == 0 {
+                *count + 200
+            } else {
+                *count - 200
+            };
+        }
+        let histogram = Histogram {
+            counts: &counts,
+            livetime_s: 1e4,
+            background_hz: Some(0.1),
+            fits_offset: false,
+        };
+        let GaussFit::Good(found) = histogram.fit(Weighting::Equal) else {
+            panic!()
+        };
+        // By hand: the slope of the mean has the sum of squares rate^2 / (4 sqrt(pi) sigma^3), and
+        // of 21 bins 18 are free.
+        let scatter_hz = 0.02 * (21.0_f64 / 18.0).sqrt();
+        let curvature = 16.0 / (4.0 * std::f64::consts::PI.sqrt() * 2.5_f64.powi(3));
+        let expected = scatter_hz / curvature.sqrt();
+        let ratio = found.errors[0] / expected;
+        assert!((ratio - 1.0).abs() < 0.02, "{ratio}");
+    }
+
+    #[test]
+    fn a_background_that_is_less_than_what_is_known_is_taken_off() {
+        let counts = peak(1.4, 3.0, 4000.0, 300.0);
+        let histogram = Histogram {
+            counts: &counts,
+            livetime_s: 1000.0,
+            background_hz: Some(0.33),
+            fits_offset: true,
+        };
+        let GaussFit::Good(found) = histogram.fit(Weighting::Poisson) else {
+            panic!()
+        };
+        assert!((found.rate_hz - 4.0).abs() < 0.02, "{found:?}");
+        assert!((found.offset_hz + 0.03).abs() < 0.002, "{found:?}");
+    }
+
+    #[test]
     fn a_background_that_is_twice_what_is_known_is_fitted_on_top() {
         let counts = peak(-2.1, 3.0, 4000.0, 600.0);
         let histogram = Histogram {

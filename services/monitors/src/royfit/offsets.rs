@@ -197,3 +197,53 @@ fn colours(end_ns: f64) -> Colours {
         label: "median of the time residuals [ns]".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::royfit::residuals::CODES;
+
+    const PLACE: Place = Place {
+        du: 1,
+        floor: 2,
+        dom_id: 808,
+    };
+
+    #[test]
+    fn an_offset_is_an_alarm_beyond_the_limit_until_it_is_well_within() {
+        let limits = Limits {
+            offset_ns: 4.0,
+            residuals_min: 100,
+        };
+        let mut offsets = Offsets::default();
+        let mut judge = |median_ns: f64, residuals: u64| {
+            let mut out = Outputs::default();
+            let offset = Offset {
+                median_ns,
+                width_ns: 3.0,
+                residuals,
+            };
+            offsets.judge_dom(&PLACE, &offset, &limits, Timestamp::UNIX_EPOCH, &mut out);
+            out.alarms.first().map(|alarm| alarm.firing)
+        };
+        assert_eq!(judge(4.0, 100), None, "as far as the limit");
+        assert_eq!(judge(-5.0, 99), None, "too few");
+        assert_eq!(judge(-5.0, 100), Some(true));
+        assert_eq!(judge(-3.5, 100), None, "within the limit, but not by much");
+        assert_eq!(judge(-3.0, 100), Some(false));
+    }
+
+    #[test]
+    fn the_width_is_half_the_range_of_the_middle_two_thirds() {
+        // Evenly from -15 to 15 ns: the middle 68 % are 20.5 ns.
+        let mut sums = [0; CODES];
+        sums[97..157].fill(1000);
+        let offset = Offset::of(&sums);
+        assert!(offset.median_ns.abs() < 1e-9, "{offset:?}");
+        assert!(
+            (offset.width_ns - 0.341_345 * 30.0).abs() < 1e-6,
+            "{offset:?}"
+        );
+        assert_eq!(offset.residuals, 60_000);
+    }
+}

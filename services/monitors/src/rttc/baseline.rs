@@ -104,4 +104,11 @@ mod tests {
         assert!((baseline.sigma_ps - 5.0_f64.sqrt()).abs() < 1e-12);
         assert_eq!(Baseline::of(&[]), None);
     }
+
+    #[test]
+    fn there_are_as_many_samples_as_of_the_parameter_with_the_fewest() {
+        let values = [20, 20, 7, 20, 20].map(|number| vec![1.0; number]);
+        let baseline = Baseline::of_parameters(&values).unwrap();
+        assert_eq!(baseline.samples, Some(7));
+    }
 }

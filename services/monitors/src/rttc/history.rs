@@ -220,3 +220,44 @@ impl Column {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY_MS: i64 = 86_400_000;
+
+    /// Adds a value of the only DU; tells whether it counts for what is normal.
+    fn push(history: &mut History, at_ms: i64) -> bool {
+        let values = vec![[5.0e8, 0.0, 0.0, 0.0, 0.0]].into();
+        history.push(Column { at_ms, values }, |_| true)
+    }
+
+    #[test]
+    fn three_samples_of_the_last_day_are_kept_and_the_same_time_is_one() {
+        let mut history = History::new(3, DAY_MS);
+        for at_ms in [0, 1000, 2000, 2000, 3000] {
+            push(&mut history, at_ms);
+        }
+        let times = |history: &History| history.samples(0).map(|(at, _)| at).collect::<Vec<_>>();
+        assert_eq!(times(&history), [1000, 2000, 3000]);
+        assert_eq!(history.normal(0).len(), 4);
+        // The sample of a whole day before is the oldest that counts.
+        push(&mut history, DAY_MS + 1000);
+        assert_eq!(history.normal(0).len(), 4);
+        push(&mut history, 1500);
+        assert_eq!(times(&history), [1500], "the clock was set back");
+    }
+
+    #[test]
+    fn after_one_was_accepted_all_samples_count_again_for_a_while() {
+        let mut history = History::new(1000, DAY_MS);
+        let taken = (0..200).filter(|s| push(&mut history, 1000 * s));
+        // A hundred at first, then one a minute: at 120 and 180 s.
+        assert_eq!(taken.count(), 102);
+        history.forget(0, 200_000);
+        let taken = (200..230).filter(|s| push(&mut history, 1000 * s));
+        assert_eq!(taken.count(), 30);
+        assert_eq!(history.normal(0).len(), 30);
+    }
+}

@@ -95,3 +95,18 @@ impl Change {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_begins_with_the_frame_that_told_of_it_and_not_with_the_newest() {
+        let mut dom = Dom::default();
+        dom.add(true, 1000);
+        dom.add(false, 1100);
+        dom.add(true, 1200);
+        let change = dom.judge(10_000).unwrap();
+        assert_eq!((change.is_lost, change.since_ms), (true, 1100));
+    }
+}

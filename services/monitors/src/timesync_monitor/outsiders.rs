@@ -69,7 +69,7 @@ mod tests {
         let said = outsiders.judge(10_000, 1000);
         assert_eq!(said.len(), 1);
         assert_eq!((said[0].0, said[0].1), (7, true));
-        assert!(outsiders.judge(10_000, 600_000).is_empty());
+        assert!(outsiders.judge(10_000, 601_000).is_empty());
         let said = outsiders.judge(10_000, 601_001);
         assert_eq!((said.len(), said[0].0, said[0].1), (1, 7, false));
         assert!(said[0].2.ends_with(GONE), "{}", said[0].2);

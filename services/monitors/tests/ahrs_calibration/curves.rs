@@ -57,6 +57,7 @@ fn every_floor_has_a_curve_in_a_colour_of_its_own_and_base_modules_are_listed() 
     for module in detector.modules() {
         bench.take(&packet(T0, module.id.0, level(10.0), true));
     }
+    bench.take(&packet(T0 + 100, base.id.0, level(10.0), false));
     bench.take(&packet(T0, 77, level(10.0), true));
     bench.tick(T0 + 13_000);
     let curves = &bench.series("roll_calib_du1").curves;
@@ -71,6 +72,11 @@ fn every_floor_has_a_curve_in_a_colour_of_its_own_and_base_modules_are_listed() 
     assert_eq!(table.rows[0][3], "no calibration constants");
     let expected = [json!(1), json!(0), json!(base.id.0), json!("base module")];
     assert_eq!(table.rows[13][..4], expected);
+    assert_eq!(
+        table.rows[13][4..],
+        [json!(2), json!(1)],
+        "packets and valid ones"
+    );
     assert_eq!(summary(&bench, "of these without constants"), json!(13));
     let View::Table(table) = &bench.output("ahrs_unknown").view else {
         panic!("no table")
@@ -171,6 +177,45 @@ fn the_history_and_the_last_hour_survive_a_restart() {
         before.curves[1].values[..kept]
     );
     assert_eq!(bench.alarms(), [("yaw_moved", "DU 1 floor 2", true)]);
+}
+
+#[test]
+fn a_turn_against_the_whole_hour_before_restarts_is_an_alarm() {
+    let setup = setup(1);
+    let (id, store) = (dom(&setup, 2), Store::default());
+    let mut bench = Bench::<AhrsCalibration>::new(config(), &setup);
+    // The median of the last half hour is 8 degrees, that of the hour is 0.
+    for (leg, yaw_deg) in [0.0, 0.0, 0.0, 8.0, 8.0, 12.0].into_iter().enumerate() {
+        let start_ms = T0 + 720_000 * i64::try_from(leg).unwrap();
+        bench = bench.restarted(config(), &setup, &store);
+        bench.tick(start_ms);
+        answer(&mut bench, bytes(board(id, &unity()).as_bytes(), None));
+        let length = if leg == 5 { 3 } else { 12 };
+        minutes(&mut bench, id, start_ms, length, yaw_deg);
+        let moved = [("yaw_moved", "DU 1 floor 2", true)];
+        assert_eq!(bench.alarms(), moved[..usize::from(leg == 5)]);
+    }
+}
+
+#[test]
+fn pitch_and_roll_stay_what_they_are_over_a_restart() {
+    let setup = setup(1);
+    let id = dom(&setup, 2);
+    let mut bench = running(&setup);
+    let tilted = ([0.3, 0.1, 0.9], [0.2, 0.1, -0.3]);
+    for s in 0..60 {
+        bench.take(&packet(T0 + 1000 * s, id, tilted, true));
+        bench.tick(T0 + 1000 * s);
+    }
+    let first = |bench: &Bench<AhrsCalibration>, name: &str| bench.curve(name, "Floor 2")[0];
+    let both = |bench: &Bench<AhrsCalibration>| {
+        ["pitch_calib_du1", "roll_calib_du1"].map(|name| first(bench, name))
+    };
+    let before = both(&bench);
+    assert!((before[0] - before[1]).abs() > 1.0, "{before:?}");
+    let mut bench = bench.restarted(config(), &setup, &Store::default());
+    bench.tick(T0 + 60_000);
+    assert_eq!(both(&bench), before);
 }
 
 #[test]

@@ -249,6 +249,13 @@ fn rates_and_mean_quality_are_followed_and_survive_a_restart() {
         ));
         bench.tick(start + 1000 * n);
     }
+    // The time of this one is wrong: it makes no interval of two hours ago.
+    let wrong = event(1, start - 7_200_000, Fit::default(), Fit::default());
+    let Event::Frame(mut wrong) = wrong else {
+        panic!("no frame")
+    };
+    wrong.received = ms(start + 239_500);
+    bench.take(&Event::Frame(wrong));
     bench.tick(start + 240_000);
     let store = Store::default();
     let mut bench = bench.restarted(Config::default(), &Setup::default(), &store);

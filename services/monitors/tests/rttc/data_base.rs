@@ -37,8 +37,10 @@ fn second_with_data_base(bench: &mut Bench<Rttc>, at_ms: i64, value_ps: f64) -> 
                 ok(format!("RUN\tUNIXSTARTTIME\n7\t{before}\n9\t{now}\n"))
             }
             _ => {
-                let base = "http://db/values?min=7&max=9&upi=3.4/V2/267&name=";
-                let parameter = place.strip_prefix(base).unwrap();
+                // Run 9 began a second before, and goes on.
+                let first = if at_ms < T0 + 86_400_000 { 7 } else { 9 };
+                let base = format!("http://db/values?min={first}&max=9&upi=3.4/V2/267&name=");
+                let parameter = place.strip_prefix(&base).unwrap();
                 names.push(parameter.to_owned());
                 ok(values(parameter))
             }
@@ -139,6 +141,41 @@ fn an_accepted_value_goes_over_what_the_data_base_has_from_before() {
     assert_eq!(asked.len(), 5);
     bench.tick(T0 + 82_000);
     assert_eq!(summary(&bench, 0, "median from"), json!("own history"));
+    // A day later all that the data base has is from after it.
+    let later = T0 + 86_420_000;
+    second_with_data_base(&mut bench, later, CENTRE_PS + 5000.0);
+    bench.tick(later + 1000);
+    assert_eq!(summary(&bench, 0, "median from"), json!("data base"));
+}
+
+#[test]
+fn what_a_data_base_said_more_than_a_day_ago_is_not_what_is_normal() {
+    let mut bench = Bench::<Rttc>::new(with_data_base(), &setup_with_base());
+    second_with_data_base(&mut bench, T0, CENTRE_PS);
+    assert_eq!(
+        second_with_data_base(&mut bench, T0 + 1000, CENTRE_PS).len(),
+        5
+    );
+    // Since then it answers with a page for people.
+    let without = |bench: &mut Bench<Rttc>, at_ms: i64| {
+        bench.tick(at_ms);
+        while let Some(fetch) = bench.out.fetches.pop() {
+            let content = match &*fetch.name {
+                name if name.starts_with("subscribe") => ok(*b"OK"),
+                name if name.starts_with("poll") => ok(body(&[of(CENTRE_PS); 2])),
+                _ => ok("<html>"),
+            };
+            answer(bench, &fetch, content);
+        }
+        bench.tick(at_ms + 1000);
+        summary(bench, 0, "median from")
+    };
+    let day_ms = 86_400_000;
+    assert_eq!(without(&mut bench, T0 + day_ms), json!("data base"));
+    assert_eq!(
+        without(&mut bench, T0 + day_ms + 20_000),
+        json!("own history")
+    );
 }
 
 #[test]

@@ -101,6 +101,24 @@ fn a_restarted_manager_is_subscribed_to_again_with_longer_and_longer_pauses() {
 }
 
 #[test]
+fn pauses_between_attempts_grow_to_the_longest_one_and_no_further() {
+    let config = Config {
+        retry_most: fathom_kernel::Span::from_secs(5),
+        ..config(&[3])
+    };
+    let mut bench = Bench::<Rttc>::new(config, &Setup::default());
+    let mut attempts = Vec::new();
+    for s in 0..25 {
+        bench.tick(T0 + 1000 * s);
+        for fetch in asked(&mut bench) {
+            attempts.push(s);
+            answer(&mut bench, &fetch, ok(*b"starting"));
+        }
+    }
+    assert_eq!(attempts, [0, 1, 3, 7, 12, 17, 22]);
+}
+
+#[test]
 fn a_subscription_that_is_gone_shows_as_a_list_of_another_length_or_as_no_list() {
     let mut bench = bench(&[3, 4]);
     let mut wrong = ["[]", "null", "{\"value\": 1}", "<html>", "[{\"value\": 1}]"].into_iter();

@@ -79,6 +79,17 @@ fn answers_that_were_missing_before_a_restart_are_said_to_come_only_when_they_co
 }
 
 #[test]
+fn a_minute_without_answers_is_no_alarm_before_it_is_over() {
+    let mut bench = bench(&[3]);
+    (0..11).for_each(|s| second(&mut bench, T0 + 1000 * s, &[of(5.0e8)]));
+    bench.tick(T0 + 70_000);
+    assert_eq!(bench.alarms(), []);
+    bench.tick(T0 + 70_001);
+    let about = ("rttc_unavailable", "Detector Manager", true);
+    assert_eq!(bench.alarms(), [about]);
+}
+
+#[test]
 fn a_du_without_values_was_stable_for_ever() {
     let mut bench = bench(&[3, 4]);
     let both = [of(5.0e8), of(5.1e8)];
@@ -119,7 +130,7 @@ fn five_sigma_count_where_they_are_more_than_the_limit_and_given_values_at_once(
     };
     let mut bench = Bench::<Rttc>::new(config, &Setup::default());
     second(&mut bench, T0 - 1000, &[]);
-    for (n, off) in [4999.0, -4999.0, 5001.0, -5001.0, 0.0]
+    for (n, off) in [4999.0, -4999.0, 5000.0, 5001.0, -5001.0, 0.0]
         .into_iter()
         .enumerate()
     {
@@ -131,7 +142,7 @@ fn five_sigma_count_where_they_are_more_than_the_limit_and_given_values_at_once(
     }
     let alarms = [("rttc_shift", "DU 3", true), ("rttc_shift", "DU 3", false)];
     assert_eq!(bench.alarms(), alarms);
-    assert_eq!(bench.out.alarms[0].at.as_millisecond(), T0 + 20_000);
+    assert_eq!(bench.out.alarms[0].at.as_millisecond(), T0 + 30_000);
     // To accept it would change nothing.
     let refused = bench.monitor.on_request("accept", &json!({"du": 3}));
     assert!(refused.unwrap_err().contains("option `given`"));
