@@ -7,6 +7,8 @@ mod outlet;
 mod past;
 mod queue;
 mod read;
+#[cfg(test)]
+mod recording;
 mod shape;
 mod shelf;
 mod shift;

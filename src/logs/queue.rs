@@ -62,7 +62,9 @@ impl Queue {
         let mut state = self.0.lock();
         if state.waiting.len() + state.under_way_bytes + lines.len() > PENDING_MAX {
             state.drop_lines(lines);
-            return self.0.complain(&mut state);
+            let complaint = state.complaint();
+            drop(state);
+            return self.0.complain(complaint);
         }
         state.waiting.extend_from_slice(lines);
         if !state.has_writer {
@@ -106,15 +108,13 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says what was dropped, at most once a minute.
-    fn complain(&self, state: &mut State) {
-        let lately = |at: Instant| at.elapsed() < COMPLAIN_EVERY;
-        if state.unsaid == Dropped::default() || state.complained.is_some_and(lately) {
+    /// Says what was dropped. The record may be one of the very service whose log takes nothing, and come
+    /// back here: nobody says it with the state locked.
+    fn complain(&self, complaint: Option<(Dropped, u64)>) {
+        let Some((Dropped { lines, bytes }, total)) = complaint else {
             return;
-        }
-        state.complained = Some(Instant::now());
-        let Dropped { lines, bytes } = std::mem::take(&mut state.unsaid);
-        let (name, total) = (&*self.name, state.dropped.lines);
+        };
+        let name = &*self.name;
         warn!(
             service = name,
             lines, bytes, total, "output was dropped: its log takes nothing"
@@ -133,7 +133,12 @@ impl Inner {
                 let idle = |state: &mut State| state.waiting.is_empty() && !state.closed;
                 let woken = self.changed.wait_timeout_while(state, IDLE_MAX, idle);
                 state = woken.unwrap_or_else(PoisonError::into_inner).0;
-                self.complain(&mut state);
+                let complaint = state.complaint();
+                if complaint.is_some() {
+                    drop(state);
+                    self.complain(complaint);
+                    state = self.lock();
+                }
             }
             if state.waiting.is_empty() {
                 state.has_writer = false;
@@ -151,6 +156,17 @@ impl Inner {
 }
 
 impl State {
+    /// Returns what was dropped since that was said last, and all lines that ever were; at most once a
+    /// minute.
+    fn complaint(&mut self) -> Option<(Dropped, u64)> {
+        let lately = |at: Instant| at.elapsed() < COMPLAIN_EVERY;
+        if self.unsaid == Dropped::default() || self.complained.is_some_and(lately) {
+            return None;
+        }
+        self.complained = Some(Instant::now());
+        Some((std::mem::take(&mut self.unsaid), self.dropped.lines))
+    }
+
     fn drop_lines(&mut self, lines: &[u8]) {
         let count = memchr::memchr_iter(b'\n', lines).count() as u64;
         for dropped in [&mut self.dropped, &mut self.unsaid] {
@@ -168,6 +184,7 @@ mod tests {
 
     use super::*;
     use crate::chronicle::Subject;
+    use crate::logs::recording::recorded;
 
     #[test]
     fn what_finds_no_room_is_dropped_and_counted_and_the_rest_arrives_in_order() {
@@ -207,5 +224,29 @@ mod tests {
         free.send(()).unwrap();
         assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), 1 << 20);
         assert_eq!(queue.dropped(), dropped);
+    }
+
+    #[test]
+    fn a_complaint_that_came_back_as_a_line_of_the_same_queue_waited_for_itself() {
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let queue = Arc::new(Queue::new("t".to_owned(), None));
+            let (again, (held, gate)) = (queue.clone(), mpsc::channel::<()>());
+            let gate = Mutex::new(gate);
+            queue.push(b"first\n", move |_| {
+                gate.lock().unwrap().recv().ok();
+            });
+            let too_much = vec![b'x'; PENDING_MAX + 1];
+            recorded(
+                move |_| again.push(b"it was dropped\n", |_| {}),
+                || {
+                    queue.push(&too_much, |_| {});
+                },
+            );
+            tell.send(queue.dropped().bytes).unwrap();
+            drop(held);
+        });
+        let dropped = told.recv_timeout(Duration::from_secs(20));
+        assert_eq!(dropped, Ok(PENDING_MAX as u64 + 1));
     }
 }

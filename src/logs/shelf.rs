@@ -82,16 +82,16 @@ impl Logs {
             let files = [file("log"), file("stderr.log")];
             Entry::new((service, plan), files, chronicle)
         });
-        for file in &entry.files {
-            file.obey(Rotation::of(plan));
-        }
         let is_same = entry.way == (plan.target, plan.on_full)
             && entry.logs.err.is_some() == (plan.stderr == Stderr::Separate);
         if !is_same {
             *entry = Entry::new((service, plan), entry.files.clone(), chronicle);
         }
         entry.format = plan.format;
-        entry.logs.clone()
+        let (logs, files) = (entry.logs.clone(), entry.files.clone());
+        drop(services);
+        files.iter().for_each(|file| file.obey(Rotation::of(plan)));
+        logs
     }
 
     /// Writes a record of a service of this process into its log; never waits.
@@ -175,20 +175,30 @@ impl Logs {
 
     /// Opens all files anew at their next write: somebody moved them away.
     pub fn reopen(&self) {
-        let services = self.lock();
-        let theirs = services.values().flat_map(|entry| &entry.files);
-        theirs.chain(self.own()).for_each(|file| file.reopen());
+        let entries = self.lock();
+        let theirs: Vec<_> = entries.values().flat_map(|e| e.files.clone()).collect();
+        drop(entries);
+        theirs
+            .iter()
+            .chain(self.own())
+            .for_each(|file| file.reopen());
     }
 
     /// Ends all writing, and says how much output of which service is lost with that, since its log
     /// took nothing to the last. Returns all of it in bytes.
     pub fn give_up(&self) -> usize {
         let mut lost = 0;
-        for (service, entry) in &*self.lock() {
-            let outlets = [&entry.records, &entry.logs.out];
-            let outlets = outlets.into_iter().chain(&entry.logs.err);
-            let waiting: usize = outlets.map(|outlet| outlet.waiting_bytes()).sum();
-            let bytes = waiting + entry.files.iter().map(LogFile::give_up).sum::<usize>();
+        let entries = self.lock();
+        let of = |(service, entry): (&String, &Entry)| {
+            let outlets = [&entry.records, &entry.logs.out].into_iter();
+            let outlets: Vec<_> = outlets.chain(&entry.logs.err).cloned().collect();
+            (service.clone(), outlets, entry.files.clone())
+        };
+        let all: Vec<_> = entries.iter().map(of).collect();
+        drop(entries);
+        for (service, outlets, files) in all {
+            let waiting: usize = outlets.iter().map(|outlet| outlet.waiting_bytes()).sum();
+            let bytes = waiting + files.iter().map(LogFile::give_up).sum::<usize>();
             if bytes > 0 {
                 error!(
                     service,
@@ -200,6 +210,8 @@ impl Logs {
         lost
     }
 
+    /// While it is held nothing is said and no file is waited for: each record looks here for its log, one
+    /// of a file that complains as well.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
         let services = &self.0.services;
         services.lock().unwrap_or_else(PoisonError::into_inner)
@@ -246,6 +258,7 @@ impl ServiceLogs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logs::recording::recorded;
 
     #[test]
     fn a_log_outlives_incarnations_and_obeys_new_limits() {
@@ -279,5 +292,22 @@ mod tests {
         std::fs::remove_file(&in_the_way).unwrap();
         logs.keep("a", &LogPlan::default()).out.write(b"four\n");
         assert_eq!(logs.give_up(), 0);
+    }
+
+    #[test]
+    fn the_record_that_output_is_lost_waited_for_itself_and_the_end_never_came() {
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("logs"), "a file in the way").unwrap();
+            let logs = Logs::new(folder.path(), None);
+            logs.keep("a", &LogPlan::default()).out.write(b"one\n");
+            let keeper = logs.clone();
+            let record = move |line: &LogLine| keeper.record(line);
+            let lost = recorded(record, || logs.give_up());
+            tell.send(lost).unwrap();
+        });
+        let lost = told.recv_timeout(std::time::Duration::from_secs(20));
+        assert_eq!(lost, Ok(4));
     }
 }
