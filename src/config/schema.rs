@@ -103,6 +103,7 @@ fn rename(schema: &mut Value, prefix: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shape::Shape;
     use super::*;
 
     /// Collects all references.
@@ -139,5 +140,17 @@ mod tests {
             .unwrap();
         let kinds = service["allOf"].as_array().unwrap();
         assert_eq!(kinds.len(), registry::kinds().count());
+    }
+
+    /// `run` of the simulator, its first run, could not be set: every service has a `run`.
+    #[test]
+    fn no_option_of_a_kind_has_the_name_of_a_key_that_every_service_has() {
+        let common = Shape::of_type::<ServiceDoc>().keys();
+        assert!(common.contains(&"run".to_owned()), "{common:?}");
+        for kind in registry::kinds() {
+            let mut options = Shape::of((kind.schema)()).keys();
+            options.retain(|name| common.contains(name));
+            assert!(options.is_empty(), "{}: {options:?}", kind.name);
+        }
     }
 }

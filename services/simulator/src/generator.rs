@@ -115,10 +115,10 @@ impl Generator {
             .enabled
             .then(|| Messages::new(options.msg.rate_hz, seed));
         if let Some(messages) = &mut messages {
-            messages.run_starts(start_s * 1_000_000_000, options.run);
+            messages.run_starts(start_s * 1_000_000_000, options.first_run);
         }
         Self {
-            timeline: Timeline::new(layout.detector_id, options.run, start_s, run_length_s),
+            timeline: Timeline::new(layout.detector_id, options.first_run, start_s, run_length_s),
             faults: Faults::new(&options.faults, &layout),
             bursts: Bursts::new(&layout, &options.bursts, seed),
             rates: Rates::new(&layout, &pmts, &options.rates, seed),

@@ -23,7 +23,7 @@ pub struct FakeDetectorOptions {
     /// Simulated seconds per second. Times in the data follow the simulation, not the clock.
     pub speed: f64,
     /// Number of the first run.
-    pub run: i32,
+    pub first_run: i32,
     /// Length of a run, in whole seconds; zero never changes the run.
     pub run_length: Span,
     /// Spread of the times of PMTs against what the detector file says.
@@ -74,7 +74,7 @@ impl Default for FakeDetectorOptions {
             seed: 1,
             start: None,
             speed: 1.0,
-            run: 10_001,
+            first_run: 10_001,
             run_length: Span::from_secs(3600),
             misalignment_ns: 0.25,
             rates: RateOptions::default(),

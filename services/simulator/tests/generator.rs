@@ -192,7 +192,7 @@ fn a_lost_beacon_is_silent_and_the_others_go_on() {
 #[test]
 fn headers_follow_the_run_and_its_changes() {
     let options = FakeDetectorOptions {
-        run: 500,
+        first_run: 500,
         run_length: Span::from_secs(2),
         ..busy()
     };
