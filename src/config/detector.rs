@@ -68,7 +68,7 @@ pub(crate) fn make(
             plan: None,
         };
     }
-    if !is_read {
+    if names_nothing(&doc) {
         let problem = Problem::error("[detector] has none of `file`, `url` and `geometry`")
             .at(place)
             .help("write file = \"detector.detx\", or geometry = \"orca\"");
@@ -76,6 +76,11 @@ pub(crate) fn make(
         return Found::default();
     }
     read_places(&doc, folders, problems)
+}
+
+/// Tells whether there is nothing that names a detector.
+pub(crate) fn names_nothing(doc: &DetectorDoc) -> bool {
+    doc.file.is_none() && doc.url.is_none() && doc.geometry.is_none()
 }
 
 /// Says which keys go with others only.

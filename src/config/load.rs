@@ -122,6 +122,8 @@ struct Sections {
     log: OwnLogDoc,
     health: HealthPlan,
     detector: Option<(DetectorDoc, Place)>,
+    /// What stands in the section cannot be read, which has been said.
+    detector_failed: bool,
     groups: Vec<Declared>,
     services: DeTable<'static>,
 }
@@ -186,7 +188,7 @@ impl Loader<'_> {
             config_dir: self.absolute(&folder),
             detector,
         };
-        let detector_failed = self.errors() > before;
+        let detector_failed = sections.detector_failed || self.errors() > before;
         let mut pipeline = self.pipeline(&sections.stack, &folder);
         let reads = self.services(sections.services, &setup, detector_failed, &mut pipeline);
         pipeline.unread(&mut self.problems);
@@ -235,16 +237,22 @@ impl Loader<'_> {
                 self.problems.push(problem);
             }
         }
+        let before = self.errors();
         let detector = root.contains_key("detector").then(|| {
             let place = root.get("detector").map_or(0..0, Spanned::span);
             (self.section(root, "detector"), place)
         });
+        let detector_failed = self.errors() > before;
+        // What would have named the detector may be what cannot be read.
+        let detector =
+            detector.filter(|(doc, _)| !(detector_failed && detector::names_nothing(doc)));
         Sections {
             stack: self.section(root, "stack"),
             control: self.section(root, "control"),
             log: self.section(root, "log"),
             health: self.section(root, "health"),
             detector,
+            detector_failed,
             groups: self.groups(root),
             services: self
                 .table(root, "", "service")

@@ -117,7 +117,11 @@ impl Overlay<'_> {
     fn value(&self, patch: &Patch) -> Spanned<DeValue<'static>> {
         let takes = shape::at(&refs(&patch.path), |name| kind_of(self.root, name))
             .map_or(Takes::Either, |shape| shape.takes());
-        understood(patch.text, takes, patch.text_place.clone())
+        let place = patch.text_place.clone();
+        match takes {
+            Takes::Text if is_quoted(patch.text) => understood(patch.text, Takes::Either, place),
+            _ => understood(patch.text, takes, place),
+        }
     }
 
     /// Puts variables into all texts of the table. Returns the services whose kind or command was
@@ -223,6 +227,14 @@ impl Walk<'_> {
             None => place.clone(),
         }
     }
+}
+
+/// Tells whether a text is written in quotes as it would be in a file.
+fn is_quoted(text: &str) -> bool {
+    text.len() > 1
+        && ['"', '\'']
+            .iter()
+            .any(|&quote| text.starts_with(quote) && text.ends_with(quote))
 }
 
 /// Returns a text as the value that its key takes.

@@ -188,6 +188,18 @@ fn what_stands_nearer_to_the_operator_wins() {
         "stack.name=\"quoted\"".into(),
     ];
     assert_eq!(find(&origin, "other", "highest_rate"), 555.5.into());
+    // Quotes that a shell left are those of a file.
+    assert_eq!(plan(&origin).name, "quoted");
+
+    origin.set = vec![
+        "service.trigger-rates.interval=\"45s\"".into(),
+        "stack.name='it is'".into(),
+    ];
+    assert_eq!(find(&origin, "trigger-rates", "interval"), "45s".into());
+    assert_eq!(plan(&origin).name, "it is");
+
+    origin.set = vec!["stack.name=\"one\" and \"two\"".into()];
+    assert_eq!(plan(&origin).name, "\"one\" and \"two\"");
 }
 
 #[test]
