@@ -107,7 +107,11 @@ impl Manager {
 
     /// Returns where the manager is, for people.
     pub(super) fn shown(&self) -> String {
-        without_passwords(&self.base).into_owned()
+        let base = without_passwords(&self.base);
+        match base.strip_prefix("http://service:") {
+            Some(name) => format!("service:{name}"),
+            None => base.into_owned(),
+        }
     }
 
     /// Returns subscriptions in force, and all.

@@ -1,5 +1,6 @@
 //! What round-trip times look like: one small panel per DU, and a table.
 
+use fathom_hist::median;
 use fathom_kernel::Outputs;
 use fathom_kernel::view::{Axis, AxisScale, Layer, Panel, Panels, Shape, Table};
 use serde_json::{Value, json};
@@ -9,6 +10,9 @@ use crate::clock::text_of_ms;
 
 /// Heading of the panels.
 const TITLE: &str = "RTTC = Cable_RTT - (TX_Slave + RX_Slave + TX_Master + RX_Master)";
+/// Most DUs whose panels show the times themselves. Beside smaller panels nine digits have no room, so
+/// they show how far each time is from the median.
+const ABSOLUTE_DUS_MAX: usize = 24;
 /// Most points of all panels together, and fewest of one.
 const POINTS_MAX: usize = 24_000;
 const POINTS_MIN: usize = 100;
@@ -24,40 +28,11 @@ impl Rttc {
 
     fn panels(&self) -> Panels {
         let dus = self.numbers.len();
-        let panel = |n: usize| {
-            let most = (POINTS_MAX / dus).max(POINTS_MIN);
-            let mut samples: Vec<_> = self.history.samples(n).rev().take(most).collect();
-            samples.reverse();
-            #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age")]
-            let times: Vec<f64> = samples.iter().map(|(at_ms, _)| *at_ms as f64).collect();
-            let ends: Vec<f64> = times
-                .first()
-                .into_iter()
-                .chain(times.last())
-                .copied()
-                .collect();
-            let values = samples.into_iter().map(|(_, value_ps)| value_ps).collect();
-            let mut layers = vec![Layer::new(Shape::Cross, "#006BA4", times, values).named("RTTC")];
-            if let Some(baseline) = self.dus[n].baseline {
-                let level = |shape, height| {
-                    let heights = vec![height; ends.len()];
-                    Layer::new(shape, "red", ends.clone(), heights)
-                };
-                let (median_ps, sigma_ps) = (baseline.median_ps, baseline.sigma_ps);
-                layers.push(level(Shape::Line, median_ps).named("median"));
-                layers.push(level(Shape::Dashed, median_ps + sigma_ps).named("band"));
-                layers.push(level(Shape::Dashed, median_ps - sigma_ps).named("band"));
-            }
-            let state = match &self.dus[n] {
-                du if du.missing => ": NO VALUES",
-                du if du.shifted => ": SHIFTED",
-                _ => "",
-            };
-            Panel {
-                title: format!("DU {}{}{state}", self.numbers[n], self.upi(n)),
-                layers,
-                guides: Vec::new(),
-            }
+        let is_absolute = dus <= ABSOLUTE_DUS_MAX;
+        let y_label = if is_absolute {
+            "RTTC [ps]"
+        } else {
+            "RTTC - median [ps]"
         };
         Panels {
             columns: columns(dus),
@@ -67,11 +42,56 @@ impl Rttc {
                 ..Axis::default()
             },
             y: Axis {
-                label: "RTTC [ps]".into(),
+                label: y_label.into(),
                 own_range: true,
                 ..Axis::default()
             },
-            panels: (0..dus).map(panel).collect(),
+            panels: (0..dus).map(|n| self.panel(n, is_absolute)).collect(),
+        }
+    }
+
+    fn panel(&self, n: usize, is_absolute: bool) -> Panel {
+        let most = (POINTS_MAX / self.numbers.len()).max(POINTS_MIN);
+        let mut samples: Vec<(i64, f64)> = self.history.samples(n).rev().take(most).collect();
+        samples.reverse();
+        let baseline = self.dus[n].baseline;
+        let zero_ps = match baseline {
+            _ if is_absolute => 0.0,
+            Some(baseline) => baseline.median_ps,
+            None => median(samples.iter().map(|(_, value_ps)| *value_ps)).unwrap_or_default(),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age")]
+        let times: Vec<f64> = samples.iter().map(|(at_ms, _)| *at_ms as f64).collect();
+        let ends: Vec<f64> = times
+            .first()
+            .into_iter()
+            .chain(times.last())
+            .copied()
+            .collect();
+        let values = samples
+            .iter()
+            .map(|(_, value_ps)| value_ps - zero_ps)
+            .collect();
+        let mut layers = vec![Layer::new(Shape::Cross, "#006BA4", times, values).named("RTTC")];
+        if let Some(baseline) = baseline {
+            let level = |shape, height| {
+                let heights = vec![height; ends.len()];
+                Layer::new(shape, "red", ends.clone(), heights)
+            };
+            let (median_ps, sigma_ps) = (baseline.median_ps - zero_ps, baseline.sigma_ps);
+            layers.push(level(Shape::Line, median_ps).named("median"));
+            layers.push(level(Shape::Dashed, median_ps + sigma_ps).named("band"));
+            layers.push(level(Shape::Dashed, median_ps - sigma_ps).named("band"));
+        }
+        let state = match &self.dus[n] {
+            du if du.missing => ": NO VALUES",
+            du if du.shifted => ": SHIFTED",
+            _ => "",
+        };
+        Panel {
+            title: format!("DU {}{}{state}", self.numbers[n], self.upi(n)),
+            layers,
+            guides: Vec::new(),
         }
     }
 

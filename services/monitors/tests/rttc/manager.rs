@@ -190,6 +190,44 @@ fn a_large_detector_takes_several_subscriptions_and_few_points_per_panel() {
 }
 
 #[test]
+fn nine_digits_beside_each_small_panel_left_no_room_for_the_panels_of_a_large_detector() {
+    for (dus, label, median_ps) in [(24, "RTTC [ps]", 5.0e8), (25, "RTTC - median [ps]", 0.0)] {
+        let given = Given {
+            median_ps: 5.0e8,
+            sigma_ps: 300.0,
+        };
+        let config = Config {
+            given: [("1".to_owned(), given)].into(),
+            ..config(&(1..=dus).collect::<Vec<u32>>())
+        };
+        let mut bench = Bench::<Rttc>::new(config, &Setup::default());
+        bench.tick(T0);
+        let View::Panels(view) = &bench.output("rttc").view else {
+            panic!("no panels")
+        };
+        assert_eq!((&*view.y.label, view.panels.len()), (label, dus as usize));
+        second(
+            &mut bench,
+            T0 + 1_000,
+            &vec![of(5.0e8); dus.min(24) as usize],
+        );
+        for n in 1..30 {
+            second(
+                &mut bench,
+                T0 + 10_000 * n,
+                &vec![of(5.0e8); dus.min(24) as usize],
+            );
+        }
+        let median = layers(panel(&bench, 0), Shape::Line)[0];
+        assert!(!median.y.is_empty() && median.y.iter().all(|&y| y == median_ps));
+        // Of the second DU the normal value is not known yet.
+        let values = layers(panel(&bench, 1), Shape::Cross)[0];
+        assert!(!values.y.is_empty());
+        assert!(values.y.iter().all(|&y| (y - median_ps).abs() < 1.0));
+    }
+}
+
+#[test]
 fn options_that_cannot_work_are_refused() {
     let refused = |config: Config, part: &str| {
         let error = Rttc::check(&config, &Setup::default()).unwrap_err();
@@ -245,6 +283,14 @@ fn a_service_of_the_same_stack_is_named_by_its_name() {
     let from = asked(&mut bench)[0].from.to_string();
     let start = "http://service:simulation:fake_detector_manager/monshortdef?";
     assert!(from.starts_with(start), "{from}");
+    let View::Table(table) = &bench.output("rttc_manager").view else {
+        panic!("no table")
+    };
+    // As it is written in the configuration, not as an address that nobody can open.
+    assert_eq!(
+        table.rows[0],
+        ["address", "service:simulation:fake_detector_manager"]
+    );
 }
 
 /// The alarm had the whole address of the subscription in it, five parameters of every DU.
