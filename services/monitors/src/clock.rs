@@ -5,6 +5,9 @@ use jiff::Timestamp;
 
 use crate::timeline::TOLERANCE_MS;
 
+/// Interval of outputs that change rarely: one without news is not stale for a year [s].
+pub(crate) const RARELY_S: f64 = 365.0 * 86_400.0;
+
 /// Returns the start of a frame.
 pub(crate) fn ms_of_header(header: &Header) -> i64 {
     ms_of_ns(header.start_ns())

@@ -442,14 +442,13 @@ impl DomActivity {
             ahead,
             out,
         );
-        if let Some(table) = self.strangers.table_if_changed() {
-            self.put(
-                "dom_activity_unknown",
-                "DOMs not in the detector description",
-                table,
-                out,
-            );
-        }
+        let title = "DOMs not in the detector description";
+        self.strangers.put_if_changed(
+            "dom_activity_unknown",
+            title,
+            self.newest_ms.map(timestamp),
+            out,
+        );
     }
 
     fn summary(&self, ages: &[f64], now_ms: i64) -> fathom_kernel::view::Table {

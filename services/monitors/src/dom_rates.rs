@@ -288,14 +288,13 @@ impl DomRates {
             self.trend_view(),
             out,
         );
-        if let Some(table) = self.strangers.table_if_changed() {
-            self.put(
-                "dom_rates_unknown",
-                "DOMs not in the detector description",
-                table,
-                out,
-            );
-        }
+        let title = "DOMs not in the detector description";
+        self.strangers.put_if_changed(
+            "dom_rates_unknown",
+            title,
+            self.newest_ms.map(timestamp),
+            out,
+        );
         self.doms.fill(Dom::SILENT);
         self.slices = 0;
     }

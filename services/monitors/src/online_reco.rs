@@ -200,10 +200,9 @@ impl Monitor for OnlineReco {
             self.drawn_ms = Some(now_ms);
             self.draw(out);
         }
-        if let Some(table) = self.strangers.table_if_changed() {
-            let title = "Events of other detectors";
-            self.put("reco_unknown", title, table, out);
-        }
+        let title = "Events of other detectors";
+        self.strangers
+            .put_if_changed("reco_unknown", title, self.newest_ms.map(timestamp), out);
     }
 
     fn on_fetched(&mut self, fetched: Fetched, out: &mut Outputs) {

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use fathom_formats::detx::{Module, status_bits};
 use fathom_formats::km3net::{CHANNELS, DetectorId, Header};
 use fathom_kernel::view::{Colours, Detail, Map, RowLabel, Table};
-use fathom_kernel::{Outputs, Setup};
+use fathom_kernel::{Output, Outputs, Setup};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::clock::{ms_of_header, text_of_ms};
+use crate::clock::{RARELY_S, ms_of_header, text_of_ms};
 
 /// Most modules placed without a detector description; a two-block detector has 4,140.
 const UNDESCRIBED_MAX: usize = 8192;
@@ -334,8 +335,20 @@ impl Strangers {
         self.unlisted += u64::from(!is_listed);
     }
 
-    /// Returns the list for people when it has changed.
-    pub(crate) fn table_if_changed(&mut self) -> Option<Table> {
+    /// Puts the list for people when it has changed; `at` is the time of the data.
+    pub(crate) fn put_if_changed(
+        &mut self,
+        name: &str,
+        title: &str,
+        at: Option<Timestamp>,
+        out: &mut Outputs,
+    ) {
+        if let Some(table) = self.table_if_changed() {
+            out.put(Output::new(name, title, table).at(at).every(RARELY_S));
+        }
+    }
+
+    fn table_if_changed(&mut self) -> Option<Table> {
         if !std::mem::take(&mut self.changed) {
             return None;
         }
@@ -407,6 +420,7 @@ fn count<K: Ord>(list: &mut BTreeMap<K, Stranger>, most: usize, id: K, at_ms: i6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::timestamp;
 
     #[test]
     fn without_description_modules_are_placed_as_they_come() {
@@ -507,6 +521,19 @@ mod tests {
         // Without a description every detector is welcome.
         Strangers::of(&Setup::default()).look_at(&header(other), &mut out);
         assert_eq!(out.bad.len(), 2);
+    }
+
+    #[test]
+    fn a_list_to_which_nothing_was_added_for_an_hour_is_not_stale() {
+        let (mut strangers, mut out) = (Strangers::default(), Outputs::default());
+        strangers.saw(7, 0);
+        let at = timestamp(1_700_000_000_000);
+        strangers.put_if_changed("dom_rates_unknown", "Unknown DOMs", Some(at), &mut out);
+        strangers.put_if_changed("dom_rates_unknown", "Unknown DOMs", Some(at), &mut out);
+        let [list] = &out.outputs[..] else {
+            panic!("expected one list, got {}", out.outputs.len());
+        };
+        assert!(!list.is_stale(timestamp(1_700_003_600_000)));
     }
 
     #[test]

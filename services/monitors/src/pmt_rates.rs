@@ -465,10 +465,13 @@ impl PmtRates {
         let summary = Table { columns, rows };
         self.put("pmt_rates_summary", "PMT rates in numbers", summary, out);
         self.put("pmt_outliers", "PMTs out of range", outliers.table(), out);
-        if let Some(table) = self.strangers.table_if_changed() {
-            let title = "Modules not in the detector description";
-            self.put("pmt_rates_unknown", title, table, out);
-        }
+        let title = "Modules not in the detector description";
+        self.strangers.put_if_changed(
+            "pmt_rates_unknown",
+            title,
+            self.newest_ms.map(timestamp),
+            out,
+        );
     }
 
     fn put(&self, name: &str, title: &str, view: impl Into<View>, out: &mut Outputs) {

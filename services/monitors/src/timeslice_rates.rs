@@ -226,10 +226,13 @@ impl Monitor for TimesliceRates {
             let gaps = self.gaps();
             self.put("timeslice_gaps", "Missing time slices", gaps, out);
         }
-        if let Some(table) = self.strangers.table_if_changed() {
-            let title = "Time slices of other detectors";
-            self.put("timeslice_unknown", title, table, out);
-        }
+        let title = "Time slices of other detectors";
+        self.strangers.put_if_changed(
+            "timeslice_unknown",
+            title,
+            self.newest_ms.map(timestamp),
+            out,
+        );
     }
 
     fn on_end(&mut self) {

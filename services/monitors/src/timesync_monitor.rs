@@ -372,10 +372,13 @@ impl TimesyncMonitor {
         self.put("timesync_bad", title, self.lost_table(), out);
         let title = "Time synchronisation in numbers";
         self.put("timesync_summary", title, self.summary(), out);
-        if let Some(table) = self.strangers.table_if_changed() {
-            let title = "DOMs not in the detector description";
-            self.put("timesync_unknown", title, table, out);
-        }
+        let title = "DOMs not in the detector description";
+        self.strangers.put_if_changed(
+            "timesync_unknown",
+            title,
+            self.newest_ms.map(timestamp),
+            out,
+        );
         self.doms.iter_mut().for_each(|dom| dom.interval = (0, 0));
     }
 

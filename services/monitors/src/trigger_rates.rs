@@ -221,10 +221,9 @@ impl Monitor for TriggerRates {
         if std::mem::take(&mut self.recount) {
             self.put_counts(data_ms, out);
         }
-        if let Some(table) = self.strangers.table_if_changed() {
-            let title = "Events of other detectors";
-            self.put("trigger_unknown", title, table, out);
-        }
+        let title = "Events of other detectors";
+        self.strangers
+            .put_if_changed("trigger_unknown", title, self.newest_ms.map(timestamp), out);
     }
 
     fn on_end(&mut self) {

@@ -285,10 +285,13 @@ impl TriggerMap {
             self.counts(),
             out,
         );
-        if let Some(table) = self.strangers.table_if_changed() {
-            let title = "DOMs with hits that are not in the detector description";
-            self.put("triggermap_unknown", title, table, out);
-        }
+        let title = "DOMs with hits that are not in the detector description";
+        self.strangers.put_if_changed(
+            "triggermap_unknown",
+            title,
+            self.newest_ms.map(timestamp),
+            out,
+        );
     }
 
     fn picture(&self, layer: &Layer) -> HitMap {

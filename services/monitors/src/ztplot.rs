@@ -80,7 +80,7 @@ use self::run_types::RunTypes;
 use self::selection::{Places, Selection, Verdict};
 use self::store::Store;
 use self::stored::{Held, Stored};
-use crate::clock::{ms_of, ms_of_header, timestamp};
+use crate::clock::{RARELY_S, ms_of, ms_of_header, timestamp};
 use crate::faulty::Faulty;
 use crate::places::Strangers;
 use crate::royfit::event::Fitter;
@@ -443,12 +443,9 @@ impl ZtPlot {
             self.put_selection(now_ms / 1000, out);
         }
         let name = &self.config.output;
-        if let Some(table) = self.strangers.table_if_changed() {
-            let title = "DOMs not in the detector description, by hits";
-            out.put(
-                Output::new(format!("{name}_unknown"), title, table).at(Some(timestamp(now_ms))),
-            );
-        }
+        let (unknown, at) = (format!("{name}_unknown"), Some(timestamp(now_ms)));
+        let title = "DOMs not in the detector description, by hits";
+        self.strangers.put_if_changed(&unknown, title, at, out);
         if let Some(table) = self.counts.table_if_changed(self.selection.limits()) {
             let title = "Events of the z-t-plot in numbers";
             out.put(
@@ -466,14 +463,12 @@ impl ZtPlot {
             .map(|row| row.utc_timestamp)
             .max();
         let newest = newest_s.map(|s| timestamp(s.saturating_mul(1000)));
-        // Records are rare: a table without a new one is not stale for a year.
-        let year_s = 365.0 * 86_400.0;
         for category in Category::ALL {
             let best = self.selection.best(category);
             let page = tables::page(&best, &self.folder, &self.config.archives, now_s);
             let title = format!("Top {} by {}", self.config.best, category.title());
             let output = Output::new(page_name(table, category), title, page);
-            out.put(output.at(newest).every(year_s));
+            out.put(output.at(newest).every(RARELY_S));
         }
         for (name, title, all) in [
             (
@@ -487,7 +482,7 @@ impl ZtPlot {
                 tables::all(self.gone.rows()),
             ),
         ] {
-            out.put(Output::new(name, title, all).at(newest).every(year_s));
+            out.put(Output::new(name, title, all).at(newest).every(RARELY_S));
         }
     }
 }

@@ -66,10 +66,13 @@ impl Acoustics {
             out,
         );
         self.put_counts(out);
-        if let Some(table) = self.strangers.table_if_changed() {
-            let title = "Modules not in the detector description, by cycles";
-            self.put("acoustics_unknown", title, table, out);
-        }
+        let title = "Modules not in the detector description, by cycles";
+        self.strangers.put_if_changed(
+            "acoustics_unknown",
+            title,
+            self.newest_ms.map(timestamp),
+            out,
+        );
     }
 
     /// Shows what came; unlike the pictures it does not wait for the end of a cycle.

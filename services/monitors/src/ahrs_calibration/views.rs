@@ -83,10 +83,9 @@ impl AhrsCalibration {
         self.put("ahrs_summary", title, self.summary(), out);
         let title = "Modules without orientation";
         self.put("ahrs_modules", title, self.left_out(), out);
-        if let Some(table) = self.strangers.table_if_changed() {
-            let title = "Modules not in the detector description";
-            self.put("ahrs_unknown", title, table, out);
-        }
+        let title = "Modules not in the detector description";
+        self.strangers
+            .put_if_changed("ahrs_unknown", title, self.newest_ms.map(timestamp), out);
     }
 
     fn put(&self, name: &str, title: &str, view: impl Into<View>, out: &mut Outputs) {

@@ -1,7 +1,7 @@
 //! Puts the outputs when they have changed.
 
 use fathom_kernel::view::{Table, View};
-use fathom_kernel::{Output, Outputs, Span};
+use fathom_kernel::{Monitor, Output, Outputs, Span};
 use serde_json::{Value, json};
 
 use super::dom::Done;
@@ -33,10 +33,9 @@ impl K40Calibration {
             let output = Output::new("k40_progress", "K40 cycle", self.progress(data_ms));
             let datum = self.newest_ms.map(timestamp);
             out.put(output.at(datum).every(PROGRESS.seconds()));
-            if let Some(table) = self.strangers.table_if_changed() {
-                let title = "DOMs with time slices, not in the detector description";
-                out.put(Output::new("k40_unknown", title, table).at(datum));
-            }
+            let title = "DOMs with time slices, not in the detector description";
+            self.strangers
+                .put_if_changed("k40_unknown", title, datum, out);
         }
     }
 
@@ -96,7 +95,7 @@ impl K40Calibration {
         ] {
             let (name, title) = (format!("{name}_du{du}"), format!("{title}, DU {du}"));
             let output = Output::new(name, title, map).at(newest_ms.map(timestamp));
-            out.put(output.every(self.config.cycle.seconds()));
+            out.put(output.every(self.renewed_s()));
         }
     }
 
@@ -142,7 +141,14 @@ impl K40Calibration {
 
     fn put(&self, name: &str, title: &str, view: impl Into<View>, out: &mut Outputs) {
         let output = Output::new(name, title, view).at(self.calibrated_ms.map(timestamp));
-        out.put(output.every(self.config.cycle.seconds()));
+        out.put(output.every(self.renewed_s()));
+    }
+
+    /// Returns the time from one result of a module to the next: a cycle, and a pass over all modules.
+    fn renewed_s(&self) -> f64 {
+        let ticks = self.places.list().len().div_ceil(self.config.doms_per_tick);
+        let pass = Self::TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
+        self.config.cycle.seconds() + pass.as_secs_f64()
     }
 
     fn progress(&self, data_ms: i64) -> Table {

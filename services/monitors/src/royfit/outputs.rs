@@ -53,10 +53,9 @@ impl Royfit {
         }
         let table = self.counts.table(self.memory_bytes());
         self.put("royfit_counts", "Fits in numbers", table, out);
-        if let Some(table) = self.strangers.table_if_changed() {
-            let title = "DOMs not in the detector description, by hits";
-            self.put("royfit_unknown", title, table, out);
-        }
+        let title = "DOMs not in the detector description, by hits";
+        self.strangers
+            .put_if_changed("royfit_unknown", title, self.newest_ms.map(timestamp), out);
     }
 
     pub(super) fn put(&self, name: &str, title: &str, view: impl Into<View>, out: &mut Outputs) {

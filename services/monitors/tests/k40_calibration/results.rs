@@ -206,6 +206,24 @@ fn modules_are_calibrated_some_per_tick() {
 }
 
 #[test]
+fn a_large_detector_whose_pass_takes_longer_than_the_cycle_was_stale_all_the_time() {
+    let setup = setup(230);
+    let mut bench = bench(config(60), &setup);
+    let modules = modules(&setup);
+    let hits = pair_of(&modules[0]);
+    for n in 0..=61 {
+        bench.take(&slice(modules[0].id, &hits, START_MS + n * 1000));
+        bench.tick(START_MS + n * 1000);
+    }
+    for n in 0..5000 {
+        bench.tick(START_MS + 61_000 + n * 200);
+    }
+    // By hand: 4140 modules at four per tick are 1035 ticks, which take 207 s beside the cycle of 60 s.
+    let interval_s = bench.output("k40_summary").interval_s;
+    assert!((interval_s - 267.0).abs() < 1.0e-9, "{interval_s}");
+}
+
+#[test]
 fn ticks_that_take_long_do_not_keep_messages_waiting() {
     let setup = setup(1);
     let mut bench = bench(config(10), &setup);
