@@ -27,7 +27,7 @@ export function PlotCard({ name, large = false }: { name: string; large?: boolea
   return (
     <article ref={card} id={`plot-${name}`} class={`${stale ? "stale" : ""} ${large ? "large" : ""}`} data-version={output?.version ?? 0}>
       <h2>
-        <a href={`/plot/${encodeURIComponent(name)}`}>{head?.title ?? name}</a>
+        <a href={`/plot/${encodeURIComponent(name)}`}>{titleOf(name, output, head)}</a>
         {head && <Badges head={head} stale={stale} />}
         <span class="links">
           <a href={`/plots/${encodeURIComponent(name)}.png`} title="Picture">PNG</a>
@@ -39,6 +39,10 @@ export function PlotCard({ name, large = false }: { name: string; large?: boolea
     </article>
   );
 }
+
+// The heading says what the picture shows, also while a newer one, such as of the next event, is fetched.
+export const titleOf = (name: string, shown: { title: string } | null, head: { title: string } | undefined) =>
+  shown?.title ?? head?.title ?? name;
 
 export function isStale(head: OutputHead | undefined, now_ms = serverNow(), intervals = 3): boolean {
   if (!head?.datum) return true;

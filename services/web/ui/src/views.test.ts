@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 
 import type { Alarm, Axis, Colours, HitColumn, HitMapView, Layer, Output, Panel, PanelsView } from "./api";
-import { appendColumns, joined } from "./card";
+import { appendColumns, joined, titleOf } from "./card";
 import { MUTES } from "./alarms";
 import { casesOf, muteEnd, ranked, stateOf, worstOf } from "./cases";
 import { absent } from "./pages";
@@ -11,8 +11,9 @@ import { fraction, gridOf, heightOf, panelAt, rangeOf, valueAt } from "./plots/g
 import { near, pixels, raster, slotsOf } from "./plots/hitmap";
 import { binAt, found, sizeOf } from "./plots/layers";
 import { labelsOf, namesOf } from "./plots/panels";
+import { fitted, spillOf } from "./plots/planes";
 import { minorTimes } from "./plots/series";
-import { storedEvent } from "./plots/table";
+import { isName, storedEvent } from "./plots/table";
 import { linearTicks, logTicks, multiples } from "./plots/ticks";
 import { whole } from "./plots/viewport";
 
@@ -239,4 +240,32 @@ test("what is no length and no time is told, and is not sent", () => {
   for (const text of ["18", "24:00", "18:60", "6pm", "2026-11-21", "18:00 CET", "18:00+01:00", "2026-13-01 18:00", "tomorrow"]) expect(why(`until ${text}`)).toContain(`“${text}” is no time: expected such as 45m`);
   for (const text of ["0s", "31d", "721h"]) expect(why(text)).toBe("a mute lasts at most 30 days, and some time");
   for (const text of ["2026-11-21 17:00", "2026-12-22 18:00", "2026-11-21T18:00:00+01:00"]) expect(why(`until ${text}`)).toBe("a mute ends in the future, within 30 days");
+});
+
+test("the number of a module or a run stood with thousands separators, which nobody can paste", () => {
+  const table = { form: "table" as const, columns: ["DOM id", "run", "frame_index", "newest frame", "packets"], rows: [[806452076, 10001, 4005, 5114, 3611]] };
+  expect([0, 1, 2, 3, 4].map((column) => isName(table, table.rows[0] ?? [], column))).toEqual([true, true, true, true, false]);
+  const pairs = { form: "table" as const, columns: ["", "value"], rows: [["current run", 10001], ["run of the reference", 10002], ["runs seen", 10002], ["last DOM far off the clock", 806454969], ["events", 5510]] };
+  expect(pairs.rows.map((row) => isName(pairs, row, 1))).toEqual([true, true, false, true, false]);
+});
+
+test("a heading wider than its panel lost its beginning", () => {
+  const measure = (text: string) => 6 * text.length;
+  expect(fitted("DU 113", 36, measure)).toBe("DU 113");
+  expect(fitted("JGandalf track, 1993 entries", 96, measure)).toBe("JGandalf track,…");
+  const { boxes, columns } = gridOf(grid(230, 16), 230, { width: 1360, height: 1100 });
+  const spill = spillOf({ boxes, columns, shown: 230 });
+  expect((boxes[0]?.left ?? 0) + (boxes[0]?.width ?? 0) + spill).toBeLessThan((boxes[1]?.left ?? 0) - spill);
+  expect(spillOf({ boxes: boxes.slice(0, 1), columns: 1, shown: 1 })).toBe(0);
+});
+
+test("the heading of the next event stood over the picture of the one before", () => {
+  expect(titleOf("ztplot", { title: "event 1" }, { title: "event 2" })).toBe("event 1");
+  expect(titleOf("ztplot", null, { title: "event 2" })).toBe("event 2");
+  expect(titleOf("ztplot", null, undefined)).toBe("ztplot");
+});
+
+test("round numbers of an axis have the digits they need", () => {
+  expect(logTicks(3e-4, 2e-3).map((tick) => tick.text)).toEqual(["0.0005", "0.001", "0.002"]);
+  expect(linearTicks(0, 4e-4, 4).map((tick) => tick.text)).toEqual(["0", "0.0001", "0.0002", "0.0003", "0.0004"]);
 });

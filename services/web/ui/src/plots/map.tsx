@@ -55,6 +55,8 @@ function draw(frame: Frame, view: MapView, grid: Grid) {
   context.beginPath();
   context.rect(frame.left, frame.top, frame.width, frame.height);
   context.clip();
+  context.strokeStyle = inkColour();
+  context.lineWidth = 1;
   view.x.forEach((x, at) => {
     const px = pixelX(frame, fractionX(grid, grid.columnOf.get(x) ?? 0));
     const py = pixelY(frame, fractionY(grid, view.y[at] ?? 0));
@@ -66,6 +68,10 @@ function draw(frame: Frame, view: MapView, grid: Grid) {
     context.beginPath();
     context.arc(px, py, radius, 0, 2 * Math.PI);
     context.fill();
+    // The lowest colours of a map are as dark as the dark page.
+    context.globalAlpha = 0.35;
+    context.stroke();
+    context.globalAlpha = 1;
   });
 }
 
@@ -81,7 +87,10 @@ function drawAxes(frame: Frame, view: MapView, grid: Grid) {
   const rowStep = Math.max(1, Math.ceil((rows * 14) / frame.height));
   for (let y = grid.yLow; y <= grid.yHigh; y += rowStep) tickY(frame, fractionY(grid, y), String(y));
   context.textAlign = "center";
-  context.fillText(view.x_label, frame.left + frame.width / 2, frame.top + frame.height + 19);
+  // Below the numbers, whatever was written last.
+  context.textBaseline = "top";
+  context.fillText(view.x_label, frame.left + frame.width / 2, frame.top + frame.height + 20);
+  context.textBaseline = "middle";
   context.save();
   context.translate(14, frame.top + frame.height / 2);
   context.rotate(-Math.PI / 2);

@@ -35,6 +35,7 @@ export function numbersWidth(view: PanelsView, log: boolean, hidden: Set<string>
 }
 
 export function drawAll(context: CanvasRenderingContext2D, view: PanelsView, grid: Grid, planes: Plane[], hidden: Set<string>, size: { width: number; height: number }) {
+  const spill = spillOf(grid);
   planes.forEach((plane, at) => {
     const panel = view.panels[at];
     if (!panel) return;
@@ -43,7 +44,7 @@ export function drawAll(context: CanvasRenderingContext2D, view: PanelsView, gri
     // Numbers may stand over half of the gap between panels, and over the outer sides.
     const over = { left: at % grid.columns === 0 ? 14 : 5, right: at % grid.columns === grid.columns - 1 ? 12 : 5 };
     drawAxes(context, view, plane, left, below ? over : null);
-    title(context, plane.box, panel.title);
+    title(context, plane.box, panel.title, spill);
     context.save();
     context.beginPath();
     context.rect(plane.box.left, plane.box.top, plane.box.width, plane.box.height);
@@ -67,17 +68,27 @@ export function drawAll(context: CanvasRenderingContext2D, view: PanelsView, gri
   context.restore();
 }
 
-function title(context: CanvasRenderingContext2D, box: Box, text: string) {
-  context.save();
-  context.beginPath();
-  context.rect(box.left, box.top - 16, box.width, 16);
-  context.clip();
+// How far a heading may stand over each side of its panel: half of the gap to the next one.
+export function spillOf(grid: Grid): number {
+  const [first, second] = grid.boxes;
+  return first && second && grid.columns > 1 ? Math.max(0, (second.left - first.left - first.width) / 2 - 2) : 0;
+}
+
+// A text that is too wide loses its end, not its beginning.
+export function fitted(text: string, width: number, measure: (text: string) => number): string {
+  if (measure(text) <= width) return text;
+  let length = text.length;
+  while (length > 0 && measure(`${text.slice(0, length).trimEnd()}…`) > width) length -= 1;
+  return `${text.slice(0, length).trimEnd()}…`;
+}
+
+function title(context: CanvasRenderingContext2D, box: Box, text: string, spill: number) {
   context.fillStyle = inkColour();
   context.font = `600 ${box.width < 120 ? 10 : 11}px system-ui, sans-serif`;
   context.textAlign = "center";
   context.textBaseline = "bottom";
-  context.fillText(text, box.left + box.width / 2, box.top - 2);
-  context.restore();
+  const shown = fitted(text, box.width + 2 * spill, (part) => context.measureText(part).width);
+  context.fillText(shown, box.left + box.width / 2, box.top - 2);
 }
 
 function guides(context: CanvasRenderingContext2D, plane: Plane, heights: (number | null)[]) {

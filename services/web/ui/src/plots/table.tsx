@@ -12,17 +12,27 @@ export function ScalarPlot({ view }: { view: Scalar }) {
 export function TablePlot({ view, service }: { view: Table; service: string | undefined }) {
   return (
     <div class="scroll">
-      <table>
+      <table class={view.columns.length === 2 ? "pairs" : ""}>
         <thead><tr>{view.columns.map((name) => <th key={name}>{name}</th>)}</tr></thead>
         <tbody>
           {view.rows.map((row, at) => (
-            <tr key={at}>{row.map((cell, column) => <td key={column} class={typeof cell === "number" ? "number" : ""}><Cell cell={cell} service={service} /></td>)}</tr>
+            <tr key={at}>{row.map((cell, column) => <td key={column} class={typeof cell === "number" ? "number" : ""}><Cell cell={isName(view, row, column) ? String(cell) : cell} service={service} /></td>)}</tr>
           ))}
           {view.rows.length === 0 && <tr><td colSpan={view.columns.length}>nothing</td></tr>}
         </tbody>
       </table>
     </div>
   );
+}
+
+// Numbers that name something, such as a module or a run, are written as they are typed in elsewhere.
+const NAMING = /\b(id|run|index|counter|timestamp)$|^run of\b|^(first|last|newest) (frame|DOM)\b/i;
+
+// What a cell is, stands above it, in a table of pairs before it.
+export function isName(view: Table, row: unknown[], column: number): boolean {
+  const pairs = view.columns.length === 2 && column === 1;
+  const name = pairs ? String(row[0]) : view.columns[column] ?? "";
+  return typeof row[column] === "number" && NAMING.test(name.replaceAll("_", " "));
 }
 
 // Stored event displays are shown small and lead to the picture, and to the plot of the service that

@@ -9,6 +9,11 @@ export interface Tick {
 
 const TICKS_MAX = 100;
 
+// A round number with the digits it has: `0.0005`, not `5.000e-4`.
+function round(at: number): string {
+  return at !== 0 && Math.abs(at) < 1e-3 ? String(Number(at.toPrecision(6))) : number(at);
+}
+
 // About `wanted` round numbers within a range.
 export function linearTicks(low: number, high: number, wanted: number): Tick[] {
   const span = high - low;
@@ -27,7 +32,7 @@ export function multiples(low: number, high: number, step: number): Tick[] {
   return Array.from({ length: count }, (_, n) => {
     const at = (first + n) * step;
     // A zero that is a rounding error of the step must not be written with its digits.
-    return { at, text: number(Math.abs(at) < step * 1e-6 ? 0 : Number(at.toPrecision(12))) };
+    return { at, text: round(Math.abs(at) < step * 1e-6 ? 0 : Number(at.toPrecision(12))) };
   });
 }
 
@@ -41,7 +46,7 @@ export function logTicks(low: number, high: number): Tick[] {
   for (let power = first; power <= last; power += every) {
     for (const digit of digits) {
       const at = digit * 10 ** power;
-      if (at >= low * 0.999999 && at <= high * 1.000001) ticks.push({ at, text: number(at) });
+      if (at >= low * 0.999999 && at <= high * 1.000001) ticks.push({ at, text: round(at) });
     }
   }
   return ticks;
