@@ -50,6 +50,26 @@ fn a_channel_in_veto_loses_time_and_hits_of_its_pairs_only() {
 }
 
 #[test]
+fn time_that_a_pair_lost_in_one_cycle_is_not_lost_in_the_next() {
+    let setup = setup(1);
+    let module = &modules(&setup)[0];
+    let mut bench = bench(config(10), &setup);
+    let hits = pair_of(module);
+    let vetoed = FrameStatus::complete(8, 1 << 4, 0);
+    bench.take(&slice_of(
+        &[(module.id, vetoed, &hits)],
+        START_MS,
+        SliceLevel::L1,
+    ));
+    bench.tick(START_MS);
+    bench.tick(START_MS + 10_000);
+    bench.take(&slice(module.id, &hits, START_MS + 10_100));
+    let asked = json!({"dom_id": module.id.0});
+    let counts = bench.monitor.on_request("counts", &asked).unwrap();
+    assert_eq!(counts["pairs"][0]["frames"], 1);
+}
+
+#[test]
 fn masked_pmts_are_not_counted() {
     let setup = setup(1);
     let all = modules(&setup);

@@ -83,6 +83,11 @@ fn a_jump_of_the_data_time_ends_the_cycle_and_mixes_nothing() {
         .on_request("counts", &json!({"dom_id": module.id.0}))
         .unwrap();
     assert_eq!(counts["frames"], 1);
+    // The cycle of the replay ends a minute after it began.
+    bench.tick(START_MS + 79_900);
+    assert_eq!(bench.out.files.len(), 2);
+    bench.tick(START_MS + 80_100);
+    assert_eq!(bench.out.files.len(), 4);
 }
 
 #[test]

@@ -128,6 +128,29 @@ fn the_selection_and_the_last_plot_survive_a_restart() {
 }
 
 #[test]
+fn files_of_an_event_that_left_just_before_a_restart_go_after_it() {
+    let (mut bench, setup) = bench(small(1));
+    bench.take(&Wanted::new(T0, 1).event(&setup));
+    bench.tick(T0);
+    // Better in everything, and no tick before the restart.
+    let better = Wanted {
+        others: 20,
+        triggered: vec![(1, 1); 5]
+            .into_iter()
+            .chain((2..=4).map(|floor| (1, floor)))
+            .collect(),
+        ..Wanted::new(T0 + 100, 2).overlays(9)
+    };
+    bench.take(&better.event(&setup));
+    assert!(removed(&bench).is_empty());
+    let mut bench = bench.restarted(small(1), &setup, &Store::default());
+    bench.tick(T0 + 1000);
+    let gone = removed(&bench);
+    assert!(gone.contains(&path(1, "dat")), "{gone:?}");
+    assert!(!gone.contains(&path(2, "dat")), "{gone:?}");
+}
+
+#[test]
 fn a_reset_takes_the_files_along() {
     let (mut bench, setup) = bench(Config::default());
     bench.take(&Wanted::new(T0, 1).event(&setup));
