@@ -159,15 +159,8 @@ fn k40_vectors_by_the_weights_of_the_reference() {
     let expected = &section["expected"];
     let tolerance = |name: &str| section["tolerance"][name].as_f64().unwrap();
     let found = calibrated(section, Weighting::Equal);
-    assert!(
-        close(
-            found.scale,
-            expected["scale_factor"].as_f64().unwrap(),
-            1e-4
-        ),
-        "{}",
-        found.scale
-    );
+    let scale = expected["scale_factor"].as_f64().unwrap();
+    assert!(close(found.scale, scale, 1e-4), "{}", found.scale);
     let mut checked = 0;
     let cosines = cos_angles(&directions(section));
     for case in expected["fits"].as_array().unwrap() {
