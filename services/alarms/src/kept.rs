@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fathom_kernel::{ServiceCx, ServiceError, blocking};
+use fathom_kernel::{ServiceCx, ServiceError, blocking, chain};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -76,7 +76,7 @@ impl Kept {
             Ok(()) => (self.is_kept, self.failed) = (true, None),
             Err(error) => {
                 cx.counters.bad(&format!("{} not kept", self.what));
-                warn!(%error, "{} cannot be kept", self.what);
+                warn!(error = chain(&error), "{} cannot be kept", self.what);
                 self.failed = Some(Instant::now());
             }
         }

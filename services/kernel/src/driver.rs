@@ -14,8 +14,12 @@ use crate::monitor::Persist;
 use crate::standing::{GONE, Kept, Standing, over};
 use crate::{
     BoxFuture, Event, Fetched, Monitor, Outputs, Recalled, Request, Service, ServiceCx,
-    ServiceError, Setup, blocking, write_files,
+    ServiceError, Setup, blocking, chain, write_files,
 };
+
+mod unwritten;
+
+use self::unwritten::Unwritten;
 
 /// Time between two checkpoints of a monitor.
 const PERSIST_EVERY: Duration = Duration::from_secs(30);
@@ -67,6 +71,7 @@ impl<M: Monitor> Service for Driver<M> {
                 out: Outputs::default(),
                 fetching: JoinSet::new(),
                 standing: Standing::default(),
+                unwritten: Unwritten::default(),
                 // Of the one before.
                 keeps_conditions: true,
                 cx,
@@ -88,6 +93,7 @@ struct Loop<M: Monitor> {
     standing: Standing,
     /// Whether conditions are kept for the next incarnation.
     keeps_conditions: bool,
+    unwritten: Unwritten,
     cx: ServiceCx,
 }
 
@@ -266,7 +272,7 @@ impl<M: Monitor> Loop<M> {
         let faults = blocking(move || write_files(&folder, &lines, &files)).await?;
         for (reason, error) in faults {
             self.cx.counters.bad(reason);
-            warn!(%error, reason, "cannot write for a monitor");
+            self.unwritten.tell(reason, &error);
         }
         Ok(())
     }
@@ -357,7 +363,7 @@ impl<M: Monitor> Loop<M> {
         let checkpoint = self.cx.checkpoint.beside(CONDITIONS);
         if let Err(error) = blocking(move || keep.write(&checkpoint)).await? {
             self.cx.counters.bad("conditions not kept");
-            warn!(%error, "conditions cannot be kept");
+            warn!(error = chain(&error), "conditions cannot be kept");
         }
         Ok(())
     }
@@ -367,7 +373,7 @@ impl<M: Monitor> Loop<M> {
         let checkpoint = self.cx.checkpoint.clone();
         if let Err(error) = blocking(move || keep.write(&checkpoint)).await? {
             self.cx.counters.bad("state not kept");
-            warn!(%error, "state cannot be kept");
+            warn!(error = chain(&error), "state cannot be kept");
         }
         Ok(())
     }

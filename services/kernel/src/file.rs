@@ -1,7 +1,7 @@
 //! Files that a monitor wants written or taken away, under `data_dir/files`.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use crate::FileLine;
@@ -38,11 +38,15 @@ impl FileEdit {
     /// When the path leads out of the folder, or the disk refuses.
     pub fn apply(&self, folder: &Path) -> io::Result<()> {
         match self {
-            Self::Write { path, bytes } => write(&inside(folder, path)?, bytes),
-            Self::Remove { path } => unless_absent(std::fs::remove_file(inside(folder, path)?)),
+            Self::Write { path, bytes } => write(&inside(folder, path)?, bytes).map_err(of(path)),
+            Self::Remove { path } => {
+                let removed = std::fs::remove_file(inside(folder, path)?);
+                unless_absent(removed).map_err(of(path))
+            }
             Self::Rename { from, to } => {
-                let to = inside(folder, to)?;
-                unless_absent(std::fs::rename(inside(folder, from)?, to))
+                let to_whole = inside(folder, to)?;
+                let renamed = std::fs::rename(inside(folder, from)?, to_whole);
+                unless_absent(renamed).map_err(of(to))
             }
         }
     }
@@ -72,10 +76,18 @@ fn write(target: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let unfinished = target.with_file_name(name);
-    let mut file = std::fs::File::create(&unfinished)?;
-    file.write_all(bytes)?;
-    drop(file);
-    std::fs::rename(&unfinished, target)
+    let written = std::fs::write(&unfinished, bytes);
+    let placed = written.and_then(|()| std::fs::rename(&unfinished, target));
+    if placed.is_err() {
+        // The first error tells why; this is only tidied up.
+        std::fs::remove_file(&unfinished).ok();
+    }
+    placed
+}
+
+/// Makes an error name its file.
+fn of(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Writes what a monitor said into a folder, and returns what could not be written. Blocks.
@@ -109,13 +121,24 @@ fn append(folder: &Path, lines: &[FileLine]) -> io::Result<()> {
         text.push('\n');
     }
     for (name, text) in files {
-        let mut file = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(folder.join(name))?;
-        file.write_all(text.as_bytes())?;
+        append_whole(&folder.join(name), text.as_bytes()).map_err(of(Path::new(name)))?;
     }
     Ok(())
+}
+
+/// Appends all or nothing: the next line shall not follow half of one.
+fn append_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(path)?;
+    let before = file.metadata()?.len();
+    let written = file.write_all(bytes);
+    if written.is_err() {
+        // A disk that refuses even this keeps half a line.
+        file.set_len(before).ok();
+    }
+    written
 }
 
 #[cfg(test)]
@@ -145,6 +168,8 @@ mod tests {
             to: "../old".into(),
         };
         assert!(outside.apply(&folder).is_err());
+        let error = write("old/below", b"3").apply(&folder).unwrap_err();
+        assert!(error.to_string().starts_with("old/below: "), "{error}");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 

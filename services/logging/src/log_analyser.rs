@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use fathom_kernel::{
     Alarm, BoxFuture, Event, Filter, FromConfig, Limits, Service, ServiceCx, ServiceError, Setup,
-    Subscription, Timestamp, blocking, tags,
+    Subscription, Timestamp, blocking, chain, tags,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -255,7 +255,7 @@ impl Analyser {
         let (checkpoint, kept) = (self.cx.checkpoint.clone(), self.stats.kept());
         if let Err(error) = blocking(move || checkpoint.save(&kept)).await? {
             self.cx.counters.bad("state not kept");
-            warn!(%error, "state cannot be kept");
+            warn!(error = chain(&error), "state cannot be kept");
         }
         Ok(())
     }
