@@ -20,10 +20,19 @@ pub(super) enum Sequence {
     Old,
 }
 
-/// Follows the trigger counter within a run.
+/// Follows the trigger counter of two runs: events of the run before come late, while those of the
+/// next one have begun.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counter {
-    run: Option<Run>,
+    /// The run of the last event.
+    now: Option<Followed>,
+    before: Option<Followed>,
+}
+
+/// The trigger counter of one run.
+#[derive(Debug, Clone)]
+struct Followed {
+    run: Run,
     highest: u64,
     /// Counters that did not come, with the interval in which that was noticed.
     missing: BTreeMap<u64, i64>,
@@ -32,12 +41,27 @@ pub(super) struct Counter {
 impl Counter {
     /// Takes the counter of an event that falls into an interval.
     pub(super) fn saw(&mut self, run: Run, counter: u64, index: i64) -> Sequence {
-        if self.run != Some(run) || counter.abs_diff(self.highest) > JUMP_MAX {
-            self.run = Some(run);
-            self.highest = counter;
-            self.missing.clear();
-            return Sequence::After(0);
+        if self.now.as_ref().is_some_and(|now| now.run != run) {
+            std::mem::swap(&mut self.now, &mut self.before);
         }
+        match &mut self.now {
+            Some(now) if now.run == run && counter.abs_diff(now.highest) <= JUMP_MAX => {
+                now.saw(counter, index)
+            }
+            now => {
+                *now = Some(Followed {
+                    run,
+                    highest: counter,
+                    missing: BTreeMap::new(),
+                });
+                Sequence::After(0)
+            }
+        }
+    }
+}
+
+impl Followed {
+    fn saw(&mut self, counter: u64, index: i64) -> Sequence {
         if counter <= self.highest {
             return match self.missing.remove(&counter) {
                 Some(noticed) => Sequence::Found(noticed),
@@ -72,5 +96,25 @@ mod tests {
         assert_eq!(saw(13, 2), Sequence::Old);
         assert_eq!(saw(u64::MAX, 2), Sequence::After(0));
         assert_eq!(counter.saw(run(1, 2), 3, 3), Sequence::After(0));
+    }
+
+    #[test]
+    fn late_events_of_the_run_before_hid_and_invented_losses() {
+        let mut counter = Counter::default();
+        let mut saw = |r, n, index| counter.saw(run(1, r), n, index);
+        saw(1, 10, 0);
+        assert_eq!(saw(1, 12, 0), Sequence::After(1));
+        assert_eq!(saw(2, 0, 1), Sequence::After(0));
+        // The one that was missing comes after the next run has begun.
+        assert_eq!(saw(1, 11, 1), Sequence::Found(0));
+        assert_eq!(saw(1, 12, 1), Sequence::Old);
+        // Two are missing of the new run, whoever came in between.
+        assert_eq!(saw(2, 3, 1), Sequence::After(2));
+        assert_eq!(saw(1, 14, 1), Sequence::After(1));
+        assert_eq!(saw(2, 1, 1), Sequence::Found(1));
+        // Of a third run the oldest is forgotten.
+        assert_eq!(saw(3, 7, 2), Sequence::After(0));
+        assert_eq!(saw(2, 2, 2), Sequence::Found(1));
+        assert_eq!(saw(1, 13, 2), Sequence::After(0));
     }
 }
