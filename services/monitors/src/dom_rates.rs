@@ -66,8 +66,10 @@ impl Default for Config {
 struct Dom {
     /// Sum over all channels (kHz).
     all_khz: Stat,
-    /// The same in the newest slice (kHz).
+    /// The same in the newest slice (kHz), and its time (ms): with several data filters the last one
+    /// to come is not the newest.
     newest_khz: f64,
+    newest_ms: i64,
     /// Sum over the channels in neither veto nor FIFO-full (kHz).
     live_khz: Stat,
     live_channels: Stat,
@@ -81,6 +83,7 @@ impl Dom {
     const SILENT: Self = Self {
         all_khz: Stat::NONE,
         newest_khz: f64::NAN,
+        newest_ms: i64::MIN,
         live_khz: Stat::NONE,
         live_channels: Stat::NONE,
         hrv_channels: Stat::NONE,
@@ -261,7 +264,7 @@ impl DomRates {
             if rank >= self.doms.len() {
                 self.doms.resize(rank + 1, Dom::SILENT);
             }
-            self.doms[rank].add(frame, rates);
+            self.doms[rank].add(frame, rates, data_ms);
             if off.count_ones() < ALL_CHANNELS {
                 self.alarms.add(rank, rates.used_khz);
             }
@@ -447,10 +450,12 @@ impl DomRates {
 }
 
 impl Dom {
-    fn add(&mut self, frame: &SummaryFrame, rates: FrameRates) {
+    fn add(&mut self, frame: &SummaryFrame, rates: FrameRates, data_ms: i64) {
         let status = frame.status();
         self.all_khz.add(rates.all_khz);
-        self.newest_khz = rates.all_khz;
+        if data_ms >= self.newest_ms {
+            (self.newest_khz, self.newest_ms) = (rates.all_khz, data_ms);
+        }
         self.live_khz.add(rates.live_khz);
         self.live_channels.add(f64::from(rates.live_channels));
         self.hrv_channels

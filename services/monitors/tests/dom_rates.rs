@@ -67,6 +67,19 @@ fn the_map_shows_mean_and_extremes_of_the_interval() {
 }
 
 #[test]
+fn the_last_slice_to_come_was_taken_for_the_newest() {
+    let setup = setup(1);
+    let dom = first_dom(&setup);
+    let mut bench = Bench::<DomRates>::new(Config::default(), &setup);
+    for (at_ms, code) in [(T0, 40), (T0 + 200, 60), (T0 + 100, 50)] {
+        bench.take(&slice(at_ms, &[(dom, code)]));
+    }
+    bench.tick(T0 + 1000);
+    let newest_khz = bench.map("dom_rates").details[0].values[0];
+    assert!(close(newest_khz, khz(60), 1e-12), "{newest_khz}");
+}
+
+#[test]
 fn vetoed_and_full_channels_are_left_out() {
     let setup = setup(1);
     let status = FrameStatus::complete(4, 0b11, 0b110);
