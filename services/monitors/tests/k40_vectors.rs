@@ -339,3 +339,53 @@ fn peaks_were_lost_when_an_unknown_background_was_far_below_where_its_fit_began(
         }
     }
 }
+
+/// One count in 36 of the section, as 100 s would have given them.
+fn thinned(section: &Value) -> Table {
+    let whole = table(section);
+    let mut state = 1_u64;
+    let mut is_kept = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33).is_multiple_of(36)
+    };
+    let kept = |count: &u16| (0..*count).map(|_| u16::from(is_kept())).sum();
+    let counts = whole.counts().iter().map(kept).collect();
+    Table::from_parts(10, counts, whole.frames() / 36, None).unwrap()
+}
+
+#[test]
+fn one_pair_without_a_peak_gave_all_pmts_errors_of_many_nanoseconds() {
+    let section = &vectors()["k40"];
+    let (table, cosines) = (thinned(section), cos_angles(&directions(section)));
+    let found = calibrate(&inputs(section, (&table, &cosines), Weighting::Equal));
+    let truth = numbers::<CHANNELS>(&section["truth"]["t0"]);
+    let mut pulls = 0.0;
+    for (channel, pmt) in found.pmts.iter().enumerate().skip(1) {
+        assert!(pmt.t0_error_ns < 0.5, "{channel} {pmt:?}");
+        assert!(pmt.efficiency_error < 0.5, "{channel} {pmt:?}");
+        pulls += ((pmt.t0_ns - truth[channel]) / pmt.t0_error_ns).powi(2) / 30.0;
+    }
+    // All share the error of the first one.
+    assert!((0.3..4.0).contains(&pulls), "{pulls}");
+}
+
+#[test]
+fn pairs_were_taken_for_clear_as_if_an_unknown_background_were_none() {
+    let section = &vectors()["k40"];
+    let (table, cosines) = (thinned(section), cos_angles(&directions(section)));
+    let known = Inputs {
+        fits_offset: true,
+        ..inputs(section, (&table, &cosines), Weighting::Poisson)
+    };
+    let unknown = Inputs {
+        singles_hz: [f64::NAN; CHANNELS],
+        ..known.clone()
+    };
+    let [known, unknown] = [known, unknown].map(|inputs| calibrate(&inputs));
+    let [known, unknown] = [known, unknown].map(|found| found.count(PairState::Weak));
+    // Most pairs are weak after 100 s, whoever tells the background.
+    assert!(known > 100, "{known}");
+    assert!(known.abs_diff(unknown) <= known / 20, "{known} {unknown}");
+}

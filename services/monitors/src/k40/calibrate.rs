@@ -3,7 +3,7 @@
 use fathom_formats::km3net::CHANNELS;
 
 use super::balance::{Balance, Balanced, Row};
-use super::gauss::{GaussFit, Histogram, Peak, Weighting};
+use super::gauss::{GaussFit, Histogram, Peak, RATE_MAX_HZ, SIGMA_MAX_NS, Weighting};
 use super::module::{Calibration, Inputs, Pair, PairState, PmtResult};
 use super::pairs::{PAIRS, expected_rate_hz, pair_list};
 
@@ -16,6 +16,9 @@ const SCALE_ANGLE_RAD: f64 = 1.5;
 const SIGNIFICANCE_MIN: f64 = 5.0;
 /// Width of a usual peak (ns).
 const USUAL_SIGMA_NS: f64 = 2.9;
+
+/// Square of a range over the variance of what is anywhere in it.
+const EVEN_RANGE2_PER_VARIANCE: f64 = 12.0;
 
 /// Widths of PMTs: first guess and largest (ns).
 const SIGMA_NS: [f64; 2] = [2.5, 5.0];
@@ -93,7 +96,12 @@ impl<'a> Work<'a> {
         let histogram = self.histogram(pair);
         let weighting = self.inputs.weighting;
         if weighting == Weighting::Poisson {
-            let usual = self.peak(pair, 1.0, USUAL_SIGMA_NS);
+            let mut usual = self.peak(pair, 1.0, USUAL_SIGMA_NS);
+            if histogram.background_hz.is_none() {
+                // What is counted beyond the expected peak: without any background every peak stands out.
+                let peak_hz = usual.rate_hz / histogram.counts.len() as f64;
+                usual.offset_hz = (histogram.mean_hz() - peak_hz).max(0.0);
+            }
             let [_, _, error_hz] = histogram.expected_errors(&usual);
             // Without time there is no error, and nothing is significant.
             let significance = usual.rate_hz / error_hz;
@@ -149,7 +157,7 @@ impl<'a> Work<'a> {
             let peak = self.peak(pair, efficiency[i] * efficiency[j], width_ns);
             let errors = match self.inputs.weighting {
                 Weighting::Poisson => self.histogram(pair).expected_errors(&peak),
-                Weighting::Equal => peak.errors,
+                Weighting::Equal => self.at_most(peak.errors),
             };
             // A pair without an error gets no weight.
             let variance = |error: f64| {
@@ -161,6 +169,15 @@ impl<'a> Work<'a> {
             };
             self.variances[pair] = errors.map(variance);
         }
+    }
+
+    /// Returns the errors of a fit, which cannot be larger than those of a number that is anywhere within
+    /// its bounds. Unweighted fits of pairs with hardly a peak say thousands of nanoseconds, which would
+    /// be the error of all PMTs, and those that end at a bound may say nothing.
+    fn at_most(&self, errors: [f64; 3]) -> [f64; 3] {
+        let window_ns = self.inputs.table.pair(0).len() as f64;
+        let ranges = [window_ns, SIGMA_MAX_NS, RATE_MAX_HZ];
+        std::array::from_fn(|n| errors[n].min(ranges[n] / EVEN_RANGE2_PER_VARIANCE.sqrt()))
     }
 
     fn is_good(&self, pair: usize) -> bool {

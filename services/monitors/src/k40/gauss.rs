@@ -17,8 +17,8 @@ const START_SIGMA_NS: f64 = 3.0;
 /// it: a fixed one that is above the bins makes a dip beside the peak of what is a peak.
 const LOWEST: usize = 3;
 /// Largest width (ns), rate (Hz) and offset (Hz per bin).
-const SIGMA_MAX_NS: f64 = 10.0;
-const RATE_MAX_HZ: f64 = 10.0;
+pub(super) const SIGMA_MAX_NS: f64 = 10.0;
+pub(super) const RATE_MAX_HZ: f64 = 10.0;
 const OFFSET_MAX_HZ: f64 = 1.0;
 /// Rates of weighted fits may go further: a real peak above the bound is no failure. Their widths may not
 /// be less than chance makes of single bins.
