@@ -115,9 +115,11 @@ impl<B: Interval> Bins<B> {
         self.covered_to_ms = Some(to_ms);
     }
 
-    /// The data have ended, somewhere within the newest interval: it ends with its last datum as little
-    /// as it began with its first one.
-    pub(crate) fn end(&mut self) {
+    /// The data have ended with their newest datum, somewhere within the newest interval: it ends with
+    /// its last datum as little as it began with its first one. The intervals before it were listened
+    /// to until their ends, even where the last tick was before those.
+    pub(crate) fn end(&mut self, newest_ms: Option<i64>) {
+        self.cover(newest_ms.unwrap_or(i64::MIN));
         self.ended = true;
         let last = self.open.last().and_then(|last| self.bins.get_mut(last));
         if let Some(bin) = last.filter(|bin| bin.observed_ms() < self.interval_ms) {
@@ -303,7 +305,7 @@ mod tests {
         bins.jump(0, true);
         bins.cover(10_008);
         bins.bin(1).0.events = 1;
-        bins.end();
+        bins.end(Some(10_008));
         bins.cover(40_000);
         assert_eq!(bins.close(40_000), [0, 1]);
         assert_eq!(bins.rate_hz(bins.get(1).unwrap(), 1), (0.1, 0.1));
@@ -338,5 +340,18 @@ mod tests {
         bins.bin(3).0.events = 1;
         bins.jump(25_000, false);
         assert!(bins.get(3).is_none());
+    }
+
+    #[test]
+    fn the_interval_before_the_last_was_as_long_as_the_last_tick_was_early() {
+        let mut bins = Bins::<Count>::new(10_000, 10);
+        bins.jump(0, true);
+        bins.cover(9_000);
+        bins.bin(0).0.events = 100;
+        bins.bin(1).0.events = 5;
+        bins.end(Some(10_400));
+        let bin = bins.get(0).unwrap();
+        assert_eq!(bins.rate_hz(bin, bin.events), (10.0, 1.0));
+        assert!(!bins.is_complete(bins.get(1).unwrap()));
     }
 }

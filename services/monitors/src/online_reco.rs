@@ -228,7 +228,7 @@ impl Monitor for OnlineReco {
     }
 
     fn on_end(&mut self) {
-        self.bins.end();
+        self.bins.end(self.newest_ms);
     }
 
     fn reset(&mut self) {

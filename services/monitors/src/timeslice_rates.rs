@@ -236,7 +236,11 @@ impl Monitor for TimesliceRates {
     }
 
     fn on_end(&mut self) {
-        self.bins.end();
+        self.bins.end(self.newest_ms);
+        for stream in &mut self.streams {
+            stream.frames.end();
+        }
+        self.recount = true;
     }
 
     fn reset(&mut self) {

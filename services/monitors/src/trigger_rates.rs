@@ -227,7 +227,7 @@ impl Monitor for TriggerRates {
     }
 
     fn on_end(&mut self) {
-        self.bins.end();
+        self.bins.end(self.newest_ms);
     }
 
     fn reset(&mut self) {

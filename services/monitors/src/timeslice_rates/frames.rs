@@ -145,6 +145,14 @@ impl Frames {
         self.before = None;
     }
 
+    /// The data have ended: what did not come until now is missing, however new it is.
+    pub(super) fn end(&mut self) {
+        if let Some(mut now) = self.now.take() {
+            self.close(&mut now, i32::MAX);
+            self.now = Some(now);
+        }
+    }
+
     /// Returns run and index of the newest frame.
     pub(super) fn newest(&self) -> Option<(Run, i32)> {
         let now = self.now.as_ref()?;
@@ -396,5 +404,17 @@ mod tests {
         assert_eq!(frames.gaps.len(), GAPS_MAX);
         assert!(frames.now.unwrap().open.len() <= LATE_FRAMES as usize);
         assert!(frames.missing > 66_000);
+    }
+
+    #[test]
+    fn frames_missing_in_the_last_seconds_of_a_recording_were_not_told() {
+        let mut frames = Frames::new(1);
+        see(&mut frames, 1, (0..50).filter(|n| !(20..24).contains(n)));
+        assert_eq!(frames.missing, 0, "they may still come");
+        frames.end();
+        assert_eq!(frames.missing, 4);
+        let (gap, _) = frames.gaps().next().unwrap();
+        assert_eq!((gap.first, gap.last), (20, 23));
+        assert_eq!(frames.newest().unwrap().1, 49);
     }
 }
