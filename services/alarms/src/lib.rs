@@ -37,6 +37,7 @@ mod find;
 mod idle;
 mod kept;
 mod own_certificate;
+mod retry;
 mod sink;
 mod small_http;
 mod web;

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::Hearing;
 use super::line::{Line, LineError, News, Number};
+use crate::retry;
 
 /// Wait after the first failure; it doubles with each further one.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
@@ -93,8 +94,7 @@ impl Realtime {
         if self.failures == 0 {
             warn!(%error, "the chat is not heard by its websocket, polling instead");
         }
-        let doublings = self.failures.min(10);
-        let wait = (RETRY_FIRST * (1 << doublings)).min(RETRY_MOST);
+        let wait = retry::wait(RETRY_FIRST, RETRY_MOST, self.failures);
         self.failures = self.failures.saturating_add(1);
         self.trouble = Some(error.clone());
         self.state = State::Waiting(Instant::now() + wait);

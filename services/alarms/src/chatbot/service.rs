@@ -21,7 +21,7 @@ use super::roles::{Role, names, needed, refusal};
 use super::{Options, reply};
 use crate::alarm_chat::channel;
 use crate::chat::{Chat, ChatError, Ears, Said, Senses, Transport};
-use crate::idle;
+use crate::{idle, retry};
 
 /// Time between two looks at what is to be done.
 const TICK: Duration = Duration::from_millis(200);
@@ -254,8 +254,7 @@ impl Bot {
                 if self.trouble.failures == 0 {
                     warn!(%error, "the chat is not reached, trying again");
                 }
-                let doublings = self.trouble.failures.min(10);
-                let wait = (RETRY_FIRST * (1 << doublings)).min(RETRY_MOST);
+                let wait = retry::wait(RETRY_FIRST, RETRY_MOST, self.trouble.failures);
                 self.trouble = Trouble {
                     failures: self.trouble.failures.saturating_add(1),
                     until: Some(Instant::now() + wait),

@@ -12,13 +12,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Taste;
+use crate::retry;
 
 /// Most alarms remembered as told.
 const TOLD_MAX: usize = 20_000;
 /// Time over which messages are counted for the limit.
 const HOUR: Duration = Duration::from_secs(3600);
-/// Doublings of the wait between attempts; more would overflow.
-const DOUBLINGS_MAX: u32 = 20;
 
 /// The state of a sink, kept over restarts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -232,15 +231,10 @@ impl Outbox {
     /// dropped because they are too old.
     pub(crate) fn failed(&mut self, taste: &Taste, now: Timestamp) -> u64 {
         self.in_flight = 0;
-        let doublings = self.failures.min(DOUBLINGS_MAX);
-        let wait = taste
-            .queue
-            .retry_first
-            .duration()
-            .saturating_mul(1 << doublings);
+        let [first, most] = [taste.queue.retry_first, taste.queue.retry_most];
+        self.retry = Some(now + retry::wait(first.duration(), most.duration(), self.failures));
         self.failures = self.failures.saturating_add(1);
         self.failing_since.get_or_insert(now);
-        self.retry = Some(now + wait.min(taste.queue.retry_most.duration()));
         let keep = taste.queue.keep.duration();
         let before = self.waiting.len();
         self.waiting
