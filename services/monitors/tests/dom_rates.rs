@@ -233,24 +233,8 @@ fn rates_are_inside_the_range_at_both_ends() {
 
 #[test]
 fn damaged_messages_are_counted_and_never_panic() {
-    let fathom_kernel::Event::Frame(intact) = slice(T0, &[(1, 50), (2, 60)]) else {
-        panic!("no frame")
-    };
     let mut bench = Bench::<DomRates>::new(Config::default(), &Setup::default());
-    let mut damaged = |body: Vec<u8>, n: i64| {
-        bench.take(&common::frame(intact.tag, body, T0 + n));
-        bench.tick(T0 + 10 * n);
-        bench.out.outputs.clear();
-    };
-    for bit in 0..intact.body.len() * 8 {
-        let mut body = intact.body.to_vec();
-        body[bit / 8] ^= 1 << (bit % 8);
-        damaged(body, i64::try_from(bit).unwrap());
-    }
-    for cut in 0..intact.body.len() {
-        damaged(intact.body[..cut].to_vec(), 100_000);
-    }
-    assert!(bench.out.bad.len() >= intact.body.len() - 8);
+    common::count_damaged(&mut bench, &slice(T0, &[(1, 50), (2, 60)]), T0);
 }
 
 #[test]

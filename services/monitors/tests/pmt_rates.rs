@@ -307,24 +307,8 @@ fn memory_is_bounded_by_fewer_columns() {
 
 #[test]
 fn damaged_messages_are_counted_and_never_panic() {
-    let fathom_kernel::Event::Frame(intact) = packet(T0, 5, 700, 1 << 3) else {
-        panic!("no frame")
-    };
     let mut bench = Bench::<PmtRates>::new(Config::default(), &Setup::default());
-    let mut damaged = |body: Vec<u8>, n: i64| {
-        bench.take(&common::frame(intact.tag, body, T0 + n));
-        bench.tick(T0 + 10 * n);
-        bench.out.outputs.clear();
-    };
-    for bit in 0..intact.body.len() * 8 {
-        let mut body = intact.body.to_vec();
-        body[bit / 8] ^= 1 << (bit % 8);
-        damaged(body, i64::try_from(bit).unwrap());
-    }
-    for cut in 0..intact.body.len() {
-        damaged(intact.body[..cut].to_vec(), 100_000);
-    }
-    assert!(bench.out.bad.len() >= intact.body.len() - 8);
+    common::count_damaged(&mut bench, &packet(T0, 5, 700, 1 << 3), T0);
 }
 
 #[test]

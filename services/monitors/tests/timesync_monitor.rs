@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Bench, Store, described_anew, frame, header, setup, slice_of};
+use common::{Bench, Store, cut, described_anew, flipped, frame, header, setup, slice_of};
 use fathom_formats::km3net::{
     DomId, FrameStatus, Header, SliceLevel, SummaryFrame, SuperFrame, encode_time_slice,
 };
@@ -214,12 +214,10 @@ fn unknown_doms_are_listed_and_damaged_messages_counted() {
         let Event::Frame(intact) = intact else {
             panic!("no frame")
         };
-        for cut in 0..intact.body.len() {
-            bench.take(&frame(intact.tag, intact.body[..cut].to_vec(), T0));
+        for body in cut(&intact.body) {
+            bench.take(&frame(intact.tag, body, T0));
         }
-        for bit in 0..intact.body.len() * 8 {
-            let mut body = intact.body.to_vec();
-            body[bit / 8] ^= 1 << (bit % 8);
+        for body in flipped(&intact.body) {
             bench.take(&frame(intact.tag, body, T0));
             bench.tick(T0 + 1000);
             bench.out.outputs.clear();

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Bench, Store, event, event_body, event_of_run, frame};
+use common::{Bench, Store, cut, event, event_body, event_of_run, flipped, frame};
 use fathom_formats::km3net::DetectorId;
 use fathom_kernel::{Monitor, Setup, Span, tags};
 use fathom_monitors::{TriggerRates, TriggerRatesConfig as Config};
@@ -386,14 +386,12 @@ fn options_that_make_no_sense_are_refused() {
 fn truncated_and_flipped_events_are_counted_and_never_panic() {
     let mut bench = bench(10);
     let body = event_body(1, T0, 2, 1, 3);
-    for cut in 0..body.len() {
-        bench.take(&frame(tags::IO_EVT, body[..cut].to_vec(), T0));
+    for body in cut(&body) {
+        bench.take(&frame(tags::IO_EVT, body, T0));
     }
     assert_eq!(bench.out.bad.len(), body.len());
-    for bit in 0..body.len() * 8 {
-        let mut flipped = body.clone();
-        flipped[bit / 8] ^= 1 << (bit % 8);
-        bench.take(&frame(tags::IO_EVT, flipped, T0));
+    for body in flipped(&body) {
+        bench.take(&frame(tags::IO_EVT, body, T0));
         bench.tick(T0);
     }
     use fathom_kernel::Monitor;

@@ -234,22 +234,10 @@ fn the_range_shown_is_bounded() {
 #[test]
 fn damaged_messages_are_counted_and_never_panic() {
     let setup = setup(1);
-    let Event::Frame(intact) = packet(T0, dom(&setup, 1), level(10.0), true) else {
-        panic!("no frame")
-    };
     let mut bench = running(&setup);
-    let mut damaged = |body: Vec<u8>, n: i64| {
-        bench.take(&frame(intact.tag, body, T0 + n));
-        bench.tick(T0 + 10 * n);
-        bench.out.outputs.clear();
-    };
-    for bit in 0..intact.body.len() * 8 {
-        let mut body = intact.body.to_vec();
-        body[bit / 8] ^= 1 << (bit % 8);
-        damaged(body, i64::try_from(bit).unwrap());
-    }
-    for cut in 0..intact.body.len() {
-        damaged(intact.body[..cut].to_vec(), 100_000);
-    }
-    assert!(bench.out.bad.len() >= intact.body.len() - 8);
+    common::count_damaged(
+        &mut bench,
+        &packet(T0, dom(&setup, 1), level(10.0), true),
+        T0,
+    );
 }

@@ -43,6 +43,39 @@ pub(crate) fn frame(tag: Tag, body: Vec<u8>, received_ms: i64) -> Event {
     })
 }
 
+/// Bytes with each of their bits flipped, one at a time.
+pub(crate) fn flipped(intact: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    (0..intact.len() * 8).map(|bit| {
+        let mut body = intact.to_vec();
+        body[bit / 8] ^= 1 << (bit % 8);
+        body
+    })
+}
+
+/// Bytes that end too early, at each place.
+pub(crate) fn cut(intact: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    (0..intact.len()).map(|len| intact[..len].to_vec())
+}
+
+/// Damages a message in each of these ways, and sees that nearly as many as it has bytes are counted.
+pub(crate) fn count_damaged<M: Monitor>(bench: &mut Bench<M>, intact: &Event, at_ms: i64) {
+    let Event::Frame(intact) = intact else {
+        panic!("no frame")
+    };
+    let mut damaged = |body: Vec<u8>, n: i64| {
+        bench.take(&frame(intact.tag, body, at_ms + n));
+        bench.tick(at_ms + 10 * n);
+        bench.out.outputs.clear();
+    };
+    for (n, body) in (0..).zip(flipped(&intact.body)) {
+        damaged(body, n);
+    }
+    for body in cut(&intact.body) {
+        damaged(body, 100_000);
+    }
+    assert!(bench.out.bad.len() >= intact.body.len() - 8);
+}
+
 pub(crate) fn close(a: f64, b: f64, tolerance: f64) -> bool {
     (a - b).abs() <= tolerance * b.abs().max(1e-300)
 }

@@ -8,17 +8,15 @@ use fathom_monitors::{Royfit, RoyfitConfig};
 use super::common::Store;
 use super::*;
 
+fn floor_9_of_du_2(setup: &Setup) -> u32 {
+    let detector = setup.detector.as_ref().unwrap();
+    detector.module_at(2, 9).unwrap().id.0
+}
+
 #[test]
 fn a_dom_that_is_8_ns_late_is_listed_and_said_until_it_is_right_again() {
     let setup = setup(2);
-    let late = setup
-        .detector
-        .as_ref()
-        .unwrap()
-        .module_at(2, 9)
-        .unwrap()
-        .id
-        .0;
+    let late = floor_9_of_du_2(&setup);
     let mut bench = Bench::<Royfit>::new(RoyfitConfig::default(), &setup);
     for n in 0..90 {
         bench.take(&muon_event(
@@ -263,14 +261,7 @@ fn residuals_of_a_dom_do_not_outlive_its_calibration() {
 #[test]
 fn a_dom_is_judged_from_its_hundredth_residual_on() {
     let setup = setup(2);
-    let late = setup
-        .detector
-        .as_ref()
-        .unwrap()
-        .module_at(2, 9)
-        .unwrap()
-        .id
-        .0;
+    let late = floor_9_of_du_2(&setup);
     let alarms = |events: i64| {
         let mut bench = Bench::<Royfit>::new(RoyfitConfig::default(), &setup);
         for n in 0..events {

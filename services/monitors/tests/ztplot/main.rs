@@ -11,7 +11,7 @@ mod stored;
 
 use std::path::{Path, PathBuf};
 
-use common::{Bench, Store, frame, header, setup};
+use common::{Bench, Store, cut, flipped, frame, header, setup};
 use fathom_formats::km3net::{
     DetectorId, DomId, Event as Payload, Header, SnapshotHit, TriggerMask, TriggeredHit,
 };
